@@ -1,0 +1,1 @@
+"""Netra, an agent server."""

@@ -1,0 +1,1 @@
+"""What runs a turn of conversation: the runtime interface and the agents behind it."""

@@ -1,0 +1,226 @@
+"""The small interface between the server and whatever runs a turn.
+
+A *turn* is one execution of an agent for one user message. The server owns the run: its row, its events, its stop.
+A runtime owns the model and the tools. It reports through a `RunSink` as it goes, and it can be cancelled at any
+moment. Nothing of a runtime's library leaks through here, so the core never imports one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, Protocol
+
+from netra_backend.app.services.user_execution_context import UserExecutionContext
+
+__all__ = [
+    "AgentFailure",
+    "AgentRuntime",
+    "FailureCode",
+    "Json",
+    "PastTurn",
+    "RunSink",
+    "SinkClosed",
+    "ThreadHit",
+    "ToolStatus",
+    "Turn",
+    "TurnHandle",
+    "TurnResult",
+    "Usage",
+    "UserData",
+]
+
+Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+"""A JSON value."""
+
+ToolStatus = Literal["ok", "error", "cancelled", "unknown"]
+
+
+class FailureCode(StrEnum):
+    """Why a run failed: the `code` of `agent_failed`. Each is a documented name."""
+
+    MODEL_UNREACHABLE = "model_unreachable"
+    MODEL_REFUSED_KEY = "model_refused_key"
+    MODEL_RATE_LIMITED = "model_rate_limited"
+    MODEL_REJECTED_REQUEST = "model_rejected_request"
+    MODEL_SERVER_ERROR = "model_server_error"
+    MODEL_BAD_RESPONSE = "model_bad_response"
+    MODEL_STREAM_CUT = "model_stream_cut"
+    TIMEOUT_CONNECT = "timeout_connect"
+    TIMEOUT_FIRST_TOKEN = "timeout_first_token"
+    TIMEOUT_IDLE = "timeout_idle"
+    TIMEOUT_TOTAL = "timeout_total"
+    USAGE_LIMIT = "usage_limit"
+    TOOL_FAILED = "tool_failed"
+    AGENT_ERROR = "agent_error"
+    WORKER_LOST = "worker_lost"
+
+
+class AgentFailure(Exception):
+    """A turn that can't go on. `message` is safe to show to the user: no key, no stack trace, nobody else's data."""
+
+    def __init__(self, code: FailureCode, message: str, *, retryable: bool = False) -> None:
+        self.code = code
+        self.message = message
+        self.retryable = retryable
+        super().__init__(f"{code}: {message}")
+
+
+class SinkClosed(Exception):
+    """The run is over for the user; whatever still reports to its sink was abandoned and should end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a turn consumed, in tokens and calls; zero where the model doesn't say."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    requests: int = 0
+    tool_calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PastTurn:
+    """An earlier turn of the thread, as the model should remember it.
+
+    `history` is what the runtime returned for it (`TurnResult.history`), or None where the turn ended without one
+    (it was cut by a crash): then `user_text` and `answer` are all that is known. `interrupted` is true when the
+    answer isn't whole because the turn was stopped, failed or was cut.
+    """
+
+    user_text: str
+    answer: str
+    interrupted: bool
+    history: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadHit:
+    """One message of the user's own threads that matches a search."""
+
+    thread_id: str
+    title: str
+    role: str
+    excerpt: str
+    created_at: str
+
+
+class UserData(Protocol):
+    """What tools may reach of one user's data. It is bound to that user; no call names a user."""
+
+    async def add_note(self, text: str) -> int:
+        """Keep a note; returns its number, counted from 1 per user."""
+        ...
+
+    async def notes(self) -> Sequence[tuple[int, str]]:
+        """The user's notes as (number, text), oldest first."""
+        ...
+
+    async def delete_note(self, number: int) -> bool:
+        """Remove a note; False if there is none of that number."""
+        ...
+
+    async def search_threads(self, query: str, limit: int = 10) -> Sequence[ThreadHit]:
+        """Full-text search over the user's own messages, best first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Everything a runtime needs for one turn."""
+
+    context: UserExecutionContext
+    text: str
+    history: Sequence[PastTurn]
+    data: UserData
+    metadata: dict[str, str] = field(default_factory=dict[str, str])
+
+
+class RunSink(Protocol):
+    """Where a running turn reports, in order. All calls may wait: that is how a slow log holds back the model.
+
+    Every call raises `SinkClosed` once the run is over for the user.
+    """
+
+    async def text(self, delta: str) -> None:
+        """A piece of the answer, to be shown at once."""
+        ...
+
+    async def thinking(self, delta: str) -> None:
+        """A piece of the model's reasoning."""
+        ...
+
+    async def tool_started(self, tool_call_id: str, tool_name: str, parameters: Json) -> None:
+        """A tool is about to run. Returns only when that is on record, so the tool must not start before it."""
+        ...
+
+    async def tool_finished(self, tool_call_id: str, status: ToolStatus, result: Json) -> None:
+        """The tool of that id has ended (`ok`, `error`), was cancelled (`cancelled`), or was abandoned while it
+        may still be running (`unknown`). Once per `tool_started`; the server closes those that are missing."""
+        ...
+
+    @property
+    def shown_text(self) -> str:
+        """The whole answer text taken so far, exactly as the user is shown it."""
+        ...
+
+    @property
+    def shown_thinking(self) -> str:
+        """The whole reasoning taken so far."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResult:
+    """How a turn ended, if it didn't fail.
+
+    `cancelled` is true when the turn ended because `TurnHandle.cancel` was called. `history` is the runtime's own
+    encoding of the turn for later turns (see `PastTurn`); for a cancelled turn it holds what the user was shown,
+    no more.
+    """
+
+    usage: Usage
+    history: bytes | None
+    cancelled: bool = False
+
+
+class TurnHandle(Protocol):
+    """One turn under way."""
+
+    async def wait(self) -> TurnResult:
+        """Run the turn to its end, in the caller's task. Called once.
+
+        Raises `AgentFailure` when the turn can't go on. After `cancel` it returns a result with `cancelled` set,
+        as soon as the model's connection is closed and the async tools have ended. If the caller's own task is
+        cancelled, everything of the turn is closed before `CancelledError` leaves.
+        """
+        ...
+
+    def cancel(self) -> None:
+        """End the turn now: close the model's response, cancel async tools, abandon sync ones. May be called
+        before `wait`, more than once, and after the end."""
+        ...
+
+
+class AgentRuntime(Protocol):
+    """An agent that can take turns for many users at once; it keeps no state of any of them."""
+
+    @property
+    def name(self) -> str:
+        """The agent's name, as in `agent_started.agent`."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """The model's name, as in `agent_started.model`."""
+        ...
+
+    def start(self, turn: Turn, sink: RunSink) -> TurnHandle:
+        """Prepare a turn. Nothing is sent to the model before `TurnHandle.wait`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections that outlive turns. Called once, when the server ends."""
+        ...

@@ -1,0 +1,187 @@
+"""One frozen settings object: flags over environment (`NETRA_…`) over `netra.toml` in the data folder."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+__all__ = ["BadSetting", "Settings", "is_loopback", "load_settings"]
+
+
+class BadSetting(Exception):
+    """A setting can't be used. The message names the setting, what is wrong and what is accepted."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Times are seconds, sizes are bytes, unless a name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="NETRA_", frozen=True, extra="forbid", env_ignore_empty=True)
+
+    # Where things are
+    data_dir: Path = Field(default_factory=lambda: Path.home() / ".netra")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    public_url: str | None = None
+    """The address people type; its origin is the one that browsers may open sockets from."""
+    allow_insecure_http: bool = False
+    """Plain http on an address that isn't loopback: passwords and sessions travel readable."""
+
+    # The agent and its model
+    agent: str | None = None
+    """`package.module:name` of a pydantic_ai.Agent; None: the agent that `model` implies."""
+    model: str = "offline"
+    model_base_url: str | None = None
+    model_api_key: SecretStr | None = None
+    model_connect_timeout: float = Field(default=10, gt=0)
+    model_first_token_timeout: float = Field(default=120, gt=0)
+    model_idle_timeout: float = Field(default=120, gt=0)
+    model_retries: int = Field(default=2, ge=0, le=10)
+    """How often a request is repeated, and only while no token of it has arrived."""
+    run_timeout: float = Field(default=3600, gt=0)
+    run_request_limit: int = Field(default=50, ge=1)
+    """Model requests in one run (each tool turn is one)."""
+    run_token_limit: int | None = Field(default=None, ge=1)
+    history_turns: int = Field(default=50, ge=0)
+    """Earlier turns of the thread that the model is given."""
+    stop_grace: float = Field(default=1.0, ge=0)
+    """How long a stopped run's tools may take to end before they are abandoned."""
+
+    # Limits
+    max_text_chars: int = Field(default=100_000, ge=1)
+    max_frame_bytes: int = Field(default=512 * 1024, ge=1024)
+    max_tool_value_chars: int = Field(default=8_000, ge=100)
+    """Tool parameters and results longer than this are cut before they are logged."""
+    max_sockets_per_user: int = Field(default=20, ge=1)
+    max_running_runs: int = Field(default=200, ge=1)
+    max_running_runs_per_user: int = Field(default=5, ge=1)
+    max_queued_runs_per_user: int = Field(default=20, ge=0)
+    max_threads_per_user: int = Field(default=10_000, ge=1)
+    messages_per_minute: int = Field(default=60, ge=1)
+    socket_queue_bytes: int = Field(default=256 * 1024, ge=1024)
+    """Events held for one socket; beyond it the socket reads on from the log."""
+    socket_stall_timeout: float = Field(default=60, gt=0)
+    """A socket that takes nothing for this long is closed (4408)."""
+    authentication_timeout: float = Field(default=5, gt=0)
+    sync_tool_threads_per_user: int = Field(default=4, ge=1)
+
+    # The log
+    merge_window: float = Field(default=0.04, ge=0)
+    """Text deltas of a run are gathered this long, at most, once text is flowing."""
+    merge_bytes: int = Field(default=1024, ge=1)
+    run_buffer_bytes: int = Field(default=256 * 1024, ge=1024)
+    """What one run may hold while the log can't take it; then the model's stream is not read."""
+    retention_events: int = Field(default=200_000, ge=100)
+    """Events kept per user, at least; older ones are answered with a gap. Messages are kept."""
+    retention_days: float = Field(default=90, gt=0)
+
+    # Log-in
+    session_days: float = Field(default=30, gt=0)
+    sign_in_code_minutes: float = Field(default=60, gt=0)
+    login_attempts_per_minute: int = Field(default=10, ge=1)
+
+    # Ending
+    drain_grace: float = Field(default=10, ge=0)
+    """SIGTERM: how long running runs may go on before they are ended."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, value: str) -> str:
+        kind, _, name = value.partition(":")
+        if value == "offline" or (kind == "openai" and name.strip()):
+            return value
+        raise ValueError("use 'offline' or 'openai:NAME' (any OpenAI-compatible server, see NETRA_MODEL_BASE_URL)")
+
+    @field_validator("agent")
+    @classmethod
+    def _agent_path(cls, value: str | None) -> str | None:
+        if value is not None:
+            module, _, name = value.partition(":")
+            if not module or not name:
+                raise ValueError("use package.module:name")
+        return value
+
+    @field_validator("model_base_url", "public_url")
+    @classmethod
+    def _http_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("use a whole address such as https://host[:port][/path]")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _plain_http_needs_consent(self) -> Settings:
+        served = urlsplit(self.public_url) if self.public_url else None
+        insecure = served.scheme == "http" if served else True
+        host = (served.hostname or "") if served else self.host
+        if insecure and not self.allow_insecure_http and not is_loopback(host):
+            raise ValueError(
+                f"serving plain http on {host} sends passwords readable over the network; put https in front and set"
+                " NETRA_PUBLIC_URL=https://…, or set NETRA_ALLOW_INSECURE_HTTP=true"
+            )
+        return self
+
+    @property
+    def database_path(self) -> Path:
+        return self.data_dir / "netra.db"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then environment, then `netra.toml` in the data folder that those two name."""
+        folder = {**env_settings(), **init_settings()}.get("data_dir", Path.home() / ".netra")
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=Path(folder).expanduser() / "netra.toml")
+        return init_settings, env_settings, toml
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` (a name or an address without brackets) can only mean this machine."""
+    return host == "localhost" or host.startswith("127.") or host in {"::1", "[::1]"}
+
+
+def load_settings(**flags: object) -> Settings:
+    """The settings in force. `flags` are values given on the command line; None means not given.
+
+    Raises `BadSetting`, naming the first setting that can't be used and where it can be mended.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)  # pyright: ignore[reportArgumentType] - pydantic checks the values
+    except ValidationError as error:
+        raise BadSetting(_explain(error)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadSetting(f"netra.toml in the data folder is not valid TOML: {error}") from None
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    reason = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        return f"{name}: there is no such setting (see `netra doctor` for those there are)"
+    if not name:
+        return reason
+    return f"{name} (NETRA_{name.upper()}): {reason}"

@@ -1,0 +1,93 @@
+"""What a log is: the interface that every engine keeps, and the values that pass through it.
+
+A *unit* is a function that changes rows of one user and appends the events which that causes. It is kept whole or
+not at all. A unit that may be tried again (after `LogUnavailable`) must know itself again by a key among the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from netra_backend.app.event_log.user_log import UserTransaction, UserView
+from netra_backend.app.protocol.events import Event, Gap
+
+__all__ = ["CommitListener", "Committed", "Cursor", "EventLog", "LogState", "Page"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The last number a client has taken, and the life of the log it belongs to."""
+
+    epoch: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events after a cursor, in order and tiling. `head` is the log's last number at that moment."""
+
+    events: Sequence[Event]
+    head: int
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A hint that events of a user are in the log now. `events` tile among themselves, oldest first."""
+
+    user_id: str
+    events: Sequence[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """Whether the last attempt to write succeeded; `reason` says why not."""
+
+    available: bool
+    reason: str | None
+
+
+CommitListener = Callable[[Committed], None]
+
+
+class EventLog(Protocol):
+    """One append-only log per user, and the rows that change together with it."""
+
+    @property
+    def state(self) -> LogState:
+        """How the last write went. It costs nothing to ask."""
+        ...
+
+    async def commit(self, user_id: str, unit: Callable[[UserTransaction], T]) -> T:
+        """Run a unit of this user and return its value once it is durable.
+
+        Units of one process are kept in the order in which `commit` was called: the unit is in that order from the
+        call on, before the first await. If the waiting task is cancelled, the unit is carried out all the same.
+        Raises what the unit raises (nothing of it is kept then), or `LogUnavailable`.
+        """
+        ...
+
+    async def write(self, unit: Callable[[Connection], T]) -> T:
+        """The same for rows that belong to no log: accounts, sessions, codes."""
+        ...
+
+    async def view(self, user_id: str, look: Callable[[UserView], T]) -> T:
+        """Read rows and log of one user in one transaction: all of one moment. Raises `LogUnavailable`."""
+        ...
+
+    async def query(self, look: Callable[[Connection], T]) -> T:
+        """Read rows that belong to no one user. Raises `LogUnavailable`."""
+        ...
+
+    async def read(self, user_id: str, after: Cursor, limit: int) -> Page | Gap:
+        """At most `limit` records after the cursor, or the gap there is instead. Raises `LogUnavailable`."""
+        ...
+
+    def listen(self, listener: CommitListener) -> Callable[[], None]:
+        """Have `listener` called on the event loop after each commit; returns what ends that."""
+        ...

@@ -1,0 +1,1 @@
+"""The wire: events, frames, and the one codec that both directions use."""

@@ -1,0 +1,104 @@
+"""The data folder: made for its owner only, held by one server, and able to notice a restored backup."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from pathlib import Path
+from types import TracebackType
+
+from sqlalchemy import Connection, delete, insert, select, update
+from uuid_utils import uuid7
+
+from netra_backend.app.storage.tables import heads, instance
+
+__all__ = ["DataFolder", "FolderHeld", "FolderUnusable"]
+
+
+class FolderUnusable(Exception):
+    """The folder can't be made or written; the message says which and why."""
+
+
+class FolderHeld(Exception):
+    """Another process serves from this folder; the message says its pid."""
+
+
+class DataFolder:
+    """A data folder that this process holds, as a context manager. The kernel lets go of it when the process dies."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+
+    def __enter__(self) -> DataFolder:
+        self.prepare()
+        lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(lock)
+            raise FolderHeld(
+                f"{self.path} is in use by another Netra (pid {pid}); stop that one, or use another --data-dir"
+            ) from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        self._lock = lock
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def prepare(self) -> None:
+        """Make the folder if it is missing, readable by its owner only, and see that files can be made in it.
+
+        Raises `FolderUnusable`.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            probe = self.path / f".probe-{os.getpid()}"
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            raise FolderUnusable(
+                f"the data folder {self.path} can't be written: {error.strerror or error}; choose another with"
+                " --data-dir or NETRA_DATA_DIR"
+            ) from None
+
+    @property
+    def token_file(self) -> Path:
+        """Where `netra up` leaves the session token for `netra chat` on the same machine."""
+        return self.path / "token"
+
+    def write_secret(self, path: Path, text: str) -> None:
+        """Write a file that only its owner can read, whole or not at all."""
+        part = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        part.replace(path)
+
+    def recognise(self, connection: Connection) -> bool:
+        """See whether the database is the one this folder last served; give every user a new epoch if it isn't.
+
+        Each start writes a new mark into the database and beside it. A database that was put back from a backup
+        carries an older mark, and its logs must not be taken for those that clients hold cursors of. Returns whether
+        the epochs were renewed.
+        """
+        mark_file = self.path / "instance"
+        beside = mark_file.read_text().strip() if mark_file.exists() else None
+        inside = connection.execute(select(instance.c.value).where(instance.c.name == "mark")).scalar()
+        renewed = beside != inside
+        if renewed:
+            for user_id in connection.execute(select(heads.c.user_id)).scalars().all():
+                connection.execute(update(heads).where(heads.c.user_id == user_id).values(epoch=uuid7().hex))
+        mark = secrets.token_hex(16)
+        connection.execute(delete(instance).where(instance.c.name == "mark"))
+        connection.execute(insert(instance).values(name="mark", value=mark))
+        self.write_secret(mark_file, mark + "\n")
+        return renewed

@@ -1,0 +1,134 @@
+"""What was said in the threads of one user, and searching it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Connection, insert, select, text
+from uuid_utils import uuid7
+
+from netra_backend.app.storage.tables import messages
+
+__all__ = ["Message", "MessageState", "Messages", "SearchHit"]
+
+MessageState = Literal["complete", "stopped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message. `number` orders the messages of a thread; `seq` is the event that told of it."""
+
+    number: int
+    id: str
+    thread_id: str
+    run_id: str
+    role: Literal["user", "agent"]
+    text: str
+    state: MessageState
+    client_message_id: str | None
+    fingerprint: bytes | None
+    created_at: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """A message that matches, with its thread's title and an excerpt around the match."""
+
+    thread_id: str
+    title: str
+    role: str
+    excerpt: str
+    created_at: int
+
+
+_SELECT = select(*(column for column in messages.c if column.name != "user_id"))
+_WORD = re.compile(r"\w+")
+
+
+class Messages:
+    """Reaches the messages of one user and no others."""
+
+    def __init__(self, connection: Connection, user_id: str) -> None:
+        self._connection = connection
+        self._user_id = user_id
+
+    def add(
+        self,
+        *,
+        thread_id: str,
+        run_id: str,
+        role: Literal["user", "agent"],
+        text: str,
+        state: MessageState,
+        now: int,
+        seq: int,
+        message_id: str | None = None,
+        client_message_id: str | None = None,
+        fingerprint: bytes | None = None,
+    ) -> str:
+        """Keep a message; returns its id."""
+        new_id = message_id or str(uuid7())
+        self._connection.execute(
+            insert(messages).values(
+                id=new_id,
+                user_id=self._user_id,
+                thread_id=thread_id,
+                run_id=run_id,
+                role=role,
+                text=text,
+                state=state,
+                client_message_id=client_message_id,
+                fingerprint=fingerprint,
+                created_at=now,
+                seq=seq,
+            )
+        )
+        return new_id
+
+    def get(self, message_id: str) -> Message | None:
+        """The message of this id, if it is this user's."""
+        row = self._connection.execute(
+            _SELECT.where(messages.c.id == message_id, messages.c.user_id == self._user_id)
+        ).one_or_none()
+        return Message(*row) if row is not None else None
+
+    def by_client_id(self, client_message_id: str) -> Message | None:
+        """The message that the client sent under this id."""
+        row = self._connection.execute(
+            _SELECT.where(messages.c.user_id == self._user_id, messages.c.client_message_id == client_message_id)
+        ).one_or_none()
+        return Message(*row) if row is not None else None
+
+    def of_thread(self, thread_id: str, limit: int, before: int | None = None) -> list[Message]:
+        """The last `limit` messages of a thread in the order they were said; `before` is a `number` to page back."""
+        query = _SELECT.where(messages.c.user_id == self._user_id, messages.c.thread_id == thread_id)
+        if before is not None:
+            query = query.where(messages.c.number < before)
+        rows = self._connection.execute(query.order_by(messages.c.number.desc()).limit(limit)).all()
+        return [Message(*row) for row in reversed(rows)]
+
+    def of_run(self, run_id: str) -> list[Message]:
+        """The messages of a run: what started it, then its answer if there is one."""
+        query = _SELECT.where(messages.c.user_id == self._user_id, messages.c.run_id == run_id)
+        return [Message(*row) for row in self._connection.execute(query.order_by(messages.c.number))]
+
+    def search(self, query: str, limit: int) -> list[SearchHit]:
+        """Messages that hold every word of the query, best first. No words, no hits."""
+        words = _WORD.findall(query)
+        if not words:
+            return []
+        found = self._connection.execute(
+            _SEARCH,
+            {"query": " ".join(f'"{word}"' for word in words), "user_id": self._user_id, "limit": limit},
+        )
+        return [SearchHit(*row) for row in found]
+
+
+_SEARCH = text(
+    "SELECT m.thread_id, t.title, m.role, snippet(messages_fts, 0, '', '', ' … ', 24), m.created_at"
+    " FROM messages_fts JOIN messages m ON m.number = messages_fts.rowid JOIN threads t ON t.id = m.thread_id"
+    " WHERE messages_fts MATCH :query AND m.user_id = :user_id ORDER BY bm25(messages_fts), m.number DESC LIMIT :limit"
+)

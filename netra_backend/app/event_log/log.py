@@ -6,6 +6,7 @@ not at all. A unit that may be tried again (after `LogUnavailable`) must know it
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -63,16 +64,16 @@ class EventLog(Protocol):
         """How the last write went. It costs nothing to ask."""
         ...
 
-    async def commit(self, user_id: str, unit: Callable[[UserTransaction], T]) -> T:
-        """Run a unit of this user and return its value once it is durable.
+    def commit(self, user_id: str, unit: Callable[[UserTransaction], T]) -> asyncio.Future[T]:
+        """Submit a unit of this user; the future has its value once it is durable.
 
-        Units of one process are kept in the order in which `commit` was called: the unit is in that order from the
-        call on, before the first await. If the waiting task is cancelled, the unit is carried out all the same.
-        Raises what the unit raises (nothing of it is kept then), or `LogUnavailable`.
+        Units of one process are kept in the order in which `commit` was called, awaited or not. If the waiting task
+        is cancelled, the unit is carried out all the same. The future raises what the unit raises (nothing of it is
+        kept then), or `LogUnavailable`.
         """
         ...
 
-    async def write(self, unit: Callable[[Connection], T]) -> T:
+    def write(self, unit: Callable[[Connection], T]) -> asyncio.Future[T]:
         """The same for rows that belong to no log: accounts, sessions, codes."""
         ...
 

@@ -68,13 +68,13 @@ class SqliteLog:
         """How the last write went."""
         return self._writer.state
 
-    async def commit(self, user_id: str, unit: Callable[[UserTransaction], T]) -> T:
+    def commit(self, user_id: str, unit: Callable[[UserTransaction], T]) -> asyncio.Future[T]:
         """See `EventLog.commit`."""
-        return await self._writer.submit_unit(user_id, unit)
+        return self._writer.submit_unit(user_id, unit)
 
-    async def write(self, unit: Callable[[Connection], T]) -> T:
+    def write(self, unit: Callable[[Connection], T]) -> asyncio.Future[T]:
         """See `EventLog.write`."""
-        return await self._writer.submit(unit)
+        return self._writer.submit(unit)
 
     async def view(self, user_id: str, look: Callable[[UserView], T]) -> T:
         """See `EventLog.view`."""

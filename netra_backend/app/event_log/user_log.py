@@ -24,6 +24,9 @@ __all__ = ["Head", "Record", "UserTransaction", "UserView", "merge"]
 MERGED_CHARS = 32_768
 """A merged delta grows no longer than this, so that one event stays well below the size of a frame."""
 
+PAGE_BYTES = 256 * 1024
+"""A page ends with the record that exceeds this, so that a socket that reads on holds little."""
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -184,8 +187,14 @@ class UserView(UserScope):
             return Gap(reason="ahead", from_seq=head.seq + 1, to_seq=head.seq, epoch=head.epoch)
         if after < head.floor:
             return Gap(reason="retention", from_seq=after + 1, to_seq=head.seq, epoch=head.epoch)
-        rows = self._connection.execute(_AFTER, {"of_user": self.user_id, "after": after, "most": limit})
-        records = [_record(row) for row in rows]
+        records: list[Record] = []
+        size = 0
+        for row in self._connection.execute(_AFTER, {"of_user": self.user_id, "after": after, "most": limit}):
+            record = _record(row)
+            records.append(record)
+            size += len(record.payload)
+            if size > PAGE_BYTES:
+                break
         if records:
             records[0] = records[0].after(after)
         return merge(records), head

@@ -1,0 +1,237 @@
+"""The user's threads: list, make, rename, delete, and read as they stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from netra_backend.app.event_log.log import Cursor, EventLog
+from netra_backend.app.event_log.user_log import Record, UserTransaction, UserView
+from netra_backend.app.protocol.codec import decode_payload
+from netra_backend.app.protocol.events import (
+    Json,
+    ThreadDeleted,
+    ThreadRenamed,
+    ToolCompleted,
+    ToolExecuting,
+)
+from netra_backend.app.services.agent_service_core import AgentService
+from netra_backend.app.services.refusals import NotFound
+from netra_backend.app.services.run_ledger import create_thread
+from netra_backend.app.services.user_execution_context import UserExecutionContext
+from netra_backend.app.settings import Settings
+from netra_backend.app.storage.messages import Message
+from netra_backend.app.storage.runs import Run
+from netra_backend.app.storage.threads import Thread
+
+__all__ = ["OpenRunState", "Snapshot", "ThreadService", "ThreadState", "ToolState"]
+
+DELETE_TRIES = 5
+"""How often a thread's runs are stopped before deletion, when messages keep coming in between."""
+
+
+@dataclass(slots=True)
+class ToolState:
+    """A tool call of an open run, as far as it is known. `status` None: under way."""
+
+    tool_call_id: str
+    tool_name: str
+    parameters: Json
+    status: str | None = None
+    result: Json = None
+    duration_ms: int | None = None
+
+
+@dataclass(slots=True)
+class OpenRunState:
+    """An open run with everything that was told of it so far."""
+
+    run: Run
+    text: str = ""
+    thinking: str = ""
+    tools: list[ToolState] = field(default_factory=list[ToolState])
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadState:
+    """A thread at one moment; events after `cursor` go on from exactly there."""
+
+    thread: Thread
+    messages: list[Message]
+    runs: list[Run]
+    open_runs: list[OpenRunState]
+    cursor: Cursor
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All threads and open runs at one moment; events after `cursor` go on from exactly there."""
+
+    threads: list[Thread]
+    open_runs: list[OpenRunState]
+    cursor: Cursor
+
+
+class ThreadService:
+    """Every call has a context and reaches the threads of that user only."""
+
+    def __init__(self, log: EventLog, agents: AgentService, settings: Settings) -> None:
+        self._log = log
+        self._agents = agents
+        self._settings = settings
+
+    async def page(
+        self, context: UserExecutionContext, limit: int, before: tuple[int, str] | None = None
+    ) -> list[Thread]:
+        """The last used threads first; `before`: (updated_at in ms, id) of the last one seen."""
+        return await self._log.view(context.user_id, lambda view: view.threads.newest(limit, before))
+
+    async def create(self, context: UserExecutionContext, title: str) -> Thread:
+        """Start an empty thread. Raises `TooManyThreads`."""
+        most = self._settings.max_threads_per_user
+        return await self._log.commit(context.user_id, lambda tx: create_thread(tx, title, most))
+
+    async def rename(self, context: UserExecutionContext, thread_id: str, title: str) -> Thread:
+        """Give a thread another title. Raises `NotFound`."""
+
+        def unit(tx: UserTransaction) -> Thread:
+            if not tx.threads.rename(thread_id, title):
+                raise _no_thread()
+            tx.append(ThreadRenamed(thread_id=thread_id, title=title), thread_id=thread_id)
+            return _must_get(tx, thread_id)
+
+        return await self._log.commit(context.user_id, unit)
+
+    async def delete(self, context: UserExecutionContext, thread_id: str) -> None:
+        """Stop the thread's runs, then remove it and blank its events. Raises `NotFound`, `StopNotRecorded`."""
+
+        def unit(tx: UserTransaction) -> bool:
+            _must_get(tx, thread_id)
+            if tx.runs.open(thread_id):
+                return False
+            tx.erase_thread(thread_id)
+            tx.threads.delete(thread_id)
+            tx.append(ThreadDeleted(thread_id=thread_id))
+            return True
+
+        for _ in range(DELETE_TRIES):
+            await self._agents.stop_agent(context.user_id, thread_id=thread_id, reason="the thread is deleted")
+            await self._agents.wait_until_ended(context.user_id, thread_id)
+            if await self._log.commit(context.user_id, unit):
+                return
+        raise RuntimeError("runs kept starting in a thread that is being deleted")
+
+    async def state(
+        self, context: UserExecutionContext, thread_id: str, limit: int, before: int | None = None
+    ) -> ThreadState:
+        """A thread's last `limit` messages and its open runs, with the cursor of that moment. Raises `NotFound`."""
+
+        def look(view: UserView) -> ThreadState:
+            thread = _must_get(view, thread_id)
+            messages = view.messages.of_thread(thread_id, limit, before)
+            runs = view.runs.newest(limit, thread_id=thread_id)
+            return ThreadState(
+                thread,
+                messages,
+                runs,
+                [_so_far(view, run) for run in view.runs.open(thread_id)],
+                _cursor(view),
+            )
+
+        return await self._log.view(context.user_id, look)
+
+    async def messages(
+        self, context: UserExecutionContext, thread_id: str, limit: int, before: int | None = None
+    ) -> list[Message]:
+        """The last `limit` messages, oldest first; `before`: the number of one to page back from. Raises `NotFound`."""
+
+        def look(view: UserView) -> list[Message]:
+            _must_get(view, thread_id)
+            return view.messages.of_thread(thread_id, limit, before)
+
+        return await self._log.view(context.user_id, look)
+
+    async def events(
+        self, context: UserExecutionContext, thread_id: str, after: int, limit: int
+    ) -> tuple[list[Record], Cursor]:
+        """The thread's events after a number, a filtered list: they don't tile. Raises `NotFound`."""
+
+        def look(view: UserView) -> tuple[list[Record], Cursor]:
+            _must_get(view, thread_id)
+            return view.of_thread(thread_id, after, limit), _cursor(view)
+
+        return await self._log.view(context.user_id, look)
+
+    async def runs(self, context: UserExecutionContext, limit: int, thread_id: str | None = None) -> list[Run]:
+        """The last runs first. Raises `NotFound` for a thread that isn't the user's."""
+
+        def look(view: UserView) -> list[Run]:
+            if thread_id is not None:
+                _must_get(view, thread_id)
+            return view.runs.newest(limit, thread_id=thread_id)
+
+        return await self._log.view(context.user_id, look)
+
+    async def run(self, context: UserExecutionContext, run_id: str) -> OpenRunState:
+        """A run with what was told of it. Raises `NotFound`."""
+
+        def look(view: UserView) -> OpenRunState:
+            run = view.runs.get(run_id)
+            if run is None:
+                raise NotFound("there is no such run")
+            return _so_far(view, run)
+
+        return await self._log.view(context.user_id, look)
+
+    async def snapshot(self, context: UserExecutionContext, limit: int) -> Snapshot:
+        """The last used threads and every open run, with the cursor of that moment."""
+
+        def look(view: UserView) -> Snapshot:
+            open_runs = [_so_far(view, run) for run in view.runs.open()]
+            return Snapshot(view.threads.newest(limit), open_runs, _cursor(view))
+
+        await self.open_log(context)
+        return await self._log.view(context.user_id, look)
+
+    async def open_log(self, context: UserExecutionContext) -> Cursor:
+        """Where the user's log stands; begins it if there is none."""
+        found = await self._log.view(context.user_id, lambda view: view.head())
+        if found is None:
+            found = await self._log.commit(context.user_id, lambda tx: tx.open_log())
+        return Cursor(found.epoch, found.seq)
+
+
+def _must_get(view: UserView, thread_id: str) -> Thread:
+    thread = view.threads.get(thread_id)
+    if thread is None:
+        raise _no_thread()
+    return thread
+
+
+def _no_thread() -> NotFound:
+    return NotFound("there is no such thread")
+
+
+def _cursor(view: UserView) -> Cursor:
+    head = view.head()
+    return Cursor(head.epoch, head.seq) if head is not None else Cursor("", 0)
+
+
+def _so_far(view: UserView, run: Run) -> OpenRunState:
+    state = OpenRunState(run)
+    text: list[str] = []
+    thinking: list[str] = []
+    tools: dict[str, ToolState] = {}
+    for record in view.of_run(run.id):
+        if record.type == "agent_message_delta":
+            text.append(record.text)
+        elif record.type == "agent_thinking":
+            thinking.append(record.text)
+        else:
+            payload = decode_payload(record.type, record.payload)
+            if isinstance(payload, ToolExecuting):
+                tools[payload.tool_call_id] = ToolState(payload.tool_call_id, payload.tool_name, payload.parameters)
+            elif isinstance(payload, ToolCompleted) and payload.tool_call_id in tools:
+                tool = tools[payload.tool_call_id]
+                tool.status, tool.result, tool.duration_ms = payload.status, payload.result, payload.duration_ms
+    state.text, state.thinking, state.tools = "".join(text), "".join(thinking), list(tools.values())
+    return state

@@ -1,0 +1,1 @@
+"""Sockets: one manager per user, one connection per socket."""

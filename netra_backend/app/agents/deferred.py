@@ -1,0 +1,101 @@
+"""A runtime that is built when its first turn comes: the agent library takes seconds to import."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from netra_backend.app.agents.runtime import (
+    AgentFailure,
+    AgentRuntime,
+    FailureCode,
+    RunSink,
+    Turn,
+    TurnHandle,
+    TurnResult,
+    Usage,
+)
+from netra_backend.app.settings import BadSetting
+
+__all__ = ["DeferredRuntime"]
+
+_log = logging.getLogger(__name__)
+
+
+class DeferredRuntime:
+    """Stands for the runtime that `build` makes. `build` runs in a thread, once; a failed build is tried again."""
+
+    def __init__(self, build: Callable[[], AgentRuntime], *, name: str, model: str) -> None:
+        self._build = build
+        self._name = name
+        self._model = model
+        self._built: AgentRuntime | None = None
+        self._building: asyncio.Task[AgentRuntime] | None = None
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def model(self) -> str:
+        return self._model if self._built is None else self._built.model
+
+    async def load(self) -> AgentRuntime:
+        """Build the runtime now, or wait for the build that is under way. Raises `BadSetting`."""
+        if self._built is not None:
+            return self._built
+        if self._building is None:
+            self._building = asyncio.create_task(asyncio.to_thread(self._build))
+        building = self._building
+        try:
+            # Shielded: the build is everybody's, and a thread can't be stopped anyway.
+            built = await asyncio.shield(building)
+            self._built = built
+        finally:
+            if building.done():
+                self._building = None
+        return built
+
+    def start(self, turn: Turn, sink: RunSink) -> TurnHandle:
+        """Prepare a turn, whether the runtime is there already or not."""
+        if self._built is not None:
+            return self._built.start(turn, sink)
+        return _DeferredTurn(self, turn, sink)
+
+    async def aclose(self) -> None:
+        """Close the runtime, if it was ever built."""
+        if self._building is not None:
+            await asyncio.wait({self._building})
+        if self._built is not None:
+            await self._built.aclose()
+
+
+class _DeferredTurn:
+    def __init__(self, runtime: DeferredRuntime, turn: Turn, sink: RunSink) -> None:
+        self._runtime = runtime
+        self._turn = turn
+        self._sink = sink
+        self._cancelled = asyncio.Event()
+        self._handle: TurnHandle | None = None
+
+    async def wait(self) -> TurnResult:
+        loading = asyncio.create_task(self._runtime.load())
+        cancelled = asyncio.create_task(self._cancelled.wait())
+        try:
+            await asyncio.wait({loading, cancelled}, return_when=asyncio.FIRST_COMPLETED)
+            if self._cancelled.is_set():
+                return TurnResult(Usage(), None, cancelled=True)
+            self._handle = loading.result().start(self._turn, self._sink)
+        except BadSetting as error:
+            _log.error("the agent can't be loaded", exc_info=error)
+            raise AgentFailure(FailureCode.AGENT_ERROR, str(error)) from error
+        finally:
+            loading.cancel()
+            cancelled.cancel()
+        return await self._handle.wait()
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+        if self._handle is not None:
+            self._handle.cancel()

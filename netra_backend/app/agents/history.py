@@ -1,0 +1,139 @@
+"""A turn's messages, as the model is given them in later turns."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from pydantic import ValidationError
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelMessagesTypeAdapter,
+    ModelRequest,
+    ModelResponse,
+    ModelResponsePart,
+    TextPart,
+    ThinkingPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
+
+from netra_backend.app.agents.clean import clean_json
+from netra_backend.app.agents.runtime import PastTurn
+from netra_backend.app.agents.transcript import Transcript
+
+__all__ = ["encode", "past_messages", "stopped_messages", "whole_messages"]
+
+_log = logging.getLogger(__name__)
+
+
+def past_messages(turns: Sequence[PastTurn]) -> list[ModelMessage]:
+    """What the model is told of earlier turns, oldest first.
+
+    A turn without a history of its own, or with one that can't be read (it says so in the log), is told by what was
+    said and answered.
+    """
+    return [message for turn in turns for message in _past(turn)]
+
+
+def _past(turn: PastTurn) -> list[ModelMessage]:
+    if turn.history is not None:
+        try:
+            return ModelMessagesTypeAdapter.validate_json(turn.history)
+        except ValidationError as error:
+            _log.warning("a turn's stored history can't be read (%d errors); using its text", error.error_count())
+    told: list[ModelMessage] = [ModelRequest([UserPromptPart(turn.user_text)])]
+    if turn.answer:
+        state = "interrupted" if turn.interrupted else "complete"
+        told.append(ModelResponse([TextPart(turn.answer)], state=state))
+    return told
+
+
+def encode(messages: Sequence[ModelMessage]) -> bytes:
+    """The messages as JSON, cleaned: tools and models may say what UTF-8 can't."""
+    dumped = ModelMessagesTypeAdapter.dump_python(list(messages), mode="json")
+    return json.dumps(clean_json(dumped), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def whole_messages(messages: Sequence[ModelMessage], transcript: Transcript) -> list[ModelMessage]:
+    """A completed turn, its texts as the user was shown them."""
+    return _as_shown(messages, transcript, len(transcript.responses))
+
+
+def stopped_messages(
+    messages: Sequence[ModelMessage],
+    transcript: Transcript,
+    tool_returns: Mapping[str, ToolReturnPart],
+    user_text: str,
+) -> list[ModelMessage]:
+    """A stopped turn: the response that was under way is made of what the user was shown, no more and no less.
+
+    `tool_returns` are the results of tools that ended, by the model's own id of the call in the latest response:
+    a stop can come between a tool's end and the library's record of it.
+    """
+    whole = sum(response.complete for response in transcript.responses)
+    kept = _as_shown(messages, transcript, whole)
+    if not kept:
+        kept.append(ModelRequest([UserPromptPart(user_text)]))
+    if whole < len(transcript.responses):
+        shown = transcript.shown_in(whole)
+        parts: list[ModelResponsePart] = [
+            TextPart(content) if kind == "text" else ThinkingPart(content) for kind, content in shown
+        ]
+        if parts:
+            kept.append(ModelResponse(parts, state="interrupted"))
+    else:
+        _add_missing_returns(kept, tool_returns)
+    return kept
+
+
+def _as_shown(messages: Sequence[ModelMessage], transcript: Transcript, whole: int) -> list[ModelMessage]:
+    kept: list[ModelMessage] = []
+    number = 0
+    for message in messages:
+        if isinstance(message, ModelRequest):
+            kept.append(message)
+            continue
+        if number < whole:
+            kept.append(_with_break(message, transcript.responses[number].break_before))
+        number += 1
+    return kept
+
+
+def _with_break(response: ModelResponse, break_before: str) -> ModelResponse:
+    if not break_before:
+        return response
+    parts = list(response.parts)
+    for index, part in enumerate(parts):
+        if isinstance(part, TextPart) and part.content:
+            parts[index] = replace(part, content=break_before + part.content)
+            break
+    return replace(response, parts=parts)
+
+
+def _add_missing_returns(messages: list[ModelMessage], tool_returns: Mapping[str, ToolReturnPart]) -> None:
+    """Give the latest response's tool calls the returns that the library didn't come to record."""
+    at, calls = next(
+        (
+            (index, {call.tool_call_id for call in message.tool_calls})
+            for index, message in reversed(list(enumerate(messages)))
+            if isinstance(message, ModelResponse)
+        ),
+        (0, set[str]()),
+    )
+    known = {
+        part.tool_call_id
+        for message in messages[at + 1 :]
+        for part in message.parts
+        if isinstance(part, ToolReturnPart)
+    }
+    missing = [part for key, part in tool_returns.items() if key in calls - known]
+    if not missing:
+        return
+    following = messages[at + 1] if at + 1 < len(messages) else None
+    if isinstance(following, ModelRequest):
+        messages[at + 1] = replace(following, parts=[*following.parts, *missing])
+    else:
+        messages.append(ModelRequest(missing, state="interrupted"))

@@ -1,0 +1,163 @@
+"""Where Netra steps into a run of the library: around each tool, and after a model request that failed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from pydantic_ai.capabilities import AbstractCapability, WrapToolExecuteHandler
+from pydantic_ai.exceptions import (
+    ApprovalRequired,
+    CallDeferred,
+    ModelAPIError,
+    ModelRetry,
+    RetryModelRequest,
+    RunCancelled,
+    ToolFailed,
+    ToolFailedError,
+    ToolRetryError,
+    UsageLimitExceeded,
+)
+from pydantic_ai.messages import ModelResponse, RetryFeedbackPart, ToolCallPart, ToolReturnPart
+from pydantic_ai.models import ModelRequestContext
+from pydantic_ai.tools import RunContext, ToolDefinition
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from netra_backend.app.agents.clean import clean_json
+from netra_backend.app.agents.failures import worth_repeating
+from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Json, Turn
+from netra_backend.app.agents.sync_tools import UserThreads
+from netra_backend.app.agents.transcript import Transcript
+
+__all__ = ["TurnHooks"]
+
+_log = logging.getLogger(__name__)
+_CONTROL_FLOW = (ModelRetry, ToolFailed, CallDeferred, ApprovalRequired, RunCancelled, UsageLimitExceeded, AgentFailure)
+"""What the library, or a limit, ends a tool call with; not a defect of the tool."""
+
+_BACKOFF = 0.25
+_LONGEST_WAIT = 20.0
+"""Seconds. A server that asks for a longer pause than this is not waited for: the user is told."""
+
+
+@dataclass
+class TurnHooks(AbstractCapability[Turn]):
+    """One turn's hooks: every tool is on record before it starts, and gets its end reported once.
+
+    The tool runs inside `wrap_tool_execute`, in a task of its own for each call, so what is awaited here before
+    `handler` holds back this tool alone, also when a response calls several at once.
+    """
+
+    transcript: Transcript
+    threads: UserThreads
+    retries: int
+    tool_returns: dict[str, ToolReturnPart] = field(default_factory=dict[str, ToolReturnPart])
+    """What the tools called by the latest response returned, by the model's own id of the call."""
+    _reported: set[str] = field(default_factory=set[str])
+    _in_step: dict[str, str] = field(default_factory=dict[str, str])
+
+    def begin_step(self) -> None:
+        """A new response of the model is about to call tools; its ids may repeat those of an earlier one."""
+        self.tool_returns.clear()
+        self._in_step.clear()
+
+    async def wrap_tool_execute(
+        self,
+        ctx: RunContext[Turn],  # noqa: ARG002
+        *,
+        call: ToolCallPart,
+        tool_def: ToolDefinition,  # noqa: ARG002
+        args: dict[str, Any],
+        handler: WrapToolExecuteHandler,
+    ) -> Any:
+        identity = self._identity(call.tool_call_id)
+        await self.transcript.tool_started(identity, call.tool_name, _parameters(call))
+        try:
+            result = await handler(args)
+        except asyncio.CancelledError:
+            abandoned = self.threads.still_running_for(asyncio.current_task())
+            await self.transcript.tool_finished(identity, "unknown" if abandoned else "cancelled", None)
+            raise
+        except ToolRetryError as retry:
+            await self._failed(identity, call, retry.tool_retry)
+            raise
+        except ToolFailedError as failed:
+            await self._failed(identity, call, failed.tool_failed)
+            raise
+        except _CONTROL_FLOW:
+            await self.transcript.tool_finished(identity, "error", "The tool's call wasn't carried out.")
+            raise
+        except Exception as error:
+            _log.error("the tool %s failed", call.tool_name, exc_info=error)
+            await self.transcript.tool_finished(identity, "error", "The tool failed.")
+            raise AgentFailure(FailureCode.TOOL_FAILED, f"The tool {call.tool_name} failed.") from error
+        result = _cleaned(result)
+        returned = ToolReturnPart(call.tool_name, result, call.tool_call_id)
+        self.tool_returns[call.tool_call_id] = returned
+        await self.transcript.tool_finished(identity, "ok", _jsonable(result))
+        return result
+
+    async def refused(self, call: ToolCallPart | None, answer: ToolReturnPart) -> None:
+        """A call that was answered without running its tool: unknown name, bad arguments. It's shown all the same."""
+        if answer.tool_call_id in self._in_step or answer.outcome in {"success", "interrupted"}:
+            return
+        identity = self._identity(answer.tool_call_id)
+        await self.transcript.tool_started(identity, answer.tool_name, _parameters(call) if call else {})
+        await self.transcript.tool_finished(identity, "error", _refusal(answer))
+
+    async def on_model_request_error(
+        self,
+        ctx: RunContext[Turn],  # noqa: ARG002
+        *,
+        request_context: ModelRequestContext,
+        error: Exception,
+    ) -> ModelResponse:
+        """Ask again, if that may help. The library calls this only while nothing of the answer has arrived."""
+        if request_context.attempt > self.retries or not worth_repeating(error):
+            raise error
+        asked = error.retry_after if isinstance(error, ModelAPIError) else None
+        if asked is not None and asked > _LONGEST_WAIT:
+            raise error
+        await asyncio.sleep(max(asked or 0, _BACKOFF * 2 ** (request_context.attempt - 1)))
+        raise RetryModelRequest
+
+    def _identity(self, tool_call_id: str) -> str:
+        # Some servers count calls anew in each response ("call_0"); a run's events need ids that are unique.
+        identity, number = tool_call_id, 1
+        while identity in self._reported:
+            number += 1
+            identity = f"{tool_call_id}#{number}"
+        self._reported.add(identity)
+        self._in_step[tool_call_id] = identity
+        return identity
+
+    async def _failed(self, identity: str, call: ToolCallPart, answer: ToolReturnPart | RetryFeedbackPart) -> None:
+        if isinstance(answer, ToolReturnPart):
+            self.tool_returns[call.tool_call_id] = answer
+        await self.transcript.tool_finished(identity, "error", _refusal(answer))
+
+
+def _parameters(call: ToolCallPart) -> Json:
+    return _jsonable(call.args_as_dict())
+
+
+def _refusal(answer: ToolReturnPart | RetryFeedbackPart) -> Json:
+    return _jsonable(cast("object", answer.content))
+
+
+def _cleaned(result: Any) -> Any:
+    """Plain results are cleaned for the model too: what JSON can't carry would break its next request."""
+    if isinstance(result, str | list | dict):
+        return clean_json(result)  # pyright: ignore[reportUnknownArgumentType]
+    return result
+
+
+def _jsonable(value: object) -> Json:
+    try:
+        return to_jsonable_python(
+            value, serialize_unknown=True, bytes_mode="base64", inf_nan_mode="strings", by_alias=True
+        )
+    except (PydanticSerializationError, ValueError):
+        return str(type(value).__name__)

@@ -1,0 +1,142 @@
+"""What a message asks of the offline agent, found by rules. A table, read from the top; no model is involved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from netra_backend.app.agents.calculator import is_arithmetic
+from netra_backend.app.agents.runtime import Json
+
+__all__ = ["Ask", "Intent", "understand"]
+
+_MAX_ASKS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One thing a message asks for: a tool with its arguments, and the words that asked."""
+
+    tool: str
+    arguments: dict[str, Json]
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A rule: words of this form ask for that tool. Named groups of the pattern are its arguments.
+
+    `to_the_end`: the words go on to the end of the line, whatever they hold (the text of a note may say anything).
+    """
+
+    tool: str
+    pattern: re.Pattern[str]
+    to_the_end: bool = False
+
+
+def _intent(tool: str, pattern: str, *, to_the_end: bool = False) -> Intent:
+    return Intent(tool, re.compile(pattern, re.IGNORECASE), to_the_end)
+
+
+_DATE = r"(?:\d{4}-\d\d-\d\d|\d{1,2}\.\d{1,2}\.\d{4}|[\w ,]+?)"
+_INTENTS = (
+    _intent("list_notes", r"(?:list|show|read|what are)(?: me)?(?: all)?(?: of)?(?: my| the)? notes|(?:my )?notes"),
+    _intent("delete_note", r"(?:delete|remove|forget)(?: my| the)? note (?:number |no\.? |#)?(?P<number>\d+)"),
+    _intent(
+        "add_note",
+        r"(?:(?:add|make|take|write)(?: a)? note|note(?: down)?|remember)(?:\s+that\b|\s+to\b|:)?\s+(?P<text>\S.*)",
+        to_the_end=True,
+    ),
+    _intent(
+        "search_threads",
+        r"(?:search|find|look)(?: (?:in|through))?(?: all)?(?: my| our)?(?: (?:threads|messages|conversations|chats))?"
+        r"(?: (?:for|about))?\s+(?P<query>\S.*)",
+        to_the_end=True,
+    ),
+    _intent("count", r"count(?: from (?:1|one))?(?: up)? to (?P<steps>\d+)(?P<pace> slowly)?"),
+    _intent("count", r"(?P<pace>slowly )?(?:work|run)(?: for)? (?P<steps>\d+) (?:slow )?steps?(?P<slow> slowly)?"),
+    _intent(
+        "time_elsewhere",
+        r"(?:what(?:'s| is)?(?: the)? time is )?(?P<clock>\d{1,2}(?::\d\d)?\s*(?:[ap]\.?m\.?)?) (?:in )?"
+        r"(?P<place>[^\d]+?) (?:in|to) (?P<other>[^\d]+?)(?: time)?",
+    ),
+    _intent(
+        "time_in",
+        r"(?:what(?:'s| is)? )?(?:the )?(?:current |local )?(?:time|date)(?: and (?:date|time))?(?: is it)?"
+        r"(?: (?:right )?now)?(?: (?:in|at|for) (?P<place>.+?))?(?: (?:right )?now)?",
+    ),
+    _intent("time_in", r"(?:what (?:day|date) is (?:it|today)|today's date)(?: (?:in|at) (?P<place>.+))?"),
+    _intent(
+        "weekday",
+        r"(?:what|which)(?: day| weekday)?(?: of the week)? (?:is|was|will be|day is)"
+        rf" (?P<date>{_DATE})(?: be)?",
+    ),
+    _intent(
+        "days_between",
+        r"(?:how many )?days (?:are (?:there )?)?(?:between|from)"
+        rf" (?P<start>{_DATE}) (?:and|to|until) (?P<end>{_DATE})",
+    ),
+    _intent(
+        "days_between",
+        rf"(?:how many )?days (?:are (?:there )?|is it )?(?:until|till|to|since) (?P<end>{_DATE})",
+    ),
+)
+
+_FILLERS = re.compile(
+    r"^(?:(?:please|and|then|also|now|ok|okay|hey|hi|hello|netra|so|well)[,!.]?\s+|(?:can|could|would|will) you\s+"
+    r"|tell me\s+|i(?:'d| would) like to know\s+|do you know\s+)+",
+    re.IGNORECASE,
+)
+_ASKING = re.compile(r"^(?:what(?:'s| is| are)|how much (?:is|are)|calculate|compute|work out|evaluate|solve)\s+", re.I)
+_OPENERS = (
+    r"(?:please\b|can you\b|what|which|how|when|tell me|calculate|compute|work out|evaluate|time\b|date\b|the time\b"
+    r"|notes?\b|remember\b|add a note|list\b|show\b|delete\b|remove\b|forget\b|search\b|find\b|count\b|work for\b"
+    r"|run\b|(?!\d{4}-\d\d)[\d(√][\d\s.]*[-+*/×÷^%(])"
+)
+_JOINT = re.compile(rf"\s*(?:[,;]|\band\b|\bthen\b|[?!.](?=\s))+\s*(?:and\s+|then\s+|also\s+)*(?={_OPENERS})", re.I)
+
+
+def understand(message: str) -> list[Ask]:
+    """What the message asks for, in its order; empty where no rule fits."""
+    asks: list[Ask] = []
+    for line in message.splitlines():
+        for words in _pieces(line):
+            ask = _ask(words)
+            if ask is not None:
+                asks.append(ask)
+    return asks[:_MAX_ASKS]
+
+
+def _pieces(line: str) -> Iterable[str]:
+    """The line, cut where a new request begins, except inside one that goes to the line's end."""
+    start = 0
+    for joint in _JOINT.finditer(line):
+        if _goes_on(line[start:]):
+            break
+        if _ask(line[start : joint.start()]) is not None or joint.start() == start:
+            yield line[start : joint.start()]
+            start = joint.end()
+    yield line[start:]
+
+
+def _goes_on(words: str) -> bool:
+    words = _FILLERS.sub("", words.strip())
+    for intent in _INTENTS:
+        if intent.pattern.match(words):
+            return intent.to_the_end and intent.pattern.fullmatch(words) is not None
+    return False
+
+
+def _ask(words: str) -> Ask | None:
+    said = _FILLERS.sub("", words.strip()).strip(" ?!.,;")
+    if not said:
+        return None
+    expression = _ASKING.sub("", said)
+    if is_arithmetic(expression):
+        return Ask("calculate", {"expression": expression}, said)
+    for intent in _INTENTS:
+        match = intent.pattern.fullmatch(said)
+        if match is not None:
+            return Ask(intent.tool, {key: value for key, value in match.groupdict().items() if value}, said)
+    return None

@@ -1,0 +1,130 @@
+"""The default agent. It works without a network, by rules and real tools, and says that it isn't a language model.
+
+It runs on the library's `FunctionModel`, so its turns take the same path as those of a real model: same stream, same
+tools, same stop, same history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+
+from pydantic_ai import Agent
+from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolReturnPart, UserPromptPart
+from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, DeltaToolCall, FunctionModel
+
+from netra_backend.app.agents.intents import Ask, understand
+from netra_backend.app.agents.pydantic_ai import PydanticRuntime
+from netra_backend.app.agents.runtime import Turn
+from netra_backend.app.agents.tools import netra_tools
+from netra_backend.app.settings import Settings
+
+__all__ = ["EXAMPLE_PROMPTS", "offline_runtime"]
+
+EXAMPLE_PROMPTS = (
+    "what is 17*23, and what time is it in Tokyo?",
+    "note: water the plants on Friday",
+    "count to 30 slowly",
+)
+"""Prompts that work offline, for a page that has no messages yet."""
+
+_IS_NOT = "I'm Netra's offline agent: rules and tools, not a language model."
+_CAN = (
+    "I can calculate (`17*23`, `15% of 80`), tell times and dates (`what time is it in Tokyo`, `days until"
+    " christmas`), keep notes (`note: buy milk`, `list notes`, `delete note 1`), search your threads (`search plants`)"
+    " and count slowly, so that you can try stop (`count to 30 slowly`).\n\n"
+    "For real conversation, set a model: NETRA_MODEL=openai:NAME, with NETRA_MODEL_BASE_URL for your own server."
+)
+_MOST_STEPS = 1000
+_STEP_PAUSE = 0.05
+_SLOW_PAUSE = 1.0
+
+_Piece = str | dict[int, DeltaThinkingPart] | dict[int, DeltaToolCall]
+
+
+def offline_runtime(settings: Settings) -> PydanticRuntime:
+    """The offline agent, ready to take turns."""
+    agent = Agent(
+        FunctionModel(stream_function=_respond, model_name="offline"),
+        deps_type=Turn,
+        toolsets=[netra_tools()],
+        name="offline",
+    )
+    return PydanticRuntime(agent, settings, name="offline", model_name="offline", counts_tokens=False)
+
+
+async def _respond(messages: list[ModelMessage], _info: AgentInfo) -> AsyncIterator[_Piece]:
+    asks = understand(_user_text(messages))
+    returns = _tool_returns(messages[-1])
+    tools = [ask for ask in asks if ask.tool != "count"]
+    if not returns:
+        yield _thought(_reasoning(asks))
+        if tools:
+            for index, ask in enumerate(tools):
+                yield {
+                    index: DeltaToolCall(ask.tool, json.dumps(ask.arguments), tool_call_id=f"{len(messages)}-{index}")
+                }
+            return
+    async for piece in _answer(messages, asks, returns):
+        yield piece
+
+
+async def _answer(
+    messages: Sequence[ModelMessage], asks: Sequence[Ask], returns: Sequence[ToolReturnPart]
+) -> AsyncIterator[_Piece]:
+    first_of_thread = not any(isinstance(message, ModelResponse) and message.text for message in messages)
+    lines = [str(answer.content) for answer in returns]
+    if not asks:
+        lines.append(f"{_IS_NOT} No rule of mine fits that message. {_CAN}")
+    for delta in _deltas("\n".join(lines)):
+        yield delta
+    for ask in asks:
+        if ask.tool == "count":
+            async for piece in _count(ask):
+                yield piece
+    if asks and first_of_thread:
+        for delta in _deltas(f"\n\n({_IS_NOT})"):
+            yield delta
+
+
+async def _count(ask: Ask) -> AsyncIterator[_Piece]:
+    wanted = int(str(ask.arguments["steps"]))
+    steps = min(wanted, _MOST_STEPS)
+    pause = _SLOW_PAUSE if "slow" in ask.words else _STEP_PAUSE
+    yield "\n"
+    for step in range(1, steps + 1):
+        yield _thought(f"Step {step} of {steps}. ")
+        yield f"{step}\n"
+        await asyncio.sleep(pause)
+    yield f"Done: {steps} steps." if wanted == steps else f"Done: {steps} steps, the most I count."
+
+
+def _reasoning(asks: Sequence[Ask]) -> str:
+    if not asks:
+        return "No rule fits this message. "
+    return "".join(f"“{ask.words}” matches the rule for {ask.tool}. " for ask in asks)
+
+
+def _thought(text: str) -> dict[int, DeltaThinkingPart]:
+    return {-1: DeltaThinkingPart(content=text)}
+
+
+def _deltas(text: str) -> Iterator[str]:
+    """The text in a few pieces, as a model would give it."""
+    return (piece[0] for piece in re.finditer(r"(?:\s*\S+){1,4}\s*", text))
+
+
+def _user_text(messages: Sequence[ModelMessage]) -> str:
+    for message in reversed(messages):
+        for part in message.parts:
+            if isinstance(part, UserPromptPart) and isinstance(part.content, str):
+                return part.content
+    return ""
+
+
+def _tool_returns(message: ModelMessage) -> list[ToolReturnPart]:
+    if not isinstance(message, ModelRequest):
+        return []
+    return [part for part in message.parts if isinstance(part, ToolReturnPart)]

@@ -1,0 +1,57 @@
+"""Netra's own agent on any OpenAI-compatible server."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import httpx2
+from openai import AsyncOpenAI
+from pydantic_ai import Agent
+from pydantic_ai.models import Model
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.profiles.openai import OpenAIModelProfile
+from pydantic_ai.providers.openai import OpenAIProvider
+
+from netra_backend.app.agents.pydantic_ai import PydanticRuntime
+from netra_backend.app.agents.runtime import Turn
+from netra_backend.app.agents.tools import netra_tools
+from netra_backend.app.settings import Settings
+
+__all__ = ["api_key", "openai_model", "openai_runtime"]
+
+_INSTRUCTIONS = (
+    "You are a helpful assistant. Use the tools for arithmetic, for times and dates, and for the user's notes and"
+    " earlier threads. Answer in the language of the user."
+)
+
+
+def openai_runtime(settings: Settings, name: str, model: str) -> PydanticRuntime:
+    """The agent on that model of the server that the settings name."""
+    chat_model, close = openai_model(settings, model)
+    agent = Agent(chat_model, deps_type=Turn, instructions=_INSTRUCTIONS, toolsets=[netra_tools()], name=name)
+    return PydanticRuntime(agent, settings, name=name, model_name=model, close=close)
+
+
+def openai_model(settings: Settings, name: str) -> tuple[Model, Callable[[], Awaitable[None]]]:
+    """A model on the server that the settings name, and what closes its one HTTP client."""
+    client = AsyncOpenAI(
+        base_url=settings.model_base_url,
+        api_key=api_key(settings),
+        # Netra repeats requests itself, so that a failure says how often it really asked.
+        max_retries=0,
+        # Silence is timed by the run, which names what ran out; the client only knows about connections.
+        timeout=httpx2.Timeout(None, connect=settings.model_connect_timeout),
+    )
+    model = OpenAIChatModel(
+        name,
+        provider=OpenAIProvider(openai_client=client),
+        profile=OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=True),
+    )
+    return model, client.close
+
+
+def api_key(settings: Settings) -> str | None:
+    """The key for the model server. A server of one's own often needs none, and gets no other provider's key."""
+    if settings.model_api_key is not None:
+        return settings.model_api_key.get_secret_value()
+    return "none" if settings.model_base_url is not None else None

@@ -1,0 +1,240 @@
+"""The adapter: a `pydantic_ai.Agent` as an `AgentRuntime`.
+
+Text, thinking and tools reach the sink in the task that awaits `wait`, in order: a response is read to its end
+before the library runs the tools it calls, and `TurnHooks` holds each tool back until its start is on record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from pydantic_ai import Agent, CancellationToken
+from pydantic_ai.agent import AgentRun, CallToolsNode, ModelRequestNode
+from pydantic_ai.capabilities import ReinjectSystemPrompt, UseThreadExecutor
+from pydantic_ai.exceptions import RunCancelled
+from pydantic_ai.messages import (
+    FunctionToolCallEvent,
+    FunctionToolResultEvent,
+    ModelRequest,
+    OutputToolResultEvent,
+    PartDeltaEvent,
+    PartStartEvent,
+    RetryFeedbackPart,
+    TextPart,
+    TextPartDelta,
+    ThinkingPart,
+    ThinkingPartDelta,
+    ToolCallPart,
+)
+from pydantic_ai.models import Model
+from pydantic_ai.run import AgentRunResult
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.usage import RunUsage, UsageLimits
+from pydantic_core import to_json
+
+from netra_backend.app.agents.failures import failure_of, idle_failure
+from netra_backend.app.agents.history import encode, past_messages, stopped_messages, whole_messages
+from netra_backend.app.agents.hooks import TurnHooks
+from netra_backend.app.agents.idle_watch import IdleWatch
+from netra_backend.app.agents.runtime import AgentFailure, FailureCode, RunSink, SinkClosed, Turn, TurnResult, Usage
+from netra_backend.app.agents.sync_tools import SyncToolThreads, UserThreads
+from netra_backend.app.agents.transcript import Transcript
+from netra_backend.app.settings import Settings
+
+__all__ = ["PydanticRuntime"]
+
+
+class PydanticRuntime:
+    """Runs turns of one agent for many users at once.
+
+    The agent's dependencies (`RunContext.deps`) are the `Turn`: who asks, and what of their data tools may reach.
+    `close` is called by `aclose`, for what the agent's model holds open (its HTTP client). `counts_tokens` is false
+    where the model has no tokens, whatever the library makes up for it.
+    """
+
+    def __init__(
+        self,
+        agent: Agent[Turn, object],
+        settings: Settings,
+        *,
+        name: str,
+        model_name: str,
+        model: Model | None = None,
+        close: Callable[[], Awaitable[None]] | None = None,
+        counts_tokens: bool = True,
+    ) -> None:
+        self._agent = agent
+        self._settings = settings
+        self._name = name
+        self._model_name = model_name
+        self._model = model
+        self._close = close
+        self._counts_tokens = counts_tokens
+        self._threads = SyncToolThreads(settings.sync_tool_threads_per_user)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def model(self) -> str:
+        return self._model_name
+
+    def start(self, turn: Turn, sink: RunSink) -> PydanticTurn:
+        """Prepare a turn; the model is asked in `PydanticTurn.wait`."""
+        threads = self._threads.of(turn.context.user_id)
+        return PydanticTurn(
+            self._agent, self._model, self._settings, turn, sink, threads, counts_tokens=self._counts_tokens
+        )
+
+    async def aclose(self) -> None:
+        """Close the model's connections."""
+        if self._close is not None:
+            await self._close()
+
+
+class PydanticTurn:
+    """One turn under way (a `TurnHandle`)."""
+
+    def __init__(
+        self,
+        agent: Agent[Turn, object],
+        model: Model | None,
+        settings: Settings,
+        turn: Turn,
+        sink: RunSink,
+        threads: UserThreads,
+        *,
+        counts_tokens: bool,
+    ) -> None:
+        self._counts_tokens = counts_tokens
+        self._agent = agent
+        self._model = model
+        self._settings = settings
+        self._turn = turn
+        self._transcript = Transcript(sink)
+        self._hooks = TurnHooks(self._transcript, threads, settings.model_retries)
+        self._threads = threads
+        self._token = CancellationToken()
+        self._idle = IdleWatch(settings.model_idle_timeout, self._token.cancel)
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._token.cancel()
+
+    async def wait(self) -> TurnResult:
+        """See `TurnHandle.wait`. Raises `AgentFailure`; and as it is whatever a call of the sink raised."""
+        try:
+            async with self._agent.iter(
+                self._turn.text,
+                message_history=past_messages(self._turn.history),
+                deps=self._turn,
+                model=self._model,
+                model_settings=ModelSettings(first_event_timeout=self._settings.model_first_token_timeout),
+                usage_limits=UsageLimits(
+                    request_limit=self._settings.run_request_limit,
+                    total_tokens_limit=self._settings.run_token_limit,
+                ),
+                cancellation_token=self._token,
+                timeout=self._settings.run_timeout,
+                capabilities=[self._hooks, UseThreadExecutor(self._threads), ReinjectSystemPrompt()],
+            ) as run:
+                async for node in run:
+                    if isinstance(node, ModelRequestNode):
+                        await self._read_response(node, run)
+                    elif isinstance(node, CallToolsNode):
+                        await self._run_tools(node, run)
+                result = _result(run)
+                await self._show_output(result)
+            return TurnResult(
+                self._usage(result.usage), encode(whole_messages(result.new_messages(), self._transcript))
+            )
+        except RunCancelled as ended:
+            if self._cancelled:
+                return self._stopped(ended)
+            raise (idle_failure(self._idle.limit) if self._idle.expired else self._failure(ended)) from ended
+        except SinkClosed:
+            raise
+        except Exception as error:
+            if error is self._transcript.sink_error:
+                raise
+            raise self._failure(error) from error
+        finally:
+            self._idle.close()
+
+    async def _read_response(self, node: ModelRequestNode[Turn, object], run: AgentRun[Turn, object]) -> None:
+        self._refuse_second_answer(node.request)
+        transcript = self._transcript
+        transcript.begin_response()
+        async with node.stream(run.ctx) as stream:
+            async for event in stream:
+                self._idle.busy()
+                match event:
+                    case (
+                        PartStartEvent(part=TextPart(content=content))
+                        | PartDeltaEvent(delta=TextPartDelta(content_delta=content))
+                    ):
+                        await transcript.text(content)
+                    case (
+                        PartStartEvent(part=ThinkingPart(content=content))
+                        | PartDeltaEvent(delta=ThinkingPartDelta(content_delta=str(content)))
+                    ):
+                        await transcript.thinking(content)
+                    case _:
+                        pass
+                self._idle.waiting()
+            self._idle.busy()
+        transcript.complete_response()
+
+    async def _run_tools(self, node: CallToolsNode[Turn, object], run: AgentRun[Turn, object]) -> None:
+        self._hooks.begin_step()
+        calls: dict[str, ToolCallPart] = {}
+        async with node.stream(run.ctx) as stream:
+            async for event in stream:
+                match event:
+                    case FunctionToolCallEvent(part=call):
+                        calls[call.tool_call_id] = call
+                    case FunctionToolResultEvent(part=answer):
+                        await self._hooks.refused(calls.get(answer.tool_call_id), answer)
+                    case OutputToolResultEvent(part=answer) if answer.outcome == "retried":
+                        self._refuse_if_answered()
+                    case _:
+                        pass
+
+    def _refuse_second_answer(self, request: ModelRequest) -> None:
+        if any(isinstance(part, RetryFeedbackPart) for part in request.parts):
+            self._refuse_if_answered()
+
+    def _refuse_if_answered(self) -> None:
+        # What was shown can't be taken back, so a rejected answer ends the turn instead of getting a second one.
+        if self._transcript.text_in_response:
+            raise AgentFailure(FailureCode.MODEL_BAD_RESPONSE, "The answer didn't pass the agent's own check.")
+
+    async def _show_output(self, result: AgentRunResult[object]) -> None:
+        """An output that isn't the text of the last response (structured, or made by a function) is shown as well."""
+        if self._transcript.text_in_response:
+            return
+        output = result.output
+        if output is not None:
+            text = output if isinstance(output, str) else to_json(output, indent=2, serialize_unknown=True).decode()
+            await self._transcript.text(text)
+
+    def _stopped(self, ended: RunCancelled) -> TurnResult:
+        messages = stopped_messages(ended.new_messages(), self._transcript, self._hooks.tool_returns, self._turn.text)
+        return TurnResult(self._usage(ended.usage), encode(messages), cancelled=True)
+
+    def _failure(self, error: Exception) -> AgentFailure:
+        begun = bool(self._transcript.responses and self._transcript.responses[-1].stretches)
+        return failure_of(error, begun=begun)
+
+    def _usage(self, usage: RunUsage) -> Usage:
+        if not self._counts_tokens:
+            return Usage(requests=usage.requests, tool_calls=usage.tool_calls)
+        return Usage(usage.input_tokens, usage.output_tokens, usage.requests, usage.tool_calls)
+
+
+def _result(run: AgentRun[Turn, object]) -> AgentRunResult[object]:
+    if run.result is None:
+        raise AgentFailure(FailureCode.AGENT_ERROR, "The agent ended without a result.")
+    return run.result

@@ -1,0 +1,110 @@
+"""The tools that Netra's own agents have: arithmetic, dates and time zones, notes, search over one's own threads."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from pydantic_ai import RunContext, ToolFailed
+from pydantic_ai.toolsets import FunctionToolset
+
+from netra_backend.app.agents import world_clock
+from netra_backend.app.agents.calculator import CannotCalculate
+from netra_backend.app.agents.calculator import calculate as worked_out
+from netra_backend.app.agents.runtime import Turn
+
+__all__ = ["netra_tools"]
+
+
+def netra_tools() -> FunctionToolset[Turn]:
+    """A toolset of all of them. Each answers with a sentence for a person; what it can't do is a `ToolFailed`."""
+    return FunctionToolset[Turn](
+        [
+            calculate,
+            time_in,
+            time_elsewhere,
+            weekday,
+            days_between,
+            add_note,
+            list_notes,
+            delete_note,
+            search_threads,
+        ]
+    )
+
+
+async def calculate(expression: str) -> str:
+    """Work out an arithmetic expression, such as "17*23", "sqrt(2) ** 3" or "15% of 80"."""
+    expression = expression.strip()
+    try:
+        return f"{expression} = {worked_out(expression)}"
+    except CannotCalculate as error:
+        raise ToolFailed(f"I can't calculate {expression}: {error}.") from None
+
+
+async def time_in(place: str = "UTC") -> str:
+    """The current time and date at a place: a city, a country with one time zone, or a zone such as Asia/Tokyo."""
+    try:
+        return world_clock.time_in(place, _now())
+    except world_clock.UnknownPlace as error:
+        raise ToolFailed(f"{error}.") from None
+
+
+async def time_elsewhere(clock: str, place: str, other: str) -> str:
+    """What time it is at `other` when the clock shows `clock` (as 15:30 or 3 pm) at `place` today."""
+    try:
+        return world_clock.time_there(clock, place, other, _now())
+    except ValueError as error:
+        raise ToolFailed(f"{error}.") from None
+
+
+async def weekday(date: str) -> str:
+    """Which day of the week a date is, such as 2026-12-25, 25 December or tomorrow."""
+    try:
+        return world_clock.weekday_of(world_clock.date_named(date, _now().date()))
+    except ValueError as error:
+        raise ToolFailed(f"{error}.") from None
+
+
+async def days_between(end: str, start: str = "today") -> str:
+    """How many days there are from one date (today, if not given) to another."""
+    today = _now().date()
+    try:
+        first, last = world_clock.date_named(start, today), world_clock.date_named(end, today)
+    except ValueError as error:
+        raise ToolFailed(f"{error}.") from None
+    days = (last - first).days
+    return f"From {first.isoformat()} to {last.isoformat()}: {days} {'day' if abs(days) == 1 else 'days'}."
+
+
+async def add_note(ctx: RunContext[Turn], text: str) -> str:
+    """Keep a note for the user."""
+    number = await ctx.deps.data.add_note(text)
+    return f"Noted, as number {number}: {text}"
+
+
+async def list_notes(ctx: RunContext[Turn]) -> str:
+    """The user's notes, with their numbers."""
+    notes = await ctx.deps.data.notes()
+    if not notes:
+        return "You have no notes."
+    return "Your notes:\n" + "\n".join(f"{number}. {text}" for number, text in notes)
+
+
+async def delete_note(ctx: RunContext[Turn], number: int) -> str:
+    """Remove the note of that number."""
+    if await ctx.deps.data.delete_note(number):
+        return f"Note {number} is deleted."
+    raise ToolFailed(f"There is no note {number}.")
+
+
+async def search_threads(ctx: RunContext[Turn], query: str) -> str:
+    """Search the text of the user's own earlier messages and answers."""
+    hits = await ctx.deps.data.search_threads(query)
+    if not hits:
+        return f"I found nothing about {query!r} in your threads."
+    found = "\n".join(f"- {hit.title or 'Untitled'} ({hit.created_at[:10]}, {hit.role}): {hit.excerpt}" for hit in hits)
+    return f"I found this about {query!r} in your threads:\n{found}"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -6,7 +6,7 @@ record's `first_seq` always comes from what is stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from netra_backend.app.protocol.events import DELTA_FIELDS, Erased, Event, Event
 from netra_backend.app.storage.tables import events, heads
 from netra_backend.app.storage.user_scope import UserScope
 
-__all__ = ["Head", "Record", "UserTransaction", "UserView", "merge"]
+__all__ = ["Head", "Record", "UserTransaction", "UserView", "heads_of", "merge", "users_to_trim"]
 
 MERGED_CHARS = 32_768
 """A merged delta grows no longer than this, so that one event stays well below the size of a frame."""
@@ -164,6 +164,18 @@ def _record(row: Row[Any, Any, Any, Any, Any, Any, Any, Any]) -> Record:
     first_seq, seq, kind, thread_id, run_id, ts, payload, parts = row
     lengths = tuple(msgspec.json.decode(parts, type=list[int])) if parts is not None else None
     return Record(first_seq, seq, kind, thread_id, run_id, ts, payload, lengths)
+
+
+def heads_of(connection: Connection, user_ids: Collection[str]) -> dict[str, Head]:
+    """Where the logs of these users stand, by user id. For what concerns all sockets of a process."""
+    query = select(heads.c.user_id, heads.c.epoch, heads.c.head, heads.c.floor).where(heads.c.user_id.in_(user_ids))
+    return {row[0]: Head(row[1], row[2], row[3]) for row in connection.execute(query)}
+
+
+def users_to_trim(connection: Connection, keep: int) -> list[str]:
+    """The users whose logs hold more than `keep` numbers. For housekeeping only."""
+    query = select(heads.c.user_id).where(heads.c.head - heads.c.floor > keep)
+    return list(connection.execute(query).scalars())
 
 
 class UserView(UserScope):

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 __all__ = [
     "IdempotencyConflict",
+    "InvalidFrame",
     "InvalidText",
     "NotFound",
     "QueueFull",
@@ -80,6 +81,13 @@ class TextTooLarge(Refusal):
 
     code = "too_large"
     status = 413
+
+
+class InvalidFrame(Refusal):
+    """A frame that is well-formed but has no place here."""
+
+    code = "invalid_frame"
+    status = 422
 
 
 class InvalidText(Refusal):

@@ -1,0 +1,287 @@
+"""What the HTTP routes take and give, as OpenAPI shows it. Times are RFC 3339 in UTC."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from netra_backend.app.event_log.log import Cursor
+from netra_backend.app.protocol.codec import rfc3339
+from netra_backend.app.protocol.events import RunOutcome
+from netra_backend.app.services.run_ledger import StartedRun
+from netra_backend.app.services.thread_service import OpenRunState, Snapshot, ThreadState
+from netra_backend.app.storage.messages import Message
+from netra_backend.app.storage.runs import Run
+from netra_backend.app.storage.threads import MAX_TITLE, Thread
+
+Id = Annotated[str, Field(max_length=128)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class NewThread(_Body):
+    """A thread to make."""
+
+    title: Annotated[str, Field(min_length=1, max_length=MAX_TITLE)] = "New conversation"
+
+
+class ThreadTitle(_Body):
+    """Another title."""
+
+    title: Annotated[str, Field(min_length=1, max_length=MAX_TITLE)]
+
+
+class NewMessage(_Body):
+    """A message that starts a run: the fields of the `user_message` frame."""
+
+    text: Annotated[str, Field(min_length=1)]
+    client_message_id: Annotated[str, Field(min_length=1, max_length=128)]
+    when_busy: Literal["reject", "queue", "interrupt"] = "reject"
+
+
+class StopReason(_Body):
+    """Why runs are stopped; every tab shows it."""
+
+    reason: Annotated[str, Field(max_length=200)] | None = None
+
+
+class CursorInfo(BaseModel):
+    """The last number of the log at the moment of the answer; `resume` from it."""
+
+    epoch: str
+    seq: int
+
+    @classmethod
+    def of(cls, cursor: Cursor) -> Self:
+        return cls(epoch=cursor.epoch, seq=cursor.seq)
+
+
+class ThreadInfo(BaseModel):
+    """A thread."""
+
+    id: str
+    title: str
+    created_at: str
+    updated_at: str
+
+    @classmethod
+    def of(cls, thread: Thread) -> Self:
+        return cls(
+            id=thread.id,
+            title=thread.title,
+            created_at=rfc3339(thread.created_at),
+            updated_at=rfc3339(thread.updated_at),
+        )
+
+
+class ThreadList(BaseModel):
+    """The last used threads first. `next` goes on from here; null at the end."""
+
+    threads: list[ThreadInfo]
+    next: str | None
+
+
+class MessageInfo(BaseModel):
+    """A message. `state` says whether an answer is whole (`complete`) or was `stopped` or `failed`."""
+
+    id: str
+    number: int
+    thread_id: str
+    run_id: str
+    role: Literal["user", "agent"]
+    text: str
+    state: Literal["complete", "stopped", "failed"]
+    client_message_id: str | None
+    created_at: str
+    seq: int
+
+    @classmethod
+    def of(cls, message: Message) -> Self:
+        return cls(
+            id=message.id,
+            number=message.number,
+            thread_id=message.thread_id,
+            run_id=message.run_id,
+            role=message.role,
+            text=message.text,
+            state=message.state,
+            client_message_id=message.client_message_id,
+            created_at=rfc3339(message.created_at),
+            seq=message.seq,
+        )
+
+
+class MessageList(BaseModel):
+    """Messages in the order they were said. `before` pages further back; null at the beginning."""
+
+    messages: list[MessageInfo]
+    before: int | None
+
+
+class RunInfo(BaseModel):
+    """A run. `stop_requested_at`: a stop is on record."""
+
+    id: str
+    thread_id: str
+    message_id: str
+    state: Literal["queued", "running", "completed", "failed", "stopped"]
+    agent: str
+    model: str
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    stop_requested_at: str | None
+    stop_reason: str | None
+    error_code: str | None
+    error_message: str | None
+    terminal_seq: int | None
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        return cls(
+            id=run.id,
+            thread_id=run.thread_id,
+            message_id=run.message_id,
+            state=run.state,
+            agent=run.agent,
+            model=run.model,
+            created_at=rfc3339(run.created_at),
+            started_at=_time(run.started_at),
+            finished_at=_time(run.finished_at),
+            stop_requested_at=_time(run.stop_requested_at),
+            stop_reason=run.stop_reason,
+            error_code=run.error_code,
+            error_message=run.error_message,
+            terminal_seq=run.terminal_seq,
+        )
+
+
+class RunList(BaseModel):
+    """The last runs first."""
+
+    runs: list[RunInfo]
+
+
+class ToolInfo(BaseModel):
+    """A tool call. `status` null: under way."""
+
+    tool_call_id: str
+    tool_name: str
+    parameters: Any
+    status: str | None
+    result: Any
+    duration_ms: int | None
+
+
+class RunSoFar(BaseModel):
+    """A run with everything that was told of it so far."""
+
+    run: RunInfo
+    text: str
+    thinking: str
+    tools: list[ToolInfo]
+
+    @classmethod
+    def of(cls, state: OpenRunState) -> Self:
+        tools = [
+            ToolInfo(
+                tool_call_id=tool.tool_call_id,
+                tool_name=tool.tool_name,
+                parameters=tool.parameters,
+                status=tool.status,
+                result=tool.result,
+                duration_ms=tool.duration_ms,
+            )
+            for tool in state.tools
+        ]
+        return cls(run=RunInfo.of(state.run), text=state.text, thinking=state.thinking, tools=tools)
+
+
+class ThreadDetail(BaseModel):
+    """A thread at one moment; events after `cursor` go on from exactly there."""
+
+    thread: ThreadInfo
+    messages: list[MessageInfo]
+    runs: list[RunInfo]
+    open_runs: list[RunSoFar]
+    cursor: CursorInfo
+
+    @classmethod
+    def of(cls, state: ThreadState) -> Self:
+        return cls(
+            thread=ThreadInfo.of(state.thread),
+            messages=[MessageInfo.of(message) for message in state.messages],
+            runs=[RunInfo.of(run) for run in state.runs],
+            open_runs=[RunSoFar.of(run) for run in state.open_runs],
+            cursor=CursorInfo.of(state.cursor),
+        )
+
+
+class SnapshotInfo(BaseModel):
+    """The last used threads and all open runs at one moment; events after `cursor` go on from exactly there."""
+
+    threads: list[ThreadInfo]
+    open_runs: list[RunSoFar]
+    cursor: CursorInfo
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Self:
+        return cls(
+            threads=[ThreadInfo.of(thread) for thread in snapshot.threads],
+            open_runs=[RunSoFar.of(run) for run in snapshot.open_runs],
+            cursor=CursorInfo.of(snapshot.cursor),
+        )
+
+
+class Started(BaseModel):
+    """The run that a message started, or had started when it was sent before (`repeated`)."""
+
+    thread_id: str
+    run_id: str
+    message_id: str
+    seq: int
+    run_state: str
+    repeated: bool
+
+    @classmethod
+    def of(cls, started: StartedRun) -> Self:
+        return cls(
+            thread_id=started.thread_id,
+            run_id=started.run_id,
+            message_id=started.message_id,
+            seq=started.seq,
+            run_state=started.state,
+            repeated=started.repeated,
+        )
+
+
+class OutcomeInfo(BaseModel):
+    """What a stop did to one run; `seq` is that of its terminal event where it had already ended."""
+
+    run_id: str
+    outcome: Literal["stopping", "already_finished"]
+    seq: int | None
+
+
+class StopOutcomes(BaseModel):
+    """Every run that a stop concerned."""
+
+    runs: list[OutcomeInfo]
+
+    @classmethod
+    def of(cls, runs: list[RunOutcome]) -> Self:
+        return cls(runs=[OutcomeInfo(run_id=run.run_id, outcome=run.outcome, seq=run.seq) for run in runs])
+
+
+class EventList(BaseModel):
+    """Events of one thread, as the socket tells them. They don't tile: other threads' events lie between."""
+
+    events: list[dict[str, Any]]
+    cursor: CursorInfo
+
+
+def _time(ms: int | None) -> str | None:
+    return rfc3339(ms) if ms is not None else None

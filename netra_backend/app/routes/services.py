@@ -1,0 +1,48 @@
+"""The services of an app, as its routes reach them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.requests import HTTPConnection
+
+from netra_backend.app.auth.authenticator import Authenticator
+from netra_backend.app.auth.passwords import Passwords
+from netra_backend.app.auth.session_registry import SessionRegistry
+from netra_backend.app.auth.sign_in import SignIn
+from netra_backend.app.event_log.canary import Canary
+from netra_backend.app.event_log.log import EventLog
+from netra_backend.app.services.agent_service_core import AgentService
+from netra_backend.app.services.agent_websocket_bridge import AgentWebSocketBridge
+from netra_backend.app.services.run_supervisor import RunSupervisor
+from netra_backend.app.services.socket_watch import SocketWatch
+from netra_backend.app.services.thread_service import ThreadService
+from netra_backend.app.settings import Settings
+from netra_backend.app.storage.folder import DataFolder
+
+__all__ = ["Services", "services"]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that serves, wired by `create_app` for the life of its lifespan."""
+
+    settings: Settings
+    folder: DataFolder
+    log: EventLog
+    canary: Canary
+    registry: SessionRegistry
+    authenticator: Authenticator
+    passwords: Passwords
+    sign_in: SignIn
+    bridge: AgentWebSocketBridge
+    supervisor: RunSupervisor
+    agents: AgentService
+    threads: ThreadService
+    watch: SocketWatch
+
+
+def services(connection: HTTPConnection) -> Services:
+    """The services of the app that serves this."""
+    return cast("Services", connection.app.state.services)

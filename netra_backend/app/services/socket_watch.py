@@ -1,0 +1,102 @@
+"""What keeps open sockets honest: once a second, whether their sessions still give rights and their logs have grown.
+
+Revocations in this process close sockets at once; those made elsewhere, and wake-ups that were lost, show here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from enum import StrEnum
+
+from netra_backend.app.auth.session_registry import Access, SessionRegistry
+from netra_backend.app.event_log.canary import Canary
+from netra_backend.app.event_log.log import EventLog
+from netra_backend.app.event_log.user_log import heads_of
+from netra_backend.app.protocol.codec import now_ms
+from netra_backend.app.storage.errors import LogUnavailable
+from netra_backend.app.storage.sessions import Session
+from netra_backend.app.websocket_core.websocket_manager import open_connections
+
+__all__ = ["Rights", "SocketWatch"]
+
+PERIOD = 1.0
+"""Seconds between two looks (contract, section 6: at least every second)."""
+CERTAIN = 3.0
+"""Seconds for which the last look holds. After that, nobody's rights are certain."""
+
+
+class Rights(StrEnum):
+    """What a socket may do now. `stop_only`: the database is away, and its last known state allows that much."""
+
+    ALL = "all"
+    STOP_ONLY = "stop_only"
+    NONE = "none"
+
+
+class SocketWatch:
+    """The look at all sockets, and what it found."""
+
+    def __init__(self, registry: SessionRegistry, log: EventLog, canary: Canary) -> None:
+        self._registry = registry
+        self._log = log
+        self._canary = canary
+        self._sessions: dict[str, Session] = {}
+        self._looked = 0.0
+
+    def admit(self, access: Access) -> None:
+        """Note the session of a socket that has just been authenticated."""
+        self._sessions[access.session.id] = access.session
+        if len(self._sessions) == 1 and not access.stale:
+            self._looked = asyncio.get_running_loop().time()
+
+    def rights(self, session_id: str) -> Rights:
+        """What a socket of this session may do at this moment."""
+        session = self._sessions.get(session_id)
+        if session is None or not session.usable(now_ms()):
+            return Rights.NONE
+        if asyncio.get_running_loop().time() - self._looked > CERTAIN:
+            return Rights.STOP_ONLY
+        return Rights.ALL
+
+    async def run(self) -> None:
+        """Look once a second, until cancelled."""
+        unlisten = self._registry.listen(self._close_sockets_of)
+        try:
+            while True:
+                await asyncio.sleep(PERIOD)
+                try:
+                    await self._look()
+                except LogUnavailable:
+                    continue
+        finally:
+            unlisten()
+
+    async def _look(self) -> None:
+        if not self._log.state.available:
+            # Somebody has to try whether the log is back; it may be that nobody else writes.
+            await self._canary.trouble()
+        connections = open_connections()
+        asked = asyncio.get_running_loop().time()
+        if not connections:
+            self._sessions.clear()
+            self._looked = asked
+            return
+        found = await self._registry.refresh({connection.session_id for connection in connections})
+        heads = await self._log.query(lambda rows: heads_of(rows, {socket.user_id for socket in connections}))
+        self._looked = asked
+        now = now_ms()
+        self._sessions = {key: session for key, session in found.items() if session.usable(now)}
+        for connection in open_connections():
+            if connection.session_id not in self._sessions and connection in connections:
+                connection.close(4401, "the session has ended")
+            head = heads.get(connection.user_id)
+            if head is not None:
+                connection.note(head.seq)
+                connection.catch_up()
+
+    def _close_sockets_of(self, session_ids: set[str]) -> None:
+        for session_id in session_ids:
+            self._sessions.pop(session_id, None)
+        for connection in open_connections():
+            if connection.session_id in session_ids:
+                connection.close(4401, "the session has ended")

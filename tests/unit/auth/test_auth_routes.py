@@ -1,6 +1,7 @@
 import pytest
 
 from netra_backend.app.protocol.codec import now_ms
+from netra_backend.app.routes.dependencies import AccessForStop, AccessNow
 from netra_backend.app.storage.sessions import Sessions
 from netra_backend.app.storage.users import Users
 
@@ -220,3 +221,23 @@ async def test_what_was_revoked_elsewhere_is_refused_after_a_second(client, hous
     await house.log.real.write(lambda connection: Sessions(connection).revoke(user.id, session.id, now_ms()))
     house.clock.now += 1
     assert (await client.get("/api/auth/me")).status_code == 401
+
+
+async def test_while_the_database_is_away_only_stop_goes_by_the_last_known_state(house, make_client, make_app, user):
+    app = make_app(house)
+
+    @app.post("/api/act")
+    async def act(access: AccessNow) -> None: ...
+
+    @app.post("/api/stop")
+    async def stop(access: AccessForStop) -> bool:
+        return access.stale
+
+    client = make_client(house, app=app, headers=bearer(await house.token(user)))
+    assert (await client.post("/api/act")).status_code == 200
+    house.log.away = True
+    house.clock.now += 1
+
+    answer = await client.post("/api/act")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert (await client.post("/api/stop")).json() is True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import tomllib
 from pathlib import Path
 from typing import Literal
@@ -159,7 +160,10 @@ class Settings(BaseSettings):
 
 def is_loopback(host: str) -> bool:
     """Whether `host` (a name or an address without brackets) can only mean this machine."""
-    return host == "localhost" or host.startswith("127.") or host in {"::1", "[::1]"}
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False  # a name such as 127.0.0.1.example is anybody's
 
 
 def load_settings(**flags: object) -> Settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -96,7 +97,7 @@ class Sessions:
         """The session of this id, usable or not."""
         return self._one(sessions.c.id == session_id)
 
-    def by_ids(self, session_ids: list[str]) -> dict[str, Session]:
+    def by_ids(self, session_ids: Collection[str]) -> dict[str, Session]:
         """Those of these sessions that there are, by id."""
         query = _SELECT.where(sessions.c.id.in_(session_ids))
         return {row["id"]: Session(**row) for row in self._connection.execute(query).mappings()}
@@ -108,9 +109,9 @@ class Sessions:
         ).order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
         return [Session(**row) for row in self._connection.execute(query).mappings()]
 
-    def seen(self, session_id: str, now: int) -> None:
-        """Note that the session was used."""
-        self._connection.execute(update(sessions).where(sessions.c.id == session_id).values(last_seen_at=now))
+    def seen(self, session_ids: Collection[str], now: int) -> None:
+        """Note that these sessions were used."""
+        self._connection.execute(update(sessions).where(sessions.c.id.in_(session_ids)).values(last_seen_at=now))
 
     def revoke(self, user_id: str, session_id: str, now: int) -> bool:
         """End one session of this user. False if the user has no such session."""
@@ -121,12 +122,13 @@ class Sessions:
         )
         return done.rowcount == 1
 
-    def revoke_all(self, user_id: str, now: int, keep: str | None = None) -> int:
-        """End the user's sessions, but for `keep`. Returns how many."""
+    def revoke_all(self, user_id: str, now: int, keep: str | None = None) -> set[str]:
+        """End the user's sessions, but for `keep`. Returns which."""
         condition = [sessions.c.user_id == user_id, sessions.c.revoked_at.is_(None)]
         if keep is not None:
             condition.append(sessions.c.id != keep)
-        return self._connection.execute(update(sessions).where(*condition).values(revoked_at=now)).rowcount
+        ended = update(sessions).where(*condition).values(revoked_at=now).returning(sessions.c.id)
+        return set(self._connection.execute(ended).scalars())
 
     def forget_expired(self, before: int) -> None:
         """Remove the rows of sessions that ended before this time."""

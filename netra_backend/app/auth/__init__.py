@@ -1,0 +1,1 @@
+"""Log-in: passwords, sessions, and who a request or socket speaks for."""

@@ -1,0 +1,181 @@
+"""Who a request or a socket speaks for: a cookie of our own page, a bearer token, or a ticket.
+
+A browser sends cookies along with requests of other sites, to sockets as well; what tells them apart is the Origin
+header, so a cookie counts only with an Origin of ours (OWASP ASVS 5.0, 4.4.2; RFC 6455, 10.2).
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.websockets import WebSocket
+
+from netra_backend.app.auth.session_registry import Access, NotAuthenticated, SessionRegistry
+from netra_backend.app.event_log.log import EventLog
+from netra_backend.app.protocol.codec import now_ms
+from netra_backend.app.settings import Settings, is_loopback
+from netra_backend.app.storage.sessions import OneTimeCodes, Session, Sessions
+
+__all__ = ["OPAQUE", "TICKET_SECONDS", "Authenticator", "ForbiddenOrigin", "origin_of"]
+
+TICKET_SECONDS = 30
+"""How long a ticket for a socket can be redeemed."""
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+"""RFC 9110, 9.2.1."""
+
+OPAQUE = "null"
+"""The origin of sandboxed pages (RFC 6454, 6.1): two of them are not the same."""
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class ForbiddenOrigin(Exception):
+    """A browser sent our cookie on behalf of a page that isn't ours."""
+
+
+class Authenticator:
+    """Turns credentials into an `Access`. Every method raises `NotAuthenticated` for credentials that name no usable
+    session, and `LogUnavailable` where the database is away and nothing is known of them."""
+
+    def __init__(self, registry: SessionRegistry, log: EventLog, settings: Settings) -> None:
+        self._registry = registry
+        self._log = log
+        self._public_origin = origin_of(settings.public_url) if settings.public_url else None
+        self._allow_insecure = settings.allow_insecure_http
+        self._secure = self._public_origin is not None and self._public_origin.startswith("https:")
+        self._cookie_seconds = int(settings.session_days * 86_400)
+
+    @property
+    def cookie_name(self) -> str:
+        """`__Host-` makes browsers insist on Secure, no Domain and the whole host (RFC 6265bis, 4.1.3.2)."""
+        return "__Host-netra" if self._secure else "netra"
+
+    async def from_request(self, connection: HTTPConnection) -> Access:
+        """The access of an HTTP request. Raises `ForbiddenOrigin` for a cookie on an unsafe method from elsewhere."""
+        token = _bearer(connection)
+        if token is None:
+            token = connection.cookies.get(self.cookie_name)
+            if token is None:
+                raise NotAuthenticated("sign in first")
+            if connection.scope.get("method") not in _SAFE_METHODS and not self._same_origin(connection):
+                raise ForbiddenOrigin("this request came from another site's page")
+        return await self._registry.resolve(token)
+
+    async def from_handshake(self, websocket: WebSocket) -> Access | None:
+        """The access of a socket that is about to be accepted; None when no credentials came, then the first frame
+        must bring them. Raises `ForbiddenOrigin`: refuse the handshake then."""
+        token = _bearer(websocket)
+        if token is None:
+            token = websocket.cookies.get(self.cookie_name)
+            if token is None:
+                return None
+            if not self._is_ours(websocket, websocket.headers.get("origin")):
+                raise ForbiddenOrigin("this socket was opened by another site's page")
+        return await self._registry.resolve(token)
+
+    async def from_token(self, token: str) -> Access:
+        """The access that a session token gives."""
+        return await self._registry.resolve(token)
+
+    async def redeem_ticket(self, ticket: str, origin: str | None) -> Access:
+        """Use a ticket up. `origin` is the Origin header of the handshake, None if there was none: the ticket must
+        have been made for just that."""
+
+        opener = origin_of(origin) if origin else None
+
+        def redeem(connection: Connection) -> Session | None:
+            code = OneTimeCodes(connection).redeem("ws_ticket", ticket, now_ms())
+            if code is None or code.session_id is None or code.origin != opener:
+                return None
+            return Sessions(connection).by_id(code.session_id)
+
+        session = await self._log.write(redeem)
+        if session is None or not session.usable(now_ms()):
+            raise NotAuthenticated("this ticket is unknown, used, expired, or for another page")
+        return Access(session)
+
+    async def issue_ticket(self, access: Access, origin: str | None) -> str:
+        """A ticket with which a page of this origin (None: a program) can open one socket as this session.
+
+        Raises `ForbiddenOrigin` for an origin that no page can prove.
+        """
+        bound = origin_of(origin) if origin else None
+        if bound == OPAQUE:
+            raise ForbiddenOrigin("a ticket needs the origin of a page, such as https://app.example")
+        expires_at = now_ms() + TICKET_SECONDS * 1000
+
+        def issue(connection: Connection) -> str:
+            codes = OneTimeCodes(connection)
+            codes.forget_expired(now_ms())
+            return codes.create("ws_ticket", access.user_id, expires_at, session_id=access.session.id, origin=bound)
+
+        return await self._log.write(issue)
+
+    def check_page(self, connection: HTTPConnection) -> None:
+        """For requests that need no credentials but set a cookie: raises `ForbiddenOrigin` if a page of another
+        site sent it."""
+        if connection.headers.get("origin") is not None and not self._same_origin(connection):
+            raise ForbiddenOrigin("this request came from another site's page")
+
+    def set_cookie(self, response: Response, token: str) -> None:
+        """Give the browser the session."""
+        response.set_cookie(
+            self.cookie_name,
+            token,
+            max_age=self._cookie_seconds,
+            path="/",
+            secure=self._secure,
+            httponly=True,
+            samesite="lax",
+        )
+
+    def clear_cookie(self, response: Response) -> None:
+        """Take the session from the browser."""
+        response.delete_cookie(self.cookie_name, path="/", secure=self._secure, httponly=True, samesite="lax")
+
+    def _same_origin(self, connection: HTTPConnection) -> bool:
+        # Pages can't set Sec-Fetch-Site; browsers send it where the connection is trustworthy (Fetch Metadata, 2.3).
+        if connection.headers.get("sec-fetch-site") == "same-origin":
+            return True
+        return self._is_ours(connection, connection.headers.get("origin"))
+
+    def _is_ours(self, connection: HTTPConnection, origin: str | None) -> bool:
+        if origin is None:
+            return False
+        own = self._public_origin
+        if own is None:
+            # A name that isn't loopback may be anybody's who lets it point here.
+            own = origin_of(f"http://{connection.headers.get('host', '')}")
+            if not self._allow_insecure and not is_loopback(urlsplit(own).hostname or ""):
+                return False
+        return own != OPAQUE and origin_of(origin) == own
+
+
+def origin_of(url: str) -> str:
+    """The origin of an address, in the spelling of RFC 6454, 6.2; `OPAQUE` if it has none."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return OPAQUE
+    if not parts.scheme or not host:
+        return OPAQUE
+    if ":" in host:
+        host = f"[{host}]"
+    if port is None or port == _DEFAULT_PORTS.get(parts.scheme):
+        return f"{parts.scheme}://{host}"
+    return f"{parts.scheme}://{host}:{port}"
+
+
+def _bearer(connection: HTTPConnection) -> str | None:
+    header = connection.headers.get("authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.casefold() != "bearer" or not token.strip():
+        raise NotAuthenticated("the Authorization header must say: Bearer TOKEN")
+    return token.strip()

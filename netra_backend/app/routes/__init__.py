@@ -1,0 +1,1 @@
+"""HTTP, thin: parse, call a service, answer."""

@@ -1,0 +1,55 @@
+"""What routes ask for: the services, and the access of whoever sent the request."""
+
+from __future__ import annotations
+
+from typing import Annotated, Protocol, cast
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection, Request
+
+from netra_backend.app.auth.authenticator import Authenticator
+from netra_backend.app.auth.session_registry import Access, SessionRegistry
+from netra_backend.app.auth.sign_in import SignIn
+from netra_backend.app.event_log.log import EventLog
+from netra_backend.app.routes.problems import RETRY_UNAVAILABLE, Problem
+from netra_backend.app.settings import Settings
+
+__all__ = ["AccessNow", "AccessForStop", "AuthServices", "access", "access_for_stop", "auth_services"]
+
+
+class AuthServices(Protocol):
+    """What log-in needs of `app.state.services`."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def log(self) -> EventLog: ...
+    @property
+    def registry(self) -> SessionRegistry: ...
+    @property
+    def authenticator(self) -> Authenticator: ...
+    @property
+    def sign_in(self) -> SignIn: ...
+
+
+def auth_services(connection: HTTPConnection) -> AuthServices:
+    """The services of the app that serves this."""
+    return cast("AuthServices", connection.app.state.services)
+
+
+async def access_for_stop(request: Request) -> Access:
+    """Who asks; the last known state will do, since a stop must work while the database is away."""
+    return await auth_services(request).authenticator.from_request(request)
+
+
+async def access(request: Request) -> Access:
+    """Who asks. Raises `Problem` 503 while the database is away: then nobody's rights are certain."""
+    found = await access_for_stop(request)
+    if found.stale:
+        message = "the server can't reach its records at the moment; only stopping works"
+        raise Problem(503, "unavailable", message, retry_after=RETRY_UNAVAILABLE)
+    return found
+
+
+AccessNow = Annotated[Access, Depends(access)]
+AccessForStop = Annotated[Access, Depends(access_for_stop)]

@@ -21,6 +21,7 @@ from netra_backend.app.auth.authenticator import ForbiddenOrigin
 from netra_backend.app.auth.passwords import PasswordRefused, TooManyChecks
 from netra_backend.app.auth.session_registry import NotAuthenticated
 from netra_backend.app.auth.sign_in import TooManyAttempts, WrongPassword
+from netra_backend.app.services.refusals import Refusal
 from netra_backend.app.storage.errors import LogUnavailable
 
 __all__ = ["Problem", "ProblemBody", "install_problem_handlers", "problem_responses"]
@@ -128,6 +129,10 @@ def problem_of(error: Exception) -> Problem | None:
             return Problem(429, "rate_limited", str(error), retry_after=error.retry_after)
         case TooManyChecks():
             return Problem(503, "unavailable", str(error), retry_after=1.0)
+        case Refusal():
+            field = error.field.removeprefix("payload.") if error.field is not None else None
+            code = "invalid_request" if error.code == "invalid_frame" else error.code
+            return Problem(error.status, code, error.message, field, retry_after=error.retry_after)
         case LogUnavailable():
             # What the database said may name paths; it is logged by the writer.
             message = "the server can't reach its records at the moment; try again"
@@ -151,6 +156,7 @@ def install_problem_handlers(app: FastAPI) -> None:
         PasswordRefused,
         TooManyAttempts,
         TooManyChecks,
+        Refusal,
         LogUnavailable,
         RequestValidationError,
         HTTPException,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import cast
 
@@ -20,8 +21,12 @@ from netra_backend.app.services.socket_watch import SocketWatch
 from netra_backend.app.services.thread_service import ThreadService
 from netra_backend.app.settings import Settings
 from netra_backend.app.storage.folder import DataFolder
+from netra_backend.app.websocket_core.websocket_manager import open_connections
 
 __all__ = ["Services", "services"]
+
+GOODBYE = 2.0
+"""Seconds that sockets have to take their goodbye."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,20 @@ class Services:
     agents: AgentService
     threads: ThreadService
     watch: SocketWatch
+
+    async def drain(self) -> None:
+        """Let runs end within the grace period, so that people see their end; then say goodbye to every socket.
+
+        Idempotent: a second call finds nothing left to do.
+        """
+        await self.supervisor.drain(self.settings.drain_grace)
+        leaving = open_connections()
+        for connection in leaving:
+            connection.drain()
+        if leaving:
+            await asyncio.wait(
+                [asyncio.create_task(connection.closed.wait()) for connection in leaving], timeout=GOODBYE
+            )
 
 
 def services(connection: HTTPConnection) -> Services:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
@@ -109,7 +109,7 @@ async def list_events(
 ) -> EventList:
     """The thread's events after a number: a filtered list, so ranges don't tile here."""
     records, cursor = await services(request).threads.events(_context(access.user_id), thread_id, after, limit)
-    told = [msgspec.json.decode(encode_event(record.event(cursor.epoch)), type=dict) for record in records]
+    told = [msgspec.json.decode(encode_event(record.event(cursor.epoch)), type=dict[str, Any]) for record in records]
     return EventList(events=told, cursor=CursorInfo.of(cursor))
 
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import TypeVar
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from uuid_utils import uuid7
 
 from netra_backend.app.event_log.log import EventLog
 from netra_backend.app.event_log.user_log import UserTransaction, UserView
 from netra_backend.app.protocol.events import RunOutcome, StopUnrecorded
 from netra_backend.app.protocol.frames import WhenBusy
+from netra_backend.app.rate_limit import RateLimit
 from netra_backend.app.services.agent_websocket_bridge import AgentWebSocketBridge, BridgeState, BridgeStatus
 from netra_backend.app.services.refusals import (
     InvalidText,
@@ -66,8 +63,7 @@ class AgentService:
         self._bridge = bridge
         self._supervisor = supervisor
         self._settings = settings
-        self._per_minute = RateLimitItemPerMinute(settings.messages_per_minute)
-        self._rates = MovingWindowRateLimiter(MemoryStorage())
+        self._rate = RateLimit(settings.messages_per_minute)
         self._tasks: set[asyncio.Task[object]] = set()
 
     def ensure_service_ready(self) -> BridgeStatus:
@@ -94,11 +90,9 @@ class AgentService:
         """
         self.ensure_service_ready()
         self._check_text(text)
-        if not self._rates.hit(self._per_minute, context.user_id):
-            window = self._rates.get_window_stats(self._per_minute, context.user_id)
-            wait = max(1.0, window.reset_time - time.time())
+        if wait := self._rate.take(context.user_id):
             raise RateLimited(
-                f"more than {self._settings.messages_per_minute} messages in a minute", retry_after=min(wait, 60.0)
+                f"more than {self._settings.messages_per_minute} messages in a minute", retry_after=round(wait, 1)
             )
         new = NewRun(
             run_id=str(uuid7()),

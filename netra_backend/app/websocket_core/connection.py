@@ -115,6 +115,7 @@ class Connection:
         self._room.set()
         self._wake = asyncio.Event()
         self._close: tuple[int, str] | None = None
+        self.closed = asyncio.Event()
 
     @property
     def cursor(self) -> Cursor:
@@ -214,6 +215,7 @@ class Connection:
             if self.state is not ConnectionState.CLOSED:
                 self._step(ConnectionState.CLOSED)
             self._room.set()
+            self.closed.set()
 
     async def _read_on(self) -> None:
         try:

@@ -1,0 +1,140 @@
+"""`create_app`: the one place that wires the rooms together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.routing import WebSocketRoute
+
+from netra_backend.app.agents.loader import load_agent
+from netra_backend.app.auth.authenticator import Authenticator
+from netra_backend.app.auth.passwords import Passwords
+from netra_backend.app.auth.session_registry import SessionRegistry
+from netra_backend.app.auth.sign_in import SignIn
+from netra_backend.app.event_log.canary import Canary
+from netra_backend.app.event_log.sqlite import SqliteLog
+from netra_backend.app.routes import auth, health, runs, threads
+from netra_backend.app.routes.body_limit import BodyLimit
+from netra_backend.app.routes.pages import install_pages
+from netra_backend.app.routes.problems import install_problem_handlers
+from netra_backend.app.routes.security_headers import SecurityHeaders
+from netra_backend.app.routes.services import Services
+from netra_backend.app.routes.websocket import serve_socket
+from netra_backend.app.services.agent_service_core import AgentService
+from netra_backend.app.services.agent_websocket_bridge import AgentWebSocketBridge
+from netra_backend.app.services.housekeeping import Housekeeping
+from netra_backend.app.services.run_supervisor import RunSupervisor
+from netra_backend.app.services.socket_watch import SocketWatch
+from netra_backend.app.services.thread_service import ThreadService
+from netra_backend.app.settings import Settings
+from netra_backend.app.storage.folder import DataFolder
+from netra_backend.app.storage.schema import migrate
+from netra_backend.app.websocket_core.websocket_manager import bound_log
+
+__all__ = ["VERSION", "create_app", "open_services"]
+
+VERSION = "0.1.0"
+
+_logger = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncGenerator[Services]:
+    """Hold the data folder, open the log, recover what a crash left, and wire everything that serves.
+
+    Raises `FolderHeld`, `FolderUnusable`, `NewerSchema`, `BadSetting`, `LogUnavailable` or `LogAlreadyBound`.
+    """
+    runtime = load_agent(settings)
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(DataFolder(settings.data_dir))
+        log = SqliteLog(settings.database_path)
+        stack.push_async_callback(log.close)
+        await log.write(migrate)
+        if await log.write(folder.recognise):
+            _logger.info("this database was not the one this folder served last; every log has a new epoch")
+        stack.enter_context(bound_log(log))
+
+        canary = Canary(log)
+        registry = SessionRegistry(log, settings)
+        stack.push_async_callback(registry.close)
+        passwords = Passwords()
+        bridge = AgentWebSocketBridge(log, settings)
+        supervisor = RunSupervisor(log, bridge, runtime, settings)
+        stack.push_async_callback(runtime.aclose)
+        agents = AgentService(log, bridge, supervisor, settings)
+        watch = SocketWatch(registry, log, canary)
+        serving = Services(
+            settings=settings,
+            folder=folder,
+            log=log,
+            canary=canary,
+            registry=registry,
+            authenticator=Authenticator(registry, log, settings),
+            passwords=passwords,
+            sign_in=SignIn(log, registry, passwords, settings),
+            bridge=bridge,
+            supervisor=supervisor,
+            agents=agents,
+            threads=ThreadService(log, agents, settings),
+            watch=watch,
+        )
+        bridge.start()
+        stack.callback(bridge.close)
+        await supervisor.recover()
+        stack.push_async_callback(serving.drain)
+        for name, work in (("watch", watch.run()), ("housekeeping", Housekeeping(log, settings).run())):
+            await stack.enter_async_context(_running(name, work))
+        yield serving
+
+
+def create_app(settings: Settings, serving: Services | None = None) -> FastAPI:
+    """The ASGI application. `serving`: services that are open already; without them its lifespan opens its own."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        if serving is not None:
+            app.state.services = serving
+            yield
+            return
+        async with open_services(settings) as opened:
+            app.state.services = opened
+            yield
+
+    app = FastAPI(
+        title="Netra",
+        version=VERSION,
+        summary="Start agents, watch them work, stop them, come back.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
+    install_problem_handlers(app)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_frame_bytes)
+    app.add_middleware(SecurityHeaders)
+    for router in (auth.router, threads.router, runs.router, health.router):
+        app.include_router(router)
+    app.router.routes.append(WebSocketRoute("/ws", serve_socket))
+    install_pages(app)
+    return app
+
+
+@asynccontextmanager
+async def _running(name: str, work: Coroutine[None, None, None]) -> AsyncGenerator[None]:
+    """Have `work` run beside the body. A defect that ends it is logged at once, not when the server ends."""
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_report)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _logger.critical("%s ended: events and revocations may be late now", task.get_name(), exc_info=error)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.model_server import FakeModelServer
+from tests.harness.server import RunningServer, running_server
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def model() -> AsyncIterator[FakeModelServer]:
+    """A fake OpenAI-compatible model server over real HTTP."""
+    async with FakeModelServer() as server:
+        yield server
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[RunningServer]]:
+    """Start Netra on a real socket in this process: `async with serve(**settings) as server`."""
+
+    def start(**settings: object) -> AbstractAsyncContextManager[RunningServer]:
+        return running_server(tmp_path / "data", **settings)
+
+    return start
+
+
+@pytest.fixture
+async def server(serve: Callable[..., AbstractAsyncContextManager[RunningServer]]) -> AsyncIterator[RunningServer]:
+    """Netra with the offline agent."""
+    async with serve() as running:
+        yield running
+
+
+@pytest.fixture
+async def model_backed(
+    serve: Callable[..., AbstractAsyncContextManager[RunningServer]], model: FakeModelServer
+) -> AsyncIterator[RunningServer]:
+    """Netra with the fake model server behind it."""
+    async with serve(model="openai:fake", model_base_url=model.base_url) as running:
+        yield running

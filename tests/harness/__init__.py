@@ -1,0 +1,1 @@
+"""What tests share: a server on a real socket, in this process or in one of its own, and a client that checks."""

@@ -1,0 +1,101 @@
+"""Netra on a real socket, in the test's own process and on its own loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from netra_backend.app.main import create_app
+from netra_backend.app.routes.services import Services
+from netra_backend.app.settings import Settings
+from netra_backend.app.storage.users import Users
+from tests.harness.client import Client
+
+
+@dataclass(frozen=True)
+class Person:
+    """An account with a session."""
+
+    user_id: str
+    session_id: str
+    token: str
+
+
+class RunningServer:
+    """A server that runs now, and ways in."""
+
+    def __init__(self, app: FastAPI, port: int) -> None:
+        self._app = app
+        self.port = port
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def services(self) -> Services:
+        return self._app.state.services
+
+    async def person(self, name: str = "alice", role: str = "user") -> Person:
+        """A new account, logged in."""
+        user = await self.services.log.write(
+            lambda rows: Users(rows).create(f"{name}@example.org", role, None, 1)  # pyright: ignore[reportArgumentType]
+        )
+        session, token = await self.services.registry.start(user.id, "test")
+        return Person(user.id, session.id, token)
+
+    def client(self, person: Person) -> Client:
+        """A socket client of this person; connect it with `async with`."""
+        return Client(f"ws://127.0.0.1:{self.port}/ws", person.token)
+
+    def http(self, person: Person | None = None) -> httpx.AsyncClient:
+        """An HTTP client, of this person if one is named."""
+        headers = {"Authorization": f"Bearer {person.token}"} if person is not None else {}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30)
+
+
+@asynccontextmanager
+async def running_server(data_dir: Path, **settings: object) -> AsyncIterator[RunningServer]:
+    """Serve from `data_dir` until the body is done."""
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    given = {"data_dir": data_dir, "port": port, "drain_grace": 0, "messages_per_minute": 100_000} | settings
+    app = create_app(Settings(**given))
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        lifespan="on",
+        ws="websockets-sansio",
+        ws_max_size=app_frame_limit(given),
+        ws_per_message_deflate=False,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        while not server.started:
+            if serving.done():
+                serving.result()
+                raise RuntimeError("the server ended while it started")
+            await asyncio.sleep(0.01)
+        yield RunningServer(app, port)
+    finally:
+        server.should_exit = True
+        await serving
+        listening.close()
+
+
+def app_frame_limit(given: dict[str, object]) -> int:
+    limit = given.get("max_frame_bytes", Settings.model_fields["max_frame_bytes"].default)
+    assert isinstance(limit, int)
+    return limit

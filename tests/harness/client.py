@@ -104,6 +104,18 @@ class Client:
                 return frame
             self._backlog.append(frame)
 
+    async def others_until(self, frame_id: str) -> tuple[list[Frame], Frame]:
+        """The socket-only frames up to the answer to a frame, and that answer; events are kept for `event`."""
+        told: list[Frame] = []
+        while True:
+            frame = await self.frame()
+            if frame.get("reply_to") == frame_id:
+                return told, frame
+            if frame["type"] in SOCKET_ONLY:
+                told.append(frame)
+            else:
+                self._backlog.append(frame)
+
     async def resume(self, *, from_start: bool = False) -> Frame:
         """Resume by the record's cursor; a fresh record from the head, or from the log's start if asked."""
         if from_start:

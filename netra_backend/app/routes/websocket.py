@@ -205,6 +205,14 @@ class _Socket:
             except LogUnavailable:
                 answer = ErrorInfo(code="unavailable", message="the log can't be used now", retry_after=2)
                 await self._connection.reply(answer, reply_to)
+            except (WebSocketDisconnect, BinaryFrame):
+                raise
+            except Exception:
+                # A defect in answering one frame: it is logged whole, told by a reference, and costs nothing else.
+                reference = str(uuid7())
+                _logger.exception("a frame could not be answered (%s)", reference)
+                answer = ErrorInfo(code="internal", message=f"the server failed on this frame (reference {reference})")
+                await self._connection.reply(answer, reply_to)
 
     async def _greet(self) -> None:
         cursor = await self._serving.threads.open_log(self._context)

@@ -34,7 +34,7 @@ from netra_backend.app.websocket_core.websocket_manager import get_websocket_man
 __all__ = ["AgentService", "AgentStatus", "StopReport"]
 
 T = TypeVar("T")
-STOP_COMMIT_TIMEOUT = 3.0
+STOP_COMMIT_TIMEOUT = 2.0
 """Seconds that the record of a stop may take before the user is told that it isn't there yet."""
 
 

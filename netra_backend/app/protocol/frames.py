@@ -19,7 +19,7 @@ __all__ = [
     "Ping",
     "Resume",
     "StopAgent",
-    "StopBody",
+    "StopAgentBody",
     "UserMessage",
     "UserMessageBody",
     "WhenBusy",
@@ -58,7 +58,7 @@ class UserMessageBody(_Body, frozen=True, kw_only=True):
     when_busy: WhenBusy = "reject"
 
 
-class StopBody(_Body, frozen=True, kw_only=True):
+class StopAgentBody(_Body, frozen=True, kw_only=True):
     """Which runs to stop: one, those of a thread, or (neither given) all of the user's."""
 
     run_id: Name | None = None
@@ -95,7 +95,7 @@ class UserMessage(_Frame, frozen=True, kw_only=True, tag="user_message"):
 class StopAgent(_Frame, frozen=True, kw_only=True, tag="stop_agent"):
     """Stop runs."""
 
-    payload: StopBody
+    payload: StopAgentBody
 
 
 class Ping(_Frame, frozen=True, kw_only=True, tag="ping"):

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from netra_backend.app.agents.loader import load_agent
 from netra_backend.app.agents.runtime import Usage
-from netra_backend.app.settings import Settings
+from netra_backend.app.agents.tools import calculate
 from tests.fakes.model_server import FakeModelServer, Text, Thinking, Tokens, ToolCall
+from tests.unit.agents.conftest import RuntimeOf
 from tests.unit.agents.sink import Sink, a_turn
 
-MakeSettings = Callable[..., Settings]
 
-
-async def test_text_thinking_and_tools_reach_the_sink_in_order(server: FakeModelServer, settings: MakeSettings) -> None:
+async def test_text_thinking_and_tools_reach_the_sink_in_order(server: FakeModelServer, runtime_of: RuntimeOf) -> None:
     server.scripts["sum"] = [
         [
             Thinking("I'll "),
@@ -24,10 +20,9 @@ async def test_text_thinking_and_tools_reach_the_sink_in_order(server: FakeModel
         ],
         [Text("It "), Text("is 2."), Tokens(7, 3)],
     ]
-    runtime = load_agent(settings())
+    runtime = runtime_of(calculate)
     sink = Sink()
     result = await runtime.start(a_turn("script:sum"), sink).wait()
-    await runtime.aclose()
 
     assert sink.kinds == ["thinking", "text", "tool_started", "tool_finished", "text"]
     assert sink.shown_thinking == "I'll add."
@@ -36,4 +31,4 @@ async def test_text_thinking_and_tools_reach_the_sink_in_order(server: FakeModel
     assert list(sink.results.values()) == ["1+1 = 2"]
     assert result.usage == Usage(input_tokens=7, output_tokens=3, requests=2, tool_calls=1)
     assert not result.cancelled
-    assert [message["role"] for message in server.requests[1].messages] == ["system", "user", "assistant", "tool"]
+    assert [message["role"] for message in server.requests[1].messages] == ["user", "assistant", "tool"]

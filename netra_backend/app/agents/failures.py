@@ -51,14 +51,18 @@ def idle_failure(seconds: float) -> AgentFailure:
     )
 
 
-def failure_of(error: Exception, *, begun: bool) -> AgentFailure:
+def failure_of(error: Exception, *, begun: bool, secret: str | None = None) -> AgentFailure:
     """`error`, as the user is told. `begun` says whether any of the model's answer had arrived.
+
+    `secret` is the key that was sent: model servers like to quote it back, and it's never passed on.
 
     What isn't a known failure of a model is a defect of the agent: its traceback goes to the log, not to the user.
     """
     if isinstance(error, AgentFailure):
         return error
     code, message, retryable = _explained(error, begun)
+    if secret:
+        message = message.replace(secret, "…")
     if code in {FailureCode.AGENT_ERROR, FailureCode.MODEL_BAD_RESPONSE}:
         _log.error("the agent failed (%s)", code, exc_info=error)
     return AgentFailure(code, message, retryable=retryable)

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from netra_backend.app.agents.calculator import is_arithmetic
 from netra_backend.app.agents.runtime import Json
 
-__all__ = ["Ask", "Intent", "understand"]
+__all__ = ["EXAMPLE_PROMPTS", "Ask", "understand"]
+
+EXAMPLE_PROMPTS = (
+    "what is 17*23, and what time is it in Tokyo?",
+    "note: water the plants on Friday",
+    "count to 30 slowly",
+)
+"""Prompts that work offline, for a page that has no messages yet."""
 
 _MAX_ASKS = 10
 _MAX_CHARS = 2_000

@@ -28,7 +28,7 @@ from tests.fakes.model_server import (
 from tests.unit.agents.conftest import RuntimeOf
 from tests.unit.agents.sink import Sink, a_turn
 
-KEY = "sk-very-secret-key"
+KEY = "very.secret+key"
 HTML = "<html><body>Welcome to nginx</body></html>"
 ERROR = b'data: {"error": {"message": "engine died", "type": "server_error", "code": null}}\n\n'
 EMPTY_CHUNK = b'data: {"id":"x","object":"chat.completion.chunk","created":1,"model":"fake","choices":[]}\n\n'

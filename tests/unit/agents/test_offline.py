@@ -7,8 +7,8 @@ import re
 
 import pytest
 
+from netra_backend.app.agents.intents import EXAMPLE_PROMPTS
 from netra_backend.app.agents.loader import load_agent
-from netra_backend.app.agents.offline import EXAMPLE_PROMPTS
 from netra_backend.app.agents.runtime import PastTurn, ThreadHit, TurnResult, Usage
 from netra_backend.app.settings import Settings
 from tests.unit.agents.sink import Notebook, Sink, a_turn

@@ -41,21 +41,32 @@ class DeferredRuntime:
     def model(self) -> str:
         return self._model if self._built is None else self._built.model
 
+    @property
+    def built(self) -> AgentRuntime | None:
+        """The runtime, once it's built."""
+        return self._built
+
     async def load(self) -> AgentRuntime:
         """Build the runtime now, or wait for the build that is under way. Raises `BadSetting`."""
-        if self._built is not None:
-            return self._built
+        # Shielded: the build is everybody's, and a thread can't be stopped anyway.
+        return self._built or await asyncio.shield(self.building())
+
+    def building(self) -> asyncio.Task[AgentRuntime]:
+        """The build that is under way; begins one if there is none."""
         if self._building is None:
             self._building = asyncio.create_task(asyncio.to_thread(self._build))
-        building = self._building
-        try:
-            # Shielded: the build is everybody's, and a thread can't be stopped anyway.
-            built = await asyncio.shield(building)
-            self._built = built
-        finally:
-            if building.done():
-                self._building = None
-        return built
+            self._building.add_done_callback(self._ended)
+        return self._building
+
+    def _ended(self, building: asyncio.Task[AgentRuntime]) -> None:
+        self._building = None
+        if building.cancelled():
+            return
+        error = building.exception()
+        if error is None:
+            self._built = building.result()
+        else:
+            _log.error("the agent can't be loaded", exc_info=error)
 
     def start(self, turn: Turn, sink: RunSink) -> TurnHandle:
         """Prepare a turn, whether the runtime is there already or not."""
@@ -80,20 +91,32 @@ class _DeferredTurn:
         self._handle: TurnHandle | None = None
 
     async def wait(self) -> TurnResult:
-        loading = asyncio.create_task(self._runtime.load())
+        runtime = self._runtime.built or await self._build()
+        if runtime is None:
+            return TurnResult(Usage(), None, cancelled=True)
+        self._handle = runtime.start(self._turn, self._sink)
+        if self._cancelled.is_set():
+            self._handle.cancel()
+        return await self._handle.wait()
+
+    async def _build(self) -> AgentRuntime | None:
+        """Wait for the build; None if the turn is cancelled first."""
+        building = self._runtime.building()
         cancelled = asyncio.create_task(self._cancelled.wait())
         try:
-            await asyncio.wait({loading, cancelled}, return_when=asyncio.FIRST_COMPLETED)
-            if self._cancelled.is_set():
-                return TurnResult(Usage(), None, cancelled=True)
-            self._handle = loading.result().start(self._turn, self._sink)
-        except BadSetting as error:
-            _log.error("the agent can't be loaded", exc_info=error)
-            raise AgentFailure(FailureCode.AGENT_ERROR, str(error)) from error
+            await asyncio.wait({building, cancelled}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            loading.cancel()
             cancelled.cancel()
-        return await self._handle.wait()
+        if self._cancelled.is_set():
+            return None
+        try:
+            return building.result()
+        except BadSetting as error:
+            raise AgentFailure(FailureCode.AGENT_ERROR, str(error)) from error
+        except Exception as error:
+            raise AgentFailure(
+                FailureCode.AGENT_ERROR, "The agent can't be loaded. The server's log says why."
+            ) from error
 
     def cancel(self) -> None:
         self._cancelled.set()

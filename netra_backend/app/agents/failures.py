@@ -51,14 +51,18 @@ def idle_failure(seconds: float) -> AgentFailure:
     )
 
 
-def failure_of(error: Exception, *, begun: bool) -> AgentFailure:
+def failure_of(error: Exception, *, begun: bool, secret: str | None = None) -> AgentFailure:
     """`error`, as the user is told. `begun` says whether any of the model's answer had arrived.
+
+    `secret` is the key that was sent: model servers like to quote it back, and it's never passed on.
 
     What isn't a known failure of a model is a defect of the agent: its traceback goes to the log, not to the user.
     """
     if isinstance(error, AgentFailure):
         return error
     code, message, retryable = _explained(error, begun)
+    if secret:
+        message = message.replace(secret, "…")
     if code in {FailureCode.AGENT_ERROR, FailureCode.MODEL_BAD_RESPONSE}:
         _log.error("the agent failed (%s)", code, exc_info=error)
     return AgentFailure(code, message, retryable=retryable)
@@ -83,8 +87,15 @@ def _explained(error: Exception, begun: bool) -> tuple[FailureCode, str, bool]:
             return FailureCode.MODEL_BAD_RESPONSE, "The model's provider held the answer back (content filter).", False
         case OutputTokenLimitExceeded():
             return FailureCode.MODEL_BAD_RESPONSE, "The model's token limit was used up before it answered.", False
-        case UnexpectedModelBehavior():
+        case UnexpectedModelBehavior() if begun:
             return FailureCode.MODEL_BAD_RESPONSE, "The model's answer can't be used by this agent.", True
+        case UnexpectedModelBehavior():
+            return (
+                FailureCode.MODEL_BAD_RESPONSE,
+                "The model server gave no answer. If that stays so, check NETRA_MODEL, and that NETRA_MODEL_BASE_URL"
+                " is the address of an OpenAI-compatible API (it often ends in /v1).",
+                True,
+            )
         case _:
             return FailureCode.AGENT_ERROR, "The agent failed. The server's log says why.", False
 
@@ -167,7 +178,7 @@ def _connection_failure(error: ModelConnectionError, begun: bool) -> tuple[Failu
             )
         return FailureCode.TIMEOUT_IDLE, "The model server was silent for too long.", True
     if begun or error.phase == "read":
-        return FailureCode.MODEL_STREAM_CUT, "The connection to the model broke in the middle of its answer.", True
+        return FailureCode.MODEL_STREAM_CUT, "The connection to the model broke before its answer was whole.", True
     return (
         FailureCode.MODEL_UNREACHABLE,
         "The model server can't be reached. Check NETRA_MODEL_BASE_URL, and that the server runs.",

@@ -9,9 +9,18 @@ from dataclasses import dataclass
 from netra_backend.app.agents.calculator import is_arithmetic
 from netra_backend.app.agents.runtime import Json
 
-__all__ = ["Ask", "Intent", "understand"]
+__all__ = ["EXAMPLE_PROMPTS", "Ask", "understand"]
+
+EXAMPLE_PROMPTS = (
+    "what is 17*23, and what time is it in Tokyo?",
+    "note: water the plants on Friday",
+    "count to 30 slowly",
+)
+"""Prompts that work offline, for a page that has no messages yet."""
 
 _MAX_ASKS = 10
+_MAX_CHARS = 2_000
+"""Of a message; nobody asks rules for more, and reading rules over a book would take its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +59,8 @@ _INTENTS = (
     ),
     _intent(
         "search_threads",
-        r"(?:search|find|look)(?: (?:in|through))?(?: all)?(?: my| our)?(?: (?:threads|messages|conversations|chats))?"
+        r"(?:what did (?:i|we|you) say|(?:search|find|look)(?: (?:in|through))?(?: all)?(?: my| our)?"
+        r"(?: (?:threads|messages|conversations|chats))?)"
         r"(?: (?:for|about))?\s+(?P<query>\S.*)",
         to_the_end=True,
     ),
@@ -69,7 +79,7 @@ _INTENTS = (
     _intent("time_in", r"(?:what (?:day|date) is (?:it|today)|today's date)(?: (?:in|at) (?P<place>.+))?"),
     _intent(
         "weekday",
-        r"(?:what|which)(?: day| weekday)?(?: of the week)? (?:is|was|will be|day is)"
+        r"(?:what|which) (?:day|weekday)(?: of the week)? (?:is|was|will be)"
         rf" (?P<date>{_DATE})(?: be)?",
     ),
     _intent(
@@ -100,11 +110,11 @@ _JOINT = re.compile(rf"\s*(?:[,;]|\band\b|\bthen\b|[?!.](?=\s))+\s*(?:and\s+|the
 def understand(message: str) -> list[Ask]:
     """What the message asks for, in its order; empty where no rule fits."""
     asks: list[Ask] = []
-    for line in message.splitlines():
+    for line in message[:_MAX_CHARS].splitlines():
         for words in _pieces(line):
             ask = _ask(words)
             if ask is not None:
-                asks.append(ask)
+                asks += _for_each_place(ask)
     return asks[:_MAX_ASKS]
 
 
@@ -130,6 +140,7 @@ def _goes_on(words: str) -> bool:
 
 def _ask(words: str) -> Ask | None:
     said = _FILLERS.sub("", words.strip()).strip(" ?!.,;")
+    said = re.sub(r"^what (.+) is$", r"\1", said)
     if not said:
         return None
     expression = _ASKING.sub("", said)
@@ -140,3 +151,12 @@ def _ask(words: str) -> Ask | None:
         if match is not None:
             return Ask(intent.tool, {key: value for key, value in match.groupdict().items() if value}, said)
     return None
+
+
+def _for_each_place(ask: Ask) -> list[Ask]:
+    """ "The time in Oslo and Rome" are two questions."""
+    place = ask.arguments.get("place")
+    if ask.tool != "time_in" or not isinstance(place, str):
+        return [ask]
+    places = [name for name in re.split(r"\s*,\s*(?:and\s+)?|\s+and\s+", place) if name]
+    return [Ask("time_in", {"place": name}, ask.words) for name in places]

@@ -21,14 +21,7 @@ from netra_backend.app.agents.runtime import Turn
 from netra_backend.app.agents.tools import netra_tools
 from netra_backend.app.settings import Settings
 
-__all__ = ["EXAMPLE_PROMPTS", "offline_runtime"]
-
-EXAMPLE_PROMPTS = (
-    "what is 17*23, and what time is it in Tokyo?",
-    "note: water the plants on Friday",
-    "count to 30 slowly",
-)
-"""Prompts that work offline, for a page that has no messages yet."""
+__all__ = ["offline_runtime"]
 
 _IS_NOT = "I'm Netra's offline agent: rules and tools, not a language model."
 _CAN = (

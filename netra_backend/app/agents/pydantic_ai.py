@@ -6,7 +6,8 @@ before the library runs the tools it calls, and `TurnHooks` holds each tool back
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 
 from pydantic_ai import Agent, CancellationToken
 from pydantic_ai.agent import AgentRun, CallToolsNode, ModelRequestNode
@@ -15,6 +16,7 @@ from pydantic_ai.exceptions import RunCancelled
 from pydantic_ai.messages import (
     FunctionToolCallEvent,
     FunctionToolResultEvent,
+    ModelMessage,
     ModelRequest,
     OutputToolResultEvent,
     PartDeltaEvent,
@@ -42,6 +44,8 @@ from netra_backend.app.agents.transcript import Transcript
 from netra_backend.app.settings import Settings
 
 __all__ = ["PydanticRuntime"]
+
+_log = logging.getLogger(__name__)
 
 
 class PydanticRuntime:
@@ -152,13 +156,17 @@ class PydanticTurn:
             )
         except RunCancelled as ended:
             if self._cancelled:
-                return self._stopped(ended)
+                return self._stopped(ended.new_messages(), ended.usage)
             raise (idle_failure(self._idle.limit) if self._idle.expired else self._failure(ended)) from ended
         except SinkClosed:
             raise
         except Exception as error:
             if error is self._transcript.sink_error:
                 raise
+            if self._cancelled:
+                # What breaks while it's torn down is no failure of the turn: it was to end.
+                _log.warning("a stopped turn ended with an error", exc_info=error)
+                return TurnResult(Usage(), None, cancelled=True)
             raise self._failure(error) from error
         finally:
             self._idle.close()
@@ -220,13 +228,14 @@ class PydanticTurn:
             text = output if isinstance(output, str) else to_json(output, indent=2, serialize_unknown=True).decode()
             await self._transcript.text(text)
 
-    def _stopped(self, ended: RunCancelled) -> TurnResult:
-        messages = stopped_messages(ended.new_messages(), self._transcript, self._hooks.tool_returns, self._turn.text)
-        return TurnResult(self._usage(ended.usage), encode(messages), cancelled=True)
+    def _stopped(self, new_messages: Sequence[ModelMessage], usage: RunUsage) -> TurnResult:
+        messages = stopped_messages(new_messages, self._transcript, self._hooks.tool_returns, self._turn.text)
+        return TurnResult(self._usage(usage), encode(messages), cancelled=True)
 
     def _failure(self, error: Exception) -> AgentFailure:
         begun = bool(self._transcript.responses and self._transcript.responses[-1].stretches)
-        return failure_of(error, begun=begun)
+        key = self._settings.model_api_key
+        return failure_of(error, begun=begun, secret=key.get_secret_value() if key else None)
 
     def _usage(self, usage: RunUsage) -> Usage:
         if not self._counts_tokens:

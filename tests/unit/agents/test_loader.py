@@ -1,0 +1,200 @@
+"""From settings to an agent: nothing heavy at start-up, and errors that say what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from netra_backend.app.agents.loader import load_agent
+from netra_backend.app.agents.runtime import AgentFailure, FailureCode
+from netra_backend.app.settings import BadSetting, Settings
+from tests.fakes.model_server import FakeModelServer
+from tests.unit.agents.sink import Sink, a_turn
+
+AGENT = """
+from pydantic_ai import Agent
+from pydantic_ai.models.function import FunctionModel
+
+async def echo(messages, info):
+    yield "my own agent"
+
+mine = Agent(FunctionModel(stream_function=echo, model_name="echo"))
+bare = Agent()
+other = 42
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current directory, with a module that holds agents."""
+    (tmp_path / "brought_agents.py").write_text(AGENT)
+    (tmp_path / "broken_agents.py").write_text("raise RuntimeError('password is hunter2')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path != ""])
+    monkeypatch.delitem(sys.modules, "brought_agents", raising=False)
+    return tmp_path
+
+
+def test_the_library_is_imported_by_the_first_turn_and_not_before() -> None:
+    code = """
+        import asyncio, sys
+        from netra_backend.app.agents.loader import load_agent
+        from netra_backend.app.settings import Settings
+        from tests.unit.agents.sink import Sink, a_turn
+
+        def heavy():
+            return sorted(name for name in sys.modules if name in {"pydantic_ai", "openai", "httpx2"})
+
+        async def main():
+            load_agent(Settings(model="openai:x", model_base_url="http://127.0.0.1:1/v1"))
+            runtime = load_agent(Settings())
+            assert (runtime.name, runtime.model) == ("offline", "offline")
+            assert not heavy(), heavy()
+            ticks = 0
+            async def tick():
+                nonlocal ticks
+                while True:
+                    ticks += 1
+                    await asyncio.sleep(0.01)
+            ticking = asyncio.create_task(tick())
+            await runtime.start(a_turn("1+1"), Sink()).wait()
+            ticking.cancel()
+            assert "pydantic_ai" in heavy()
+            assert ticks > 5, "the import held up the loop"
+            await runtime.aclose()
+
+        asyncio.run(main())
+    """
+    subprocess.run([sys.executable, "-W", "error", "-c", textwrap.dedent(code)], check=True, timeout=60)
+
+
+async def test_the_offline_agent_is_the_default() -> None:
+    runtime = load_agent(Settings())
+    sink = Sink()
+    await runtime.start(a_turn("2+2"), sink).wait()
+    assert "2+2 = 4" in sink.shown_text
+    await runtime.aclose()
+
+
+async def test_a_model_on_a_server_of_ones_own(server: FakeModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-somebody-else")
+    runtime = load_agent(Settings(model="openai:fake", model_base_url=server.base_url))
+    assert (runtime.name, runtime.model) == ("assistant", "fake")
+    sink = Sink()
+    await runtime.start(a_turn("tokens=2"), sink).wait()
+    await runtime.aclose()
+    assert sink.shown_text == "w0 w1 "
+    assert server.requests[0].body["model"] == "fake"
+    assert "sk-somebody-else" not in str(server.requests[0].headers)
+    assert {tool["function"]["name"] for tool in server.requests[0].body["tools"]} >= {"calculate", "time_in"}
+
+
+def test_a_provider_without_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(BadSetting, match="NETRA_MODEL_API_KEY"):
+        load_agent(Settings(model="openai:gpt"))
+
+
+async def test_an_agent_of_ones_own(folder: Path) -> None:
+    runtime = load_agent(Settings(agent="brought_agents:mine"))
+    assert runtime.name == "brought_agents:mine"
+    sink = Sink()
+    await runtime.start(a_turn("hello"), sink).wait()
+    assert sink.shown_text == "my own agent"
+    assert runtime.model == "echo"
+    await runtime.aclose()
+
+
+async def test_an_agent_without_a_model_gets_that_of_the_settings(folder: Path, server: FakeModelServer) -> None:
+    settings = Settings(agent="brought_agents:bare", model="openai:fake", model_base_url=server.base_url)
+    runtime = load_agent(settings)
+    sink = Sink()
+    await runtime.start(a_turn("tokens=1"), sink).wait()
+    await runtime.aclose()
+    assert sink.shown_text == "w0 "
+
+
+@pytest.mark.parametrize(
+    ("agent", "says"),
+    [
+        ("no_such_module:agent", "no module 'no_such_module'"),
+        ("brought_agents.deeper:agent", "no module 'brought_agents.deeper'"),
+        ("netra_backend.app.nothing:agent", "no module 'netra_backend.app.nothing'"),
+    ],
+)
+def test_a_module_that_is_not_there_is_said_at_start_up(folder: Path, agent: str, says: str) -> None:
+    with pytest.raises(BadSetting, match=says) as caught:
+        load_agent(Settings(agent=agent))
+    assert "NETRA_AGENT" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("agent", "says"),
+    [
+        ("brought_agents:nobody", "has no 'nobody'"),
+        ("brought_agents:other", "is a int, not a pydantic_ai.Agent"),
+        ("brought_agents:bare", "has no model of its own"),
+        ("broken_agents:agent", "importing broken_agents raised RuntimeError"),
+    ],
+)
+async def test_an_agent_that_cannot_be_loaded_fails_the_turn_and_can_be_checked(
+    folder: Path, agent: str, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    runtime = load_agent(Settings(agent=agent))
+    with pytest.raises(AgentFailure, match=says) as caught:
+        await runtime.start(a_turn("hello"), Sink()).wait()
+    assert caught.value.code is FailureCode.AGENT_ERROR
+    assert "hunter2" not in str(caught.value)
+    assert ("hunter2" in caplog.text) == agent.startswith("broken")
+    with pytest.raises(BadSetting, match=says):
+        await runtime.load()
+    await runtime.aclose()
+
+
+async def test_a_stop_while_the_library_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    from netra_backend.app.agents import deferred
+
+    go_on = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def build() -> deferred.AgentRuntime:
+        asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(10)
+        raise AssertionError("nobody wants it any more")
+
+    runtime = deferred.DeferredRuntime(build, name="slow", model="slow")
+    handle = runtime.start(a_turn("hello"), Sink())
+    running = asyncio.create_task(handle.wait())
+    await asyncio.sleep(0)
+    handle.cancel()
+    async with asyncio.timeout(5):
+        assert (await running).cancelled
+    early = runtime.start(a_turn("hello"), Sink())
+    early.cancel()
+    async with asyncio.timeout(5):
+        assert (await early.wait()).cancelled
+    go_on.set()
+    await runtime.aclose()
+
+
+async def test_turns_that_come_while_it_is_built_share_one_build() -> None:
+    from netra_backend.app.agents.deferred import DeferredRuntime
+    from netra_backend.app.agents.offline import offline_runtime
+
+    builds: list[int] = []
+
+    def build():
+        builds.append(1)
+        return offline_runtime(Settings())
+
+    runtime = DeferredRuntime(build, name="offline", model="offline")
+    late = runtime.start(a_turn("1+1"), Sink())
+    sinks = [Sink() for _ in range(5)]
+    await asyncio.gather(*(runtime.start(a_turn("1+1"), sink).wait() for sink in sinks))
+    await late.wait()
+    assert len(builds) == 1
+    assert all("1+1 = 2" in sink.shown_text for sink in sinks)

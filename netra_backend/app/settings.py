@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import tomllib
 from pathlib import Path
 from typing import Literal
@@ -16,7 +15,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-__all__ = ["BadSetting", "Settings", "is_loopback", "load_settings"]
+from netra_backend.app.loopback import is_loopback
+
+__all__ = ["BadSetting", "Settings", "load_settings"]
 
 
 class BadSetting(Exception):
@@ -156,14 +157,6 @@ class Settings(BaseSettings):
         folder = {**env_settings(), **init_settings()}.get("data_dir", Path.home() / ".netra")
         toml = TomlConfigSettingsSource(settings_cls, toml_file=Path(folder).expanduser() / "netra.toml")
         return init_settings, env_settings, toml
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` (a name or an address without brackets) can only mean this machine."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False  # a name such as 127.0.0.1.example is anybody's
 
 
 def load_settings(**flags: object) -> Settings:

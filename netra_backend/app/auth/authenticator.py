@@ -15,8 +15,9 @@ from starlette.websockets import WebSocket
 
 from netra_backend.app.auth.session_registry import Access, NotAuthenticated, SessionRegistry
 from netra_backend.app.event_log.log import EventLog
+from netra_backend.app.loopback import is_loopback
 from netra_backend.app.protocol.codec import now_ms
-from netra_backend.app.settings import Settings, is_loopback
+from netra_backend.app.settings import Settings
 from netra_backend.app.storage.sessions import OneTimeCodes, Session, Sessions
 
 __all__ = ["OPAQUE", "TICKET_SECONDS", "Authenticator", "ForbiddenOrigin", "origin_of"]

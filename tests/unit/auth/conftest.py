@@ -29,11 +29,6 @@ from netra_backend.app.storage.users import User, Users
 
 
 @pytest.fixture(scope="session")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="session")
 def passwords() -> Passwords:
     return Passwords()
 

@@ -5,6 +5,7 @@ import pytest
 from starlette.exceptions import HTTPException
 
 from netra_backend.app.routes.problems import Problem
+from netra_backend.app.services.refusals import ThreadBusy
 
 SECRET = "hunter2-hunter2"
 
@@ -119,6 +120,7 @@ async def test_an_answer_that_breaks_off_is_not_made_to_look_whole(house, make_c
     ("error", "status", "code"),
     [
         (Problem(409, "thread_busy", "busy", "thread_id", 1.2), 409, "thread_busy"),
+        (ThreadBusy("busy", field="thread_id", retry_after=1.2), 409, "thread_busy"),
         (HTTPException(418), 418, "i'm_a_teapot"),
         (HTTPException(499, "odd"), 499, "error"),
     ],

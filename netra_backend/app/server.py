@@ -1,0 +1,228 @@
+"""The server process: uvicorn with three things it doesn't do by itself.
+
+It drains before it closes sockets (uvicorn closes them before the app's lifespan ends, so nothing could be said to
+anybody); it ends a connection whose peer has stopped reading (uvicorn's close waits for the buffer to be taken, for
+ever); and it says why it can't start instead of logging a traceback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+import struct
+import sys
+from asyncio.transports import BaseTransport
+from collections.abc import Awaitable, Callable
+from types import FrameType
+from typing import Any, Protocol, cast
+
+from starlette.applications import Starlette
+from uvicorn import Config, Server
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+
+from netra_backend.app.settings import Settings
+
+__all__ = ["ABORT", "CannotListen", "bind", "run", "url_of"]
+
+ABORT = "netra.abort"
+"""The name in the `extensions` of a socket's ASGI scope under which `{"abort": callable}` drops the connection at
+once, whatever is still unsent."""
+
+CLOSE_GRACE = 5.0
+"""Seconds that a peer has to take what is still unsent once its connection is closed."""
+
+SHUTDOWN_TIMEOUT = 5
+"""Seconds for requests that are under way when the server ends, after draining."""
+
+DRAIN_MARGIN = 10.0
+"""Seconds that draining may take beyond the grace that runs are given."""
+
+PING = 20.0
+"""Seconds between two pings of a socket, and until an unanswered one ends it."""
+
+_RESET = struct.pack("ii", 1, 0)
+"""`struct linger`: on close drop what is unsent and reset the connection (socket(7))."""
+
+_logger = logging.getLogger(__name__)
+
+
+class CannotListen(Exception):
+    """The address can't be listened on; the message says why and what to do."""
+
+
+class _Draining(Protocol):
+    async def drain(self) -> None: ...
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket bound to this address; port 0 lets the system choose one. Raises `CannotListen`."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as error:
+        raise CannotListen(f"host (NETRA_HOST): {host} is no address of this machine: {error.strerror}") from None
+    bound = socket.socket(family, kind, protocol)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind(address)
+        bound.listen(2048)
+    except OSError as error:
+        bound.close()
+        raise CannotListen(_why(error, host, port)) from None
+    return bound
+
+
+def url_of(bound: socket.socket) -> str:
+    """The address under which this machine reaches what listens there."""
+    host, port = bound.getsockname()[:2]
+    if host == "0.0.0.0":  # noqa: S104 - asked about, not bound
+        host = "127.0.0.1"
+    if host == "::":
+        host = "::1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def run(app: Starlette, settings: Settings, bound: socket.socket, on_ready: Callable[[str], Awaitable[None]]) -> None:
+    """Serve until a signal ends it. `on_ready` gets the address once requests are answered.
+
+    The first SIGTERM or SIGINT drains (`app.state.services.drain()`), a second skips that, a third ends the process
+    as it is, which costs nothing that was acknowledged. Raises what the app's start-up and `on_ready` raise.
+    """
+    config = Config(
+        app,
+        loop="asyncio" if sys.platform == "win32" else "uvloop",
+        http="httptools",
+        ws=_BoundedWebSocket,
+        ws_max_size=settings.max_frame_bytes,
+        ws_max_queue=16,
+        ws_ping_interval=PING,
+        ws_ping_timeout=PING,
+        ws_per_message_deflate=False,
+        # Below, so that its errors come out as they are, and so that it ends however serving ended.
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Who asks is told by a proxy only if there is one; otherwise anybody on this machine could say it.
+        proxy_headers=settings.public_url is not None,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
+    )
+
+    async def serve() -> None:
+        async with app.router.lifespan_context(app):
+            server = _DrainingServer(config, app, settings.drain_grace, lambda: on_ready(url_of(bound)))
+            await server.serve(sockets=[bound])
+
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(serve())
+
+
+class _DrainingServer(Server):
+    def __init__(
+        self, config: Config, app: Starlette, drain_grace: float, on_ready: Callable[[], Awaitable[None]]
+    ) -> None:
+        super().__init__(config)
+        self._app = app
+        self._loop = asyncio.get_running_loop()
+        self._drain_limit = drain_grace + DRAIN_MARGIN
+        self._on_ready = on_ready
+        self._drain: asyncio.Task[None] | None = None
+        self._signals = 0
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        await self._on_ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        # Not uvicorn's: it raises the signal again at the end, and so turns an orderly end into a killed process.
+        self._signals += 1
+        if self._signals > 2:
+            os._exit(128 + sig)
+        self._loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        if self._drain is None:
+            self._drain = self._loop.create_task(self._drain_and_exit())
+        else:
+            self._drain.cancel()
+
+    async def _drain_and_exit(self) -> None:
+        try:
+            async with asyncio.timeout(self._drain_limit):
+                await cast("_Draining", self._app.state.services).drain()
+        except TimeoutError:
+            _logger.error("draining took longer than %s s; ending without it", self._drain_limit)
+        finally:
+            self.should_exit = True
+
+
+class _BoundedTransport(asyncio.Transport):
+    """A transport whose `close` takes at most `CLOSE_GRACE`, whether the peer reads or not."""
+
+    def __init__(self, real: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._real = real
+        self._loop = loop
+        self._deadline: asyncio.TimerHandle | None = None
+        self._lost = False
+
+    def close(self) -> None:
+        if self._deadline is None and not self._lost:
+            self._deadline = self._loop.call_later(CLOSE_GRACE, self.abort)
+        self._real.close()
+
+    def abort(self) -> None:
+        if not self._lost:
+            # Without this the system goes on offering what is unsent, for minutes, from memory of its own.
+            self._real.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._real.abort()
+
+    def lost(self) -> None:
+        self._lost = True
+        if self._deadline is not None:
+            self._deadline.cancel()
+
+    def is_closing(self) -> bool:
+        return self._real.is_closing()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._real.write(data)
+
+    def pause_reading(self) -> None:
+        self._real.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._real.resume_reading()
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return self._real.get_extra_info(name, default)
+
+
+class _BoundedWebSocket(WebSocketsSansIOProtocol):
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)
+        self._bounded = _BoundedTransport(cast("asyncio.Transport", transport), self.loop)
+        self.transport = self._bounded
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._bounded.lost()
+        super().connection_lost(exc)
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if not self.handshake_complete:  # else it was refused, and there is no scope
+            scope = cast("dict[str, Any]", self.scope)
+            scope["extensions"][ABORT] = {"abort": self.transport.abort}
+
+
+def _why(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} on {host} is in use, perhaps by another Netra; choose another with --port or NETRA_PORT"
+    if error.errno == errno.EACCES:
+        return f"port {port} on {host} may not be used by this account; choose one above 1023 with --port"
+    return f"host (NETRA_HOST): can't listen on {host}: {os.strerror(error.errno or 0)}"

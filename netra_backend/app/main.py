@@ -55,7 +55,8 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         stack.push_async_callback(log.close)
         await log.write(migrate)
         if await log.write(folder.recognise):
-            _logger.info("this database was not the one this folder served last; every log has a new epoch")
+            _logger.warning("this database was not the one this folder served last; every log has a new epoch")
+        folder.settle()
         stack.enter_context(bound_log(log))
 
         canary = Canary(log)

@@ -182,7 +182,8 @@ class SqliteWriter:
         self._state = state
 
     def _deliver(self, batch: Sequence[_Job]) -> None:
-        self._publish([job.committed for job in batch if job.error is None and job.committed is not None])
+        # Results first: whatever a listener does, whoever waits for a commit is told. They run after this step of
+        # the loop, so by then the wake-ups are through.
         for job in batch:
             if job.future.cancelled():
                 continue
@@ -190,3 +191,4 @@ class SqliteWriter:
                 job.future.set_exception(job.error)
             else:
                 job.future.set_result(job.value)
+        self._publish([job.committed for job in batch if job.error is None and job.committed is not None])

@@ -41,13 +41,11 @@ class SocketWatch:
         self._log = log
         self._canary = canary
         self._sessions: dict[str, Session] = {}
-        self._looked = 0.0
+        self._looked = asyncio.get_running_loop().time()
 
     def admit(self, access: Access) -> None:
         """Note the session of a socket that has just been authenticated."""
         self._sessions[access.session.id] = access.session
-        if len(self._sessions) == 1 and not access.stale:
-            self._looked = asyncio.get_running_loop().time()
 
     def rights(self, session_id: str) -> Rights:
         """What a socket of this session may do at this moment."""
@@ -72,27 +70,35 @@ class SocketWatch:
             unlisten()
 
     async def _look(self) -> None:
+        began = asyncio.get_running_loop().time()
+        # A socket that opens while this looks was just authenticated; it is looked at next time.
+        connections = open_connections()
+        if connections:
+            session_ids = {connection.session_id for connection in connections}
+            user_ids = {connection.user_id for connection in connections}
+            found = await self._registry.refresh(session_ids)
+            heads = await self._log.query(lambda rows: heads_of(rows, user_ids))
+            self._judge(session_ids, found)
+            for connection in connections:
+                if connection.session_id not in self._sessions:
+                    connection.close(4401, "the session has ended")
+                if (head := heads.get(connection.user_id)) is not None:
+                    connection.note(head.seq)
+                    connection.catch_up()
+        self._looked = began
         if not self._log.state.available:
             # Somebody has to try whether the log is back; it may be that nobody else writes.
             await self._canary.trouble()
-        connections = open_connections()
-        asked = asyncio.get_running_loop().time()
-        if not connections:
-            self._sessions.clear()
-            self._looked = asked
-            return
-        found = await self._registry.refresh({connection.session_id for connection in connections})
-        heads = await self._log.query(lambda rows: heads_of(rows, {socket.user_id for socket in connections}))
-        self._looked = asked
+
+    def _judge(self, asked: set[str], found: dict[str, Session]) -> None:
+        """Keep what was found usable of the sessions asked about, and forget those that no socket has any more."""
+        in_use = {connection.session_id for connection in open_connections()}
         now = now_ms()
-        self._sessions = {key: session for key, session in found.items() if session.usable(now)}
-        for connection in open_connections():
-            if connection.session_id not in self._sessions and connection in connections:
-                connection.close(4401, "the session has ended")
-            head = heads.get(connection.user_id)
-            if head is not None:
-                connection.note(head.seq)
-                connection.catch_up()
+        self._sessions |= found
+        for session_id in list(self._sessions):
+            ended = session_id in asked and (session_id not in found or not found[session_id].usable(now))
+            if ended or session_id not in in_use:
+                del self._sessions[session_id]
 
     def _close_sockets_of(self, session_ids: set[str]) -> None:
         for session_id in session_ids:

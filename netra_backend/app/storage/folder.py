@@ -30,6 +30,7 @@ class DataFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock: int | None = None
+        self._mark = ""
 
     def __enter__(self) -> DataFolder:
         self.prepare()
@@ -88,17 +89,25 @@ class DataFolder:
 
         Each start writes a new mark into the database and beside it. A database that was put back from a backup
         carries an older mark, and its logs must not be taken for those that clients hold cursors of. Returns whether
-        the epochs were renewed.
+        the epochs were renewed. Follow it with `settle` once it is committed: until then the file holds the old mark
+        too, so that a crash in between isn't taken for a backup.
         """
-        mark_file = self.path / "instance"
-        beside = mark_file.read_text().strip() if mark_file.exists() else None
+        marks = self._mark_file.read_text().split() if self._mark_file.exists() else []
         inside = connection.execute(select(instance.c.value).where(instance.c.name == "mark")).scalar()
-        renewed = beside != inside
+        renewed = inside not in marks if inside is not None else bool(marks)
         if renewed:
             for user_id in connection.execute(select(heads.c.user_id)).scalars().all():
                 connection.execute(update(heads).where(heads.c.user_id == user_id).values(epoch=uuid7().hex))
-        mark = secrets.token_hex(16)
+        self._mark = secrets.token_hex(16)
         connection.execute(delete(instance).where(instance.c.name == "mark"))
-        connection.execute(insert(instance).values(name="mark", value=mark))
-        self.write_secret(mark_file, mark + "\n")
+        connection.execute(insert(instance).values(name="mark", value=self._mark))
+        self.write_secret(self._mark_file, f"{inside}\n{self._mark}\n" if inside is not None else f"{self._mark}\n")
         return renewed
+
+    def settle(self) -> None:
+        """The mark that `recognise` wrote into the database is durable: only it is ours now."""
+        self.write_secret(self._mark_file, f"{self._mark}\n")
+
+    @property
+    def _mark_file(self) -> Path:
+        return self.path / "instance"

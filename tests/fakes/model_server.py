@@ -15,7 +15,8 @@ first, the one after a tool's result, …) gets the n-th response; beyond the la
 How a request finds its script: `server.queue` (a list of responses, taken one per request, whoever asks) if it holds
 any; else the last user message: `script:NAME` plays `server.scripts[NAME]`; anything else streams the words
 `w0 w1 w2 …`, and may say how many and how fast, as in `tokens=200 pace=0.01 thinking=5 tool=NAME args={"a":1}`
-(`pace` in seconds between pieces; `tool` is called once, before the words). `reply` has one more: after the tool.
+(`pace` in seconds between pieces; `tool` is called once, before the words). The steps are in
+`tests.fakes.model_script`, and can be imported from here.
 
 As a program, for tests that need the server in a process of its own:
 
@@ -31,102 +32,49 @@ import contextlib
 import json
 import re
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
+from tests.fakes.model_script import (
+    Cut,
+    End,
+    Hang,
+    Headers,
+    Pause,
+    Raw,
+    Response,
+    Script,
+    Status,
+    Step,
+    Text,
+    Thinking,
+    Tokens,
+    ToolCall,
+    WaitFor,
+    words,
+)
 
-@dataclass(frozen=True)
-class Text:
-    """A piece of the answer."""
-
-    delta: str
-
-
-@dataclass(frozen=True)
-class Thinking:
-    """A piece of reasoning, as `reasoning_content`."""
-
-    delta: str
-
-
-@dataclass(frozen=True)
-class ToolCall:
-    """A whole tool call; `arguments` is sent as JSON, or as it is where it's a string."""
-
-    name: str
-    arguments: dict[str, Any] | str = field(default_factory=dict[str, Any])
-    id: str = ""
-
-
-@dataclass(frozen=True)
-class Pause:
-    """Silence, in seconds."""
-
-    seconds: float
-
-
-@dataclass(frozen=True)
-class WaitFor:
-    """Silence until the event is set. `reached` is set when the server gets here."""
-
-    event: asyncio.Event
-    reached: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-@dataclass(frozen=True)
-class Hang:
-    """Silence until the client hangs up. As the first step, it comes before the headers. `reached` as above."""
-
-    reached: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-@dataclass(frozen=True)
-class Headers:
-    """Send the response's headers now (else they go out with the first piece)."""
-
-
-@dataclass(frozen=True)
-class Status:
-    """Answer with this status and body instead of a stream."""
-
-    code: int
-    body: str | dict[str, Any] = ""
-    headers: dict[str, str] = field(default_factory=dict[str, str])
-
-
-@dataclass(frozen=True)
-class Raw:
-    """Bytes into the stream, as they are."""
-
-    data: bytes
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """Usage figures, sent in the last piece."""
-
-    prompt: int
-    completion: int
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Close the connection here, in the middle of the response."""
-
-
-@dataclass(frozen=True)
-class End:
-    """End the stream here; by default without `finish_reason` and `[DONE]`, as a half-broken server does."""
-
-    finish_reason: str | None = None
-    done: bool = False
-
-
-Step = Text | Thinking | ToolCall | Pause | WaitFor | Hang | Headers | Status | Raw | Tokens | Cut | End
-Response = Sequence[Step]
-Script = Sequence[Response]
+__all__ = [
+    "Cut",
+    "End",
+    "FakeModelServer",
+    "Hang",
+    "Headers",
+    "Pause",
+    "Raw",
+    "Request",
+    "Response",
+    "Script",
+    "Status",
+    "Step",
+    "Text",
+    "Thinking",
+    "Tokens",
+    "ToolCall",
+    "WaitFor",
+]
 
 
 @dataclass
@@ -224,30 +172,6 @@ class FakeModelServer:
         name = re.search(r"script:(\S+)", request.said)
         script = self.scripts[name[1]] if name else words(request.said)
         return script[request.turn] if request.turn < len(script) else [Text("done")]
-
-
-def words(wanted: str) -> Script:
-    """The default script: numbered words, as many and as fast as the message says (see the module's text)."""
-
-    def number(name: str, otherwise: float) -> float:
-        match = re.search(rf"\b{name}=([0-9.]+)", wanted)
-        return float(match[1]) if match else otherwise
-
-    pace = number("pace", 0)
-
-    def paced(steps: Sequence[Step]) -> list[Step]:
-        return [each for step in steps for each in ((Pause(pace), step) if pace else (step,))]
-
-    tokens = int(number("tokens", 10))
-    script: list[Response] = []
-    opening = paced([Thinking(f"t{i} ") for i in range(int(number("thinking", 0)))])
-    answer = paced([Text(f"w{i} ") for i in range(tokens)])
-    if tool := re.search(r"\btool=(\S+)", wanted):
-        arguments = re.search(r"\bargs=(\{.*\})", wanted)
-        script.append([*opening, ToolCall(tool[1], arguments[1] if arguments else "{}")])
-        opening = []
-    script.append([*opening, *answer, Tokens(len(wanted.split()), tokens)])
-    return script
 
 
 class _Connection(asyncio.Protocol):

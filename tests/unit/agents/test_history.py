@@ -105,6 +105,31 @@ async def test_stopped_at_each_boundary(server: FakeModelServer, runtime_of: Run
             assert "interrupted" in content or "is clear" in content
 
 
+async def test_a_tool_that_ended_before_the_stop_is_told_as_ended(
+    server: FakeModelServer, runtime_of: RuntimeOf
+) -> None:
+    """The stop comes while the tool's result is on its way to the log, before the library has taken it."""
+    sink = Sink(gate=asyncio.Event())
+    sink.gate.set()  # pyright: ignore[reportOptionalMemberAccess]
+
+    async def look() -> str:
+        sink.gate.clear()  # pyright: ignore[reportOptionalMemberAccess]
+        return "all clear"
+
+    server.queue.append([ToolCall("look", {}, "a")])
+    runtime = runtime_of(look)
+    handle = runtime.start(a_turn("go"), sink)
+    running = asyncio.create_task(handle.wait())
+    await sink.blocked.wait()
+    handle.cancel()
+    result = await running
+    assert result.cancelled
+    assert sink.statuses == {}, "the server closes what wasn't closed"
+    past = PastTurn("go", "", interrupted=True, history=result.history)
+    await runtime.start(a_turn("tokens=1", past), Sink()).wait()
+    assert told(server.requests[-1])[2] == {"a": "all clear"}
+
+
 async def test_a_turn_without_a_history_is_told_by_its_text(server: FakeModelServer, runtime_of: RuntimeOf) -> None:
     past = [
         PastTurn("hello", "hi", interrupted=False, history=None),

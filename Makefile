@@ -4,10 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCKED := .venv/.locked-$(shell cksum < requirements.lock | cut -d' ' -f1)
 
-.PHONY: help setup up test check lock clean
+.PHONY: help setup up test test-long check lock clean
 
 help: ## Show these targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(LOCKED) ## Make .venv from the lock file (up and test do this by themselves)
 
@@ -25,6 +25,9 @@ up: setup ## Run Netra on this machine (http://127.0.0.1:8000)
 
 test: setup ## Run all tests
 	$(BIN)/python -m pytest
+
+test-long: setup ## Run the long forms too: 200 cuts, 50 kills (some minutes)
+	$(BIN)/python -m pytest -m long
 
 check: setup ## Lint, formatting, types and the direction of imports
 	$(BIN)/ruff check .

@@ -42,8 +42,8 @@ class UserExecutionContext:
     `request_id` (a UUIDv7) and `created_at` (UTC) are made when absent. `metadata` holds scalars only and is copied
     into a read-only mapping. `depth` counts the generations above this context.
 
-    Raises `InvalidContext` for an empty, blank or placeholder value, a value that isn't a string, a naive
-    `created_at`, or metadata that isn't scalar.
+    Raises `InvalidContext` for an empty, blank or placeholder value, a value that isn't a string, a `created_at`
+    without a zone, a `depth` beyond `MAX_DEPTH`, or metadata that isn't scalar.
     """
 
     user_id: str
@@ -62,8 +62,12 @@ class UserExecutionContext:
             value: object = getattr(self, name)
             if value is not None:
                 _check_name(name, value)
-        if self.created_at.tzinfo is None:
-            raise InvalidContext("created_at", self.created_at, "needs a time zone")
+        if not isinstance(self.created_at, datetime) or self.created_at.utcoffset() is None:
+            raise InvalidContext("created_at", self.created_at, "must be a time with a zone")
+        if type(self.depth) is not int or not 0 <= self.depth <= MAX_DEPTH:
+            raise InvalidContext("depth", self.depth, f"must be a whole number from 0 to {MAX_DEPTH}")
+        if not isinstance(self.metadata, Mapping):
+            raise InvalidContext("metadata", self.metadata, "must be a mapping")
         for key, value in self.metadata.items():
             if not isinstance(value, str | int | float | bool | None):
                 raise InvalidContext(f"metadata.{key}", value, "must be a string, number, bool or None")

@@ -187,6 +187,8 @@ class FakeModelServer:
         self.requests: list[Request] = []
         self.connections: set[_Connection] = set()
         self.arrived = asyncio.Condition()
+        self.left = asyncio.Event()
+        """Set while no client is connected, once there was one."""
         self._address = (host, port)
         self._server: asyncio.Server | None = None
 
@@ -266,6 +268,7 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._server.connections.add(self)
+        self._server.left.clear()
         self._task = self._loop.create_task(self._serve())
 
     def data_received(self, data: bytes) -> None:
@@ -279,6 +282,8 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._close()
         self._server.connections.discard(self)
+        if not self._server.connections:
+            self._server.left.set()
 
     def pause_writing(self) -> None:
         self._writable.clear()

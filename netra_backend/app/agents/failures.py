@@ -83,8 +83,15 @@ def _explained(error: Exception, begun: bool) -> tuple[FailureCode, str, bool]:
             return FailureCode.MODEL_BAD_RESPONSE, "The model's provider held the answer back (content filter).", False
         case OutputTokenLimitExceeded():
             return FailureCode.MODEL_BAD_RESPONSE, "The model's token limit was used up before it answered.", False
-        case UnexpectedModelBehavior():
+        case UnexpectedModelBehavior() if begun:
             return FailureCode.MODEL_BAD_RESPONSE, "The model's answer can't be used by this agent.", True
+        case UnexpectedModelBehavior():
+            return (
+                FailureCode.MODEL_BAD_RESPONSE,
+                "The model server gave no answer. If that stays so, check NETRA_MODEL, and that NETRA_MODEL_BASE_URL"
+                " is the address of an OpenAI-compatible API (it often ends in /v1).",
+                True,
+            )
         case _:
             return FailureCode.AGENT_ERROR, "The agent failed. The server's log says why.", False
 
@@ -167,7 +174,7 @@ def _connection_failure(error: ModelConnectionError, begun: bool) -> tuple[Failu
             )
         return FailureCode.TIMEOUT_IDLE, "The model server was silent for too long.", True
     if begun or error.phase == "read":
-        return FailureCode.MODEL_STREAM_CUT, "The connection to the model broke in the middle of its answer.", True
+        return FailureCode.MODEL_STREAM_CUT, "The connection to the model broke before its answer was whole.", True
     return (
         FailureCode.MODEL_UNREACHABLE,
         "The model server can't be reached. Check NETRA_MODEL_BASE_URL, and that the server runs.",

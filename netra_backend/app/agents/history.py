@@ -22,7 +22,7 @@ from pydantic_ai.messages import (
 
 from netra_backend.app.agents.clean import clean_json
 from netra_backend.app.agents.runtime import PastTurn
-from netra_backend.app.agents.transcript import Transcript
+from netra_backend.app.agents.transcript import Kind, Transcript
 
 __all__ = ["encode", "past_messages", "stopped_messages", "whole_messages"]
 
@@ -78,15 +78,27 @@ def stopped_messages(
     if not kept:
         kept.append(ModelRequest([UserPromptPart(user_text)]))
     if whole < len(transcript.responses):
-        shown = transcript.shown_in(whole)
-        parts: list[ModelResponsePart] = [
-            TextPart(content) if kind == "text" else ThinkingPart(content) for kind, content in shown
-        ]
+        responses = [message for message in messages if isinstance(message, ModelResponse)]
+        partial = responses[whole] if whole < len(responses) else ModelResponse([])
+        parts = _parts_shown(transcript.shown_in(whole), partial)
         if parts:
-            kept.append(ModelResponse(parts, state="interrupted"))
+            kept.append(replace(partial, parts=parts, state="interrupted"))
     else:
         _add_missing_returns(kept, tool_returns)
     return kept
+
+
+def _parts_shown(shown: Sequence[tuple[Kind, str]], partial: ModelResponse) -> list[ModelResponsePart]:
+    thoughts = iter(part for part in partial.parts if isinstance(part, ThinkingPart))
+    parts: list[ModelResponsePart] = []
+    for kind, content in shown:
+        if kind == "text":
+            parts.append(TextPart(content))
+            continue
+        # Where a thought came from decides how it's sent back; its signature is dropped, as it vouches for the whole.
+        origin = next(thoughts, ThinkingPart(""))
+        parts.append(ThinkingPart(content, id=origin.id, provider_name=origin.provider_name))
+    return parts
 
 
 def _as_shown(messages: Sequence[ModelMessage], transcript: Transcript, whole: int) -> list[ModelMessage]:

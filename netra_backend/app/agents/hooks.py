@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from pydantic_ai.capabilities import AbstractCapability, WrapToolExecuteHandler
@@ -20,12 +20,20 @@ from pydantic_ai.exceptions import (
     ToolRetryError,
     UsageLimitExceeded,
 )
-from pydantic_ai.messages import ModelResponse, RetryFeedbackPart, ToolCallPart, ToolReturnPart
+from pydantic_ai.messages import (
+    ModelResponse,
+    ModelResponsePart,
+    RetryFeedbackPart,
+    TextPart,
+    ThinkingPart,
+    ToolCallPart,
+    ToolReturnPart,
+)
 from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import RunContext, ToolDefinition
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from netra_backend.app.agents.clean import clean_json
+from netra_backend.app.agents.clean import clean_json, clean_text
 from netra_backend.app.agents.failures import worth_repeating
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Json, Turn
 from netra_backend.app.agents.sync_tools import UserThreads
@@ -107,6 +115,16 @@ class TurnHooks(AbstractCapability[Turn]):
         await self.transcript.tool_started(identity, answer.tool_name, _parameters(call) if call else {})
         await self.transcript.tool_finished(identity, "error", _refusal(answer))
 
+    async def after_model_request(
+        self,
+        ctx: RunContext[Turn],  # noqa: ARG002
+        *,
+        request_context: ModelRequestContext,  # noqa: ARG002
+        response: ModelResponse,
+    ) -> ModelResponse:
+        """Clean what the model said for its own next request too, which couldn't be encoded otherwise."""
+        return replace(response, parts=[_cleaned_part(part) for part in response.parts])
+
     async def on_model_request_error(
         self,
         ctx: RunContext[Turn],  # noqa: ARG002
@@ -145,6 +163,14 @@ def _parameters(call: ToolCallPart) -> Json:
 
 def _refusal(answer: ToolReturnPart | RetryFeedbackPart) -> Json:
     return _jsonable(cast("object", answer.content))
+
+
+def _cleaned_part(part: ModelResponsePart) -> ModelResponsePart:
+    if isinstance(part, TextPart | ThinkingPart):
+        return replace(part, content=clean_text(part.content))
+    if isinstance(part, ToolCallPart) and isinstance(part.args, str):
+        return replace(part, args=clean_text(part.args))
+    return part
 
 
 def _cleaned(result: Any) -> Any:

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 
 import pytest
+from pydantic_ai import Agent
 
+from netra_backend.app.agents.openai_chat import openai_model
+from netra_backend.app.agents.pydantic_ai import PydanticRuntime
 from netra_backend.app.settings import Settings
 from tests.fakes.model_server import FakeModelServer
+
+RuntimeOf = Callable[..., PydanticRuntime]
 
 
 @pytest.fixture
@@ -20,11 +26,23 @@ async def server() -> AsyncIterator[FakeModelServer]:
 
 
 @pytest.fixture
-def settings(server: FakeModelServer, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
-    """Settings for a model on the fake server, and whatever else is given."""
+async def runtime_of(server: FakeModelServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RuntimeOf]:
+    """Makes a runtime of an agent with these tools, on the fake server; closes it after the test."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    made: list[PydanticRuntime] = []
 
-    def make(**given: object) -> Settings:
-        return Settings(**{"model": "openai:fake", "model_base_url": server.base_url, "model_retries": 0} | given)
+    def make(*tools: Callable[..., Any], agent: dict[str, Any] | None = None, **given: Any) -> PydanticRuntime:
+        settings = Settings(**{"model_base_url": server.base_url, "model_retries": 0} | given)
+        model, close = openai_model(settings, "fake")
+        built: Agent[Any, Any] = Agent(model, tools=_listed(tools), **(agent or {}))
+        runtime = PydanticRuntime(built, settings, name="test", model_name="fake", close=close)
+        made.append(runtime)
+        return runtime
 
-    return make
+    yield make
+    for runtime in made:
+        await runtime.aclose()
+
+
+def _listed(tools: Sequence[Callable[..., Any]]) -> list[Any]:
+    return list(tools)

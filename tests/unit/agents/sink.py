@@ -34,7 +34,7 @@ class Notebook:
 
 @dataclass
 class Sink:
-    """Records every call in order. `before` sees each call first, and may wait, cancel or raise."""
+    """Records every call in order. `after` sees each call once it's taken, and may stop the turn."""
 
     calls: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]])
     results: dict[str, Json] = field(default_factory=dict[str, Json])
@@ -42,6 +42,8 @@ class Sink:
     after: Callable[[tuple[str, ...]], None] | None = None
     gate: asyncio.Event | None = None
     """While it's there and not set, every call waits before it's taken."""
+    blocked: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a call waits at the gate."""
     came: asyncio.Condition = field(default_factory=asyncio.Condition)
     shown_text: str = ""
     shown_thinking: str = ""
@@ -82,7 +84,8 @@ class Sink:
         return {call[1]: call[2] for call in self.calls if call[0] == "tool_finished"}
 
     async def _pass(self) -> None:
-        if self.gate is not None:
+        if self.gate is not None and not self.gate.is_set():
+            self.blocked.set()
             await self.gate.wait()
 
     async def _took(self, *call: str) -> None:

@@ -14,7 +14,7 @@ import httpx
 
 from netra_backend.app.event_log.user_log import UserView
 from tests.fakes.model_server import FakeModelServer, Request, Script
-from tests.harness.client import Client, Frame, Record, check_run
+from tests.harness.client import TERMINAL, Client, Frame, Record, check_run
 from tests.harness.server import Person, RunningServer
 
 LONG = 30
@@ -93,15 +93,19 @@ class Stage:
         stored = await self.server.services.log.view(self.alice.user_id, look)
         return json.loads(stored) if stored is not None else None
 
-    async def next_turn(self, client: Client, thread_id: str, text: str = "tokens=3") -> Request:
+    def asked(self, said: str) -> list[Request]:
+        """The model requests of the turn in which the user said this."""
+        return [request for request in self.model.requests if request.said == said]
+
+    async def next_turn(self, client: Client, thread_id: str) -> Request:
         """Say something more in the thread, see it completed, and return the request that the model got for it."""
-        before = len(self.model.requests)
-        run = await client.say(text, thread_id=thread_id)
+        said = f"next{next(self._names)} tokens=3"
+        run = await client.say(said, thread_id=thread_id)
         end = await client.until_end(run["run_id"])
         assert end["type"] == "agent_completed", end
         check_run(client.record.of_run(run["run_id"]))
-        assert len(self.model.requests) == before + 1
-        return self.model.requests[before]
+        (request,) = self.asked(said)
+        return request
 
 
 def told_by_log(events: list[Frame]) -> Told:
@@ -151,6 +155,12 @@ async def soon(condition: asyncio.Event) -> None:
     """Wait for what has to come; a test fails when it doesn't."""
     async with asyncio.timeout(LONG):
         await condition.wait()
+
+
+async def ended(client: Client, run: Frame) -> Frame:
+    """The terminal event of a run, whether it was taken before or is still to come."""
+    events = client.record.of_run(run["run_id"])
+    return events[-1] if events and events[-1]["type"] in TERMINAL else await client.until_end(run["run_id"])
 
 
 async def shown(client: Client, run_id: str, enough: Callable[[Told], bool]) -> Told:

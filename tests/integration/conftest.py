@@ -50,6 +50,7 @@ def stage_with(
 
 @pytest.fixture
 async def stage(stage_with: StageWith) -> AsyncIterator[Stage]:
-    """The stage as it is by default."""
-    async with stage_with() as ready:
+    """The stage as most tests want it. A turn that doesn't end when it's cancelled is not abandoned but waited for:
+    its test fails."""
+    async with stage_with(stop_grace=60) as ready:
         yield ready

@@ -1,4 +1,4 @@
-"""A stop in each phase of a run, over the real socket: the work ends, what was shown is kept, and the thread goes on."""
+"""A stop in each phase of a run, over the real socket: the work ends, what was shown is kept, the thread goes on."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ async def test_while_the_model_is_waited_for(stage: Stage, phase: Phase) -> None
         await soon(stage.model.requests[0].hung_up)
         told = told_by_log(client.record.of_run(run["run_id"]))
     assert told == Told(phase.text, phase.thinking)
-    assert stage.model.requests[0].said == said
+    assert len(stage.asked(said)) == 1
 
 
 async def test_while_queued_behind_another_run(stage: Stage) -> None:
@@ -100,7 +100,7 @@ async def test_while_queued_behind_another_run(stage: Stage) -> None:
         again = await client.stop(run_id=queued["run_id"])
         assert again == [{"run_id": queued["run_id"], "outcome": "already_finished", "seq": end["seq"]}]
         await stopped_once(stage, client, other, first)
-    assert "never sent" not in [request.said for request in stage.model.requests], "a queued run never starts"
+    assert not stage.asked("never sent"), "a queued run never starts"
 
 
 async def in_tool(
@@ -143,7 +143,7 @@ async def test_inside_a_tool_that_swallows_its_cancellation(stage_with: StageWit
     async with stage_with(stop_grace=0.05) as stage, stage.client() as client, stage.client() as other:
         await client.resume()
         await other.resume()
-        run, _ = await in_tool(stage, client, "hold_on_at")
+        run, request = await in_tool(stage, client, "hold_on_at")
         await stopped_once(stage, client, other, run)
         gate = tool_agent.gate("here")
         assert gate.cancelled.is_set()
@@ -153,7 +153,7 @@ async def test_inside_a_tool_that_swallows_its_cancellation(stage_with: StageWit
         await soon(gate.left)
         await stage.next_turn(client, run["thread_id"])
         assert told_by_log(client.record.of_run(run["run_id"])) == told
-        assert [request.said for request in stage.model.requests].count(stage.model.requests[0].said) == 1
+        assert len(stage.asked(request.said)) == 1
 
 
 async def test_inside_two_tools_of_which_one_has_ended(stage: Stage) -> None:

@@ -45,6 +45,7 @@ _log = logging.getLogger(__name__)
 _CONTROL_FLOW = (ModelRetry, ToolFailed, CallDeferred, ApprovalRequired, RunCancelled, UsageLimitExceeded, AgentFailure)
 """What the library, or a limit, ends a tool call with; not a defect of the tool."""
 
+_LONGEST_ID = 100
 _BACKOFF = 0.25
 _LONGEST_WAIT = 20.0
 """Seconds. A server that asks for a longer pause than this is not waited for: the user is told."""
@@ -143,10 +144,11 @@ class TurnHooks(AbstractCapability[Turn]):
 
     def _identity(self, tool_call_id: str) -> str:
         # Some servers count calls anew in each response ("call_0"); a run's events need ids that are unique.
-        identity, number = tool_call_id, 1
+        base = clean_text(tool_call_id)[:_LONGEST_ID]
+        identity, number = base, 1
         while identity in self._reported:
             number += 1
-            identity = f"{tool_call_id}#{number}"
+            identity = f"{base}#{number}"
         self._reported.add(identity)
         self._in_step[tool_call_id] = identity
         return identity

@@ -12,6 +12,7 @@ from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
 
+from netra_backend.app.agents.optional_tools import OptionalTools
 from netra_backend.app.agents.pydantic_ai import PydanticRuntime
 from netra_backend.app.agents.runtime import Turn
 from netra_backend.app.agents.tools import netra_tools
@@ -28,7 +29,14 @@ _INSTRUCTIONS = (
 def openai_runtime(settings: Settings, name: str, model: str) -> PydanticRuntime:
     """The agent on that model of the server that the settings name."""
     chat_model, close = openai_model(settings, model)
-    agent = Agent(chat_model, deps_type=Turn, instructions=_INSTRUCTIONS, toolsets=[netra_tools()], name=name)
+    agent = Agent(
+        chat_model,
+        deps_type=Turn,
+        instructions=_INSTRUCTIONS,
+        toolsets=[netra_tools()],
+        capabilities=[OptionalTools()],
+        name=name,
+    )
     return PydanticRuntime(agent, settings, name=name, model_name=model, close=close)
 
 

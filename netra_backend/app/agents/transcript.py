@@ -11,6 +11,9 @@ from netra_backend.app.agents.runtime import Json, RunSink, ToolStatus
 
 __all__ = ["Kind", "ShownResponse", "Transcript"]
 
+_LONGEST_NAME = 200
+"""A tool's name; a model may call for one that nobody ever gave it."""
+
 Kind = Literal["text", "thinking"]
 
 
@@ -74,7 +77,9 @@ class Transcript:
 
     async def tool_started(self, tool_call_id: str, tool_name: str, parameters: Json) -> None:
         """Returns when the start is on record."""
-        await self._passing(self._sink.tool_started(tool_call_id, clean_text(tool_name), clean_json(parameters)))
+        await self._passing(
+            self._sink.tool_started(tool_call_id, clean_text(tool_name)[:_LONGEST_NAME], clean_json(parameters))
+        )
 
     async def tool_finished(self, tool_call_id: str, status: ToolStatus, result: Json) -> None:
         """Returns when the end is on record."""

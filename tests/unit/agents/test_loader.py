@@ -13,7 +13,7 @@ import pytest
 from netra_backend.app.agents.loader import load_agent
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode
 from netra_backend.app.settings import BadSetting, Settings
-from tests.fakes.model_server import FakeModelServer
+from tests.fakes.model_server import FakeModelServer, Status
 from tests.unit.agents.sink import Sink, a_turn
 
 AGENT = """
@@ -92,6 +92,24 @@ async def test_a_model_on_a_server_of_ones_own(server: FakeModelServer, monkeypa
     assert server.requests[0].body["model"] == "fake"
     assert "sk-somebody-else" not in str(server.requests[0].headers)
     assert {tool["function"]["name"] for tool in server.requests[0].body["tools"]} >= {"calculate", "time_in"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "registry.ollama.ai/library/gemma:2b does not support tools",
+        '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set',
+    ],
+)
+async def test_a_model_that_takes_no_tools_gets_none(server: FakeModelServer, words: str) -> None:
+    server.queue += [[Status(400, {"error": {"message": words}})]]
+    runtime = load_agent(Settings(model="openai:fake", model_base_url=server.base_url))
+    for _ in range(2):
+        sink = Sink()
+        await runtime.start(a_turn("tokens=1"), sink).wait()
+        assert sink.shown_text == "w0 "
+    await runtime.aclose()
+    assert ["tools" in request.body for request in server.requests] == [True, False, False]
 
 
 def test_a_provider_without_a_key(monkeypatch: pytest.MonkeyPatch) -> None:

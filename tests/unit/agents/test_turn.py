@@ -86,6 +86,15 @@ async def test_ids_that_a_server_uses_twice_are_told_apart(server: FakeModelServ
     assert list(sink.statuses) == ["call_0", "call_0#2"]
 
 
+async def test_ids_and_names_from_a_model_are_kept_within_bounds(
+    server: FakeModelServer, runtime_of: RuntimeOf
+) -> None:
+    server.queue += [[ToolCall("n\x00" * 1000, {}, "i\x00" * 1000)], [Text("ok")]]
+    sink = Sink()
+    await runtime_of().start(a_turn("go"), sink).wait()
+    assert sink.calls[0] == ("tool_started", "i\ufffd" * 50, "n\ufffd" * 100)
+
+
 @pytest.mark.parametrize(
     ("call", "why"),
     [

@@ -163,33 +163,33 @@ class Client:
                 raise item
             yield item
 
-    async def _run(self, socket: ClientConnection | None) -> None:
+    async def _run(self, first: ClientConnection) -> None:
         try:
+            await self._converse_until_cut(first)
             while True:
-                if socket is None:
-                    socket = await self._reopen()
-                try:
-                    async with socket:
-                        await self._converse(socket)
-                except ConnectionClosed as closed:
-                    _raise_if_fatal(closed)
-                except TimeoutError:
-                    pass
-                except FrameRefused as refused:
-                    if refused.code != "unavailable":
-                        raise
-                except DoesNotTile:
-                    if self._untiled_at == self.place:
-                        raise
-                    self._untiled_at = self.place
-                finally:
-                    self._socket = None
-                    if self._live.is_set():
-                        self._live.clear()
-                        self._on_state("connection lost; reconnecting")
-                socket = None
+                await self._converse_until_cut(await self._reopen())
         except Exception as failure:  # noqa: BLE001 - whoever waits for events or answers gets it
             self._fail(failure)
+
+    async def _converse_until_cut(self, socket: ClientConnection) -> None:
+        try:
+            async with socket:
+                await self._converse(socket)
+        except ConnectionClosed as closed:
+            _raise_if_fatal(closed)
+        except TimeoutError:
+            pass
+        except FrameRefused as refused:
+            if refused.code != "unavailable":
+                raise
+        except DoesNotTile:
+            if self._untiled_at == self.place:
+                raise
+            self._untiled_at = self.place
+        self._socket = None
+        if self._live.is_set():
+            self._live.clear()
+            self._on_state("connection lost; reconnecting")
 
     async def _converse(self, socket: ClientConnection) -> None:
         async with asyncio.timeout(OPEN_TIMEOUT):
@@ -266,14 +266,15 @@ class Client:
         loop = asyncio.get_running_loop()
         if self._lost_at is None:
             self._lost_at = loop.time()
-        while True:
+        failure = Unreachable(f"the server at {self._url} lets nobody stay")
+        while loop.time() < self._lost_at + GIVE_UP:
             await asyncio.sleep(self._pause * random.uniform(0.5, 1))  # noqa: S311 - spreads clients, guards nothing
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
             try:
                 return await self._open()
-            except Unreachable:
-                if loop.time() >= self._lost_at + GIVE_UP:
-                    raise
+            except Unreachable as found:
+                failure = found
+        raise failure
 
     async def _open(self) -> ClientConnection:
         try:

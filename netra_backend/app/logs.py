@@ -16,12 +16,15 @@ from typing import Any, Literal, TextIO
 
 import structlog
 
-__all__ = ["configure_logs"]
+__all__ = ["CHATTY", "configure_logs"]
 
 Level = Literal["debug", "info", "warning", "error"]
 Line = MutableMapping[str, Any]
 
 MASK = "***"
+
+CHATTY = ("alembic", "asyncio", "httpcore", "httpx", "openai", "uvicorn", "uvicorn.error", "websockets")
+"""Loggers that are heard from WARNING on."""
 
 _SECRET = re.compile(r"password|passwd|secret|token|ticket|authorization|cookie|api_?key|credential", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -57,8 +60,8 @@ def configure_logs(level: Level, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # At INFO these write each socket's path with its query string, and a line for each request of the model client.
-    for name in ("uvicorn", "uvicorn.error", "httpx", "httpcore", "openai", "websockets"):
+    # At INFO uvicorn writes each socket's path with its query string, the others a line for each thing they do.
+    for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*before, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from netra_backend.app.logs import configure_logs
+from netra_backend.app.logs import CHATTY, configure_logs
 
 LOGGER = logging.getLogger("netra_backend.app.something")
 
@@ -19,8 +19,7 @@ LOGGER = logging.getLogger("netra_backend.app.something")
 def as_it_was() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    names = ("uvicorn", "uvicorn.error", "httpx", "httpcore", "openai", "websockets")
-    levels = {name: logging.getLogger(name).level for name in names}
+    levels = {name: logging.getLogger(name).level for name in CHATTY}
     yield
     root.handlers[:] = handlers
     root.setLevel(level)

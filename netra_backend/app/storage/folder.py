@@ -11,6 +11,7 @@ from types import TracebackType
 from sqlalchemy import Connection, delete, insert, select, update
 from uuid_utils import uuid7
 
+from netra_backend.app.secret_file import write_secret
 from netra_backend.app.storage.tables import heads, instance
 
 __all__ = ["DataFolder", "FolderHeld", "FolderUnusable"]
@@ -71,19 +72,6 @@ class DataFolder:
                 " --data-dir or NETRA_DATA_DIR"
             ) from None
 
-    @property
-    def token_file(self) -> Path:
-        """Where `netra up` leaves the session token for `netra chat` on the same machine."""
-        return self.path / "token"
-
-    def write_secret(self, path: Path, text: str) -> None:
-        """Write a file that only its owner can read, whole or not at all."""
-        part = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        part.replace(path)
-
     def recognise(self, connection: Connection) -> bool:
         """See whether the database is the one this folder last served; give every user a new epoch if it isn't.
 
@@ -101,12 +89,12 @@ class DataFolder:
         self._mark = secrets.token_hex(16)
         connection.execute(delete(instance).where(instance.c.name == "mark"))
         connection.execute(insert(instance).values(name="mark", value=self._mark))
-        self.write_secret(self._mark_file, f"{inside}\n{self._mark}\n" if inside is not None else f"{self._mark}\n")
+        write_secret(self._mark_file, f"{inside}\n{self._mark}\n" if inside is not None else f"{self._mark}\n")
         return renewed
 
     def settle(self) -> None:
         """The mark that `recognise` wrote into the database is durable: only it is ours now."""
-        self.write_secret(self._mark_file, f"{self._mark}\n")
+        write_secret(self._mark_file, f"{self._mark}\n")
 
     @property
     def _mark_file(self) -> Path:

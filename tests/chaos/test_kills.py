@@ -61,7 +61,7 @@ async def _live_and_die(server: ServerProcess, witnesses: list[Witness], rng: ra
         await asyncio.sleep(rng.uniform(0.2, 0.7))
         await server.kill9()
         return
-    await server.wait_ready()
+    await server.until_ready()
     lives = [asyncio.create_task(_live(server, witness)) for witness in witnesses]
     # Not to wait for anything: this is the random point.
     await asyncio.sleep(rng.uniform(0.05, 1.2))

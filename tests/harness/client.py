@@ -142,12 +142,25 @@ class Client:
     async def event(self) -> Frame:
         """The next event of the log, taken into the record; socket-only frames go to `others`."""
         while True:
-            frame = self._backlog.pop(0) if self._backlog else await self.frame()
-            if frame["type"] in SOCKET_ONLY:
-                self.others.append(frame)
-                continue
+            frame = await self._take()
+            if frame["type"] not in SOCKET_ONLY:
+                return frame
+
+    async def heard(self, kind: str) -> Frame:
+        """The first socket-only frame of this type; events on the way are taken into the record."""
+        while True:
+            for frame in self.others:
+                if frame["type"] == kind:
+                    return frame
+            await self._take()
+
+    async def _take(self) -> Frame:
+        frame = self._backlog.pop(0) if self._backlog else await self.frame()
+        if frame["type"] in SOCKET_ONLY:
+            self.others.append(frame)
+        else:
             self.record.take(frame)
-            return frame
+        return frame
 
     async def until(self, done: Callable[[Frame], bool]) -> Frame:
         """Take events until one is wanted."""

@@ -120,11 +120,14 @@ class ServerProcess:
     async def start(self) -> None:
         """Start it, and wait until it is ready."""
         self.spawn()
-        await self.wait_ready()
+        await self.until_ready()
 
-    async def wait_ready(self) -> None:
+    async def until_ready(self, *, wanted: bool = True) -> None:
+        """Wait until its readiness says so (or says no)."""
         async with self.http() as http, asyncio.timeout(DEADLINE):
-            while not await self.ready(http):
+            while True:
+                if await self.ready(http) == wanted:
+                    return
                 assert self._process is not None
                 assert self._process.poll() is None, f"it ended with {self._process.returncode}"
                 await asyncio.sleep(0.02)

@@ -136,9 +136,10 @@ class RunStream:
         )
         await self._room()
 
-    async def finish(self, ending: Ending) -> None:
+    async def finish(self, ending: Callable[[], Ending]) -> None:
         """Take nothing more, and end the run in the log together with what still waits. Waits while the log is away.
 
+        `ending` is asked anew before each try: a stop that comes while the log is away still decides how the run ends.
         Whoever still reports here afterwards gets `SinkClosed`.
         """
         self._closed = True
@@ -151,15 +152,19 @@ class RunStream:
         text, tools = self.shown_text, dict(self._tools)
         unit = self._unit + 1
 
-        def end(tx: UserTransaction) -> None:
+        def end(tx: UserTransaction, now: Ending) -> None:
             run = tx.runs.get(self._run_id)
             if run is None or run.terminal_seq is not None:
                 return
             if run.state == "running":
                 self._append(tx, batch, unit)
-            end_run(tx, self._run_id, ending, text=text, open_tools=tools)
+            end_run(tx, self._run_id, now, text=text, open_tools=tools)
 
-        await self._commit(end)
+        def next_try() -> _Unit:
+            now = ending()
+            return lambda tx: end(tx, now)
+
+        await self._commit(next_try)
 
     async def _delta(self, kind: type[AgentMessageDelta] | type[AgentThinking], shown: list[str], delta: str) -> None:
         self._check()
@@ -213,7 +218,7 @@ class RunStream:
             if not batch:
                 continue
             unit = self._unit + 1
-            await self._commit(lambda tx, batch=batch, unit=unit: self._append(tx, batch, unit))
+            await self._commit(lambda batch=batch, unit=unit: lambda tx: self._append(tx, batch, unit))
             self._unit = unit
             self._kept += len(batch)
             self._flying_size = 0
@@ -234,11 +239,11 @@ class RunStream:
                 event = waiting.event() if isinstance(waiting, _Growing) else waiting
                 tx.append(event, thread_id=self._thread_id, run_id=self._run_id)
 
-    async def _commit(self, unit: _Unit) -> None:
+    async def _commit(self, next_try: Callable[[], _Unit]) -> None:
         pause = RETRY_FIRST
         while True:
             try:
-                await self._manager.commit(unit)
+                await self._manager.commit(next_try())
             except LogUnavailable:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, RETRY_MOST)

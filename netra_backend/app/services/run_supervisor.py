@@ -69,6 +69,13 @@ class SupervisedRun:
         if self.handle is not None:
             self.handle.cancel()
 
+    def stopped_over(self, ending: Ending) -> Ending:
+        """`ending`, unless a stop came after it and before it was on record."""
+        why = self.ending_for
+        if why is None or why.kind != "stopped" or ending.kind == "stopped":
+            return ending
+        return replace(why, usage=ending.usage, history=ending.history)
+
 
 class RunSupervisor:
     """Gives places, drives turns, cancels them, and brings every run to its one end."""
@@ -222,7 +229,7 @@ class RunSupervisor:
         context = UserExecutionContext(user_id=run.user_id).of_run(run.thread_id or "", run.run_id)
         stream = await self._bridge.open_stream(context)
         ending = await self._turn(run, context, stream)
-        await stream.finish(ending)
+        await stream.finish(lambda: run.stopped_over(ending))
 
     async def _turn(self, run: SupervisedRun, context: UserExecutionContext, stream: RunStream) -> Ending:
         past = await self._insist(lambda: self._log.view(run.user_id, lambda view: self._past(view, run)))

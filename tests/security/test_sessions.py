@@ -19,6 +19,7 @@ from netra_backend.app.services.socket_watch import SocketWatch
 from tests.fakes.model_server import FakeModelServer, Text, WaitFor
 from tests.harness.client import Client, check_run
 from tests.harness.server import Person, RunningServer
+from tests.security.stage import close_code
 
 
 @pytest.fixture(autouse=True)
@@ -28,15 +29,6 @@ def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 Serve = Callable[..., AbstractAsyncContextManager[RunningServer]]
-
-
-async def close_code(client: Client) -> int:
-    """The code with which the server closes this socket; what it says before that is skipped."""
-    with pytest.raises(ConnectionClosed) as closed:
-        while True:
-            await client.frame()
-    assert closed.value.rcvd is not None
-    return closed.value.rcvd.code
 
 
 def elsewhere(server: RunningServer, statement: str, *values: object) -> None:
@@ -114,8 +106,13 @@ async def test_a_socket_that_opens_during_a_look_keeps_its_rights(
     """The watch replaces what it knows by what it found; a socket that came while it asked wasn't asked for."""
     alice, bob = await server.person("alice"), await server.person("bob")
     registry = server.services.registry
-    asking, answer = asyncio.Event(), asyncio.Event()
-    refresh = registry.refresh
+    asking, answer, looked = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    refresh, look = registry.refresh, SocketWatch._look
+
+    async def noted(watch: SocketWatch) -> None:
+        await look(watch)
+        if answer.is_set():
+            looked.set()
 
     async def slow(session_ids: set[str]) -> object:
         found = await refresh(session_ids)
@@ -124,14 +121,13 @@ async def test_a_socket_that_opens_during_a_look_keeps_its_rights(
         return found
 
     async with server.client(alice):
+        monkeypatch.setattr(SocketWatch, "_look", noted)
         monkeypatch.setattr(registry, "refresh", slow)
         await asking.wait()
         async with server.client(bob) as client:
             monkeypatch.setattr(registry, "refresh", refresh)
-            looked = server.services.watch._looked
             answer.set()
-            while server.services.watch._looked == looked:
-                await asyncio.sleep(0)
+            await looked.wait()
             assert (await client.ask("ping"))["type"] == "pong"
 
 
@@ -261,13 +257,16 @@ async def test_who_does_not_log_in_in_time_is_closed(serve: Serve) -> None:
         await client.connect()
         assert await close_code(client) == 4401
         # Talking doesn't buy time.
-        client = Client(f"ws://127.0.0.1:{server.port}/ws", None)
-        await client.connect()
-        with pytest.raises(ConnectionClosed) as closed:
+        talking = Client(f"ws://127.0.0.1:{server.port}/ws", None)
+        await talking.connect()
+
+        async def talk() -> None:
             while True:
-                await client.ask("ping")
-        assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 4401
+                await talking.ask("ping")
+
+        with pytest.raises(ConnectionClosed):
+            await talk()
+        assert talking.socket.close_code == 4401
 
 
 async def test_one_socket_too_many_is_closed_and_the_others_are_not(serve: Serve) -> None:

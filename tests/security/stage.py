@@ -8,7 +8,9 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection, select
+from websockets.exceptions import ConnectionClosed
 
 from netra_backend.app.event_log.log import Cursor, Page
 from netra_backend.app.services.housekeeping import Housekeeping
@@ -105,3 +107,16 @@ def without_chance(text: str, sent: str) -> str:
     text = text.replace(sent, "<sent>")
     text = _TIME.sub("<time>", _UUID.sub("<id>", text))
     return _NUMBER.sub(r'"\1":<number>', text)
+
+
+async def close_code(client: Client) -> int:
+    """The code with which the server closes this socket; what it says before that is skipped."""
+
+    async def until_closed() -> None:
+        while True:
+            await client.frame()
+
+    with pytest.raises(ConnectionClosed) as closed:
+        await until_closed()
+    assert closed.value.rcvd is not None, "cut without a closing handshake"
+    return closed.value.rcvd.code

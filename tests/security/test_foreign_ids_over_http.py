@@ -190,6 +190,5 @@ def test_a_route_that_this_file_does_not_know_fails_by_name() -> None:
     new = {"paths": {"/api/things/{thing}": {"get": {"parameters": [{"name": "thing", "in": "path"}]}}}}
     posted = {"paths": {"/api/things": {"post": {}}}}
     for document in (new, posted):
-        with pytest.raises(AssertionError, match="/api/things") as noticed:
+        with pytest.raises(AssertionError, match=f"{SAY_HOW}: .* /api/things"):
             slots_of(document)
-        assert SAY_HOW in str(noticed.value)

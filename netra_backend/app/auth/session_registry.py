@@ -105,7 +105,11 @@ class SessionRegistry:
         wanted = list(session_ids)
         found = await self._log.query(lambda connection: Sessions(connection).by_ids(wanted))
         now = now_ms()
-        self._note_use(session for session in found.values() if session.usable(now))
+        usable = {key: session for key, session in found.items() if session.usable(now)}
+        if len(usable) < len(wanted):
+            # Sockets are told at once; a request in the next second should hear the same.
+            self._forget(set(wanted) - usable.keys())
+        self._note_use(usable.values())
         return found
 
     async def start(self, user_id: str, label: str) -> tuple[Session, str]:
@@ -125,8 +129,7 @@ class SessionRegistry:
         ended = await self._log.write(unit)
         if ended:
             self._revocations += 1
-            for key in [key for key, known in self._known.items() if known.session.id in ended]:
-                del self._known[key]
+            self._forget(ended)
             for listener in list(self._listeners):
                 listener(ended)
         return ended
@@ -140,6 +143,10 @@ class SessionRegistry:
     async def close(self) -> None:
         """Wait for what was still to be noted. Call it before the log is closed."""
         await asyncio.gather(*self._notes)
+
+    def _forget(self, session_ids: Collection[str]) -> None:
+        for key in [key for key, known in self._known.items() if known.session.id in session_ids]:
+            del self._known[key]
 
     async def _read(self, key: bytes) -> _Known | None:
         while True:

@@ -26,8 +26,11 @@ __all__ = [
     "decode_frame",
 ]
 
+NO_NUL = r"^[^\x00]*$"
+"""Not every engine can keep a NUL."""
+
 FrameId = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=NO_NUL)]
 WhenBusy = Literal["reject", "queue", "interrupt"]
 
 
@@ -63,7 +66,7 @@ class StopAgentBody(_Body, frozen=True, kw_only=True):
 
     run_id: Name | None = None
     thread_id: Name | None = None
-    reason: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    reason: Annotated[str, msgspec.Meta(max_length=200, pattern=NO_NUL)] | None = None
 
 
 class PingBody(_Body, frozen=True, kw_only=True):
@@ -127,13 +130,19 @@ class FrameError(Exception):
 
 
 class _Head(msgspec.Struct):
-    type: str | None = None
-    id: FrameId | None = None
+    # Read apart, so that an error can name the frame it answers whatever else is wrong with it.
+    type: msgspec.Raw = msgspec.Raw(b"null")
+    id: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _head_decoder = msgspec.json.Decoder(_Head)
+_type_decoder = msgspec.json.Decoder(str | None)
+_id_decoder = msgspec.json.Decoder(FrameId)
 _frame_decoder = msgspec.json.Decoder(ClientFrame)
 _PATH = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
+_FIELD = re.compile(r"^Object (?:missing required|contains unknown) field `(.*)`$", re.DOTALL)
+SHOWN = 100
+"""How much of a client's own words an error repeats."""
 
 
 def decode_frame(data: str) -> ClientFrame:
@@ -141,22 +150,34 @@ def decode_frame(data: str) -> ClientFrame:
 
     Raises `FrameError` with the path of the field and the reason; its code is `unknown_type` or `invalid_frame`.
     """
+    reply_to: str | None = None
     try:
         head = _head_decoder.decode(data)
+        reply_to = _readable_id(head.id)
+        kind = _type_decoder.decode(head.type)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         reason, field = explain(error)
-        raise FrameError("invalid_frame", reason, field=field) from None
-    if head.type is None:
-        raise FrameError("invalid_frame", "a frame needs a type", field="type", reply_to=head.id)
-    if head.type not in FRAMES:
+        if isinstance(error, msgspec.ValidationError) and reply_to is not None:
+            field = "type"
+        raise FrameError("invalid_frame", reason, field=field, reply_to=reply_to) from None
+    if kind is None:
+        raise FrameError("invalid_frame", "a frame needs a type", field="type", reply_to=reply_to)
+    if kind not in FRAMES:
         known = ", ".join(FRAMES)
         message = f"there is no frame of this type; known are {known}"
-        raise FrameError("unknown_type", message, field="type", reply_to=head.id)
+        raise FrameError("unknown_type", message, field="type", reply_to=reply_to)
     try:
         return _frame_decoder.decode(data)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         reason, field = explain(error)
-        raise FrameError("invalid_frame", reason, field=field, reply_to=head.id) from None
+        raise FrameError("invalid_frame", reason, field=field, reply_to=reply_to) from None
+
+
+def _readable_id(raw: msgspec.Raw) -> str | None:
+    try:
+        return _id_decoder.decode(raw)
+    except (msgspec.MsgspecError, UnicodeError):
+        return None
 
 
 def explain(error: Exception) -> tuple[str, str | None]:
@@ -164,7 +185,15 @@ def explain(error: Exception) -> tuple[str, str | None]:
     if isinstance(error, RecursionError):
         return "the JSON is nested too deep", None
     text = str(error)
+    if not isinstance(error, msgspec.ValidationError):
+        return f"not valid JSON: {text}", None
     found = _PATH.search(text)
-    if found is None:
-        return (text if isinstance(error, msgspec.ValidationError) else f"not valid JSON: {text}"), None
-    return text[: found.start()], found.group(1) or None
+    reason, path = (text[: found.start()], found.group(1)) if found is not None else (text, "")
+    if NO_NUL in reason:
+        return "a NUL character isn't allowed here", path
+    named = _FIELD.match(reason)
+    if named is not None:
+        name = named.group(1)[:SHOWN]
+        reason = f"{'a required' if 'missing' in reason[:20] else 'no such'} field: `{name}`"
+        path = f"{path}.{name}" if path else name
+    return reason[: 2 * SHOWN], path or None

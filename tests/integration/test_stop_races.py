@@ -31,8 +31,8 @@ async def stopped(client: Client, run: Frame) -> list[Frame]:
 
 async def test_between_a_tools_result_and_the_next_request(stage: Stage) -> None:
     """The loop is between two requests, so there is no connection to close: the next one must not be opened."""
-    gate = tool_agent.gate("request 1")
     said = stage.script([Text("I look."), LOOK], [Text("GHOST")])
+    gate = tool_agent.gate(f"{said} request 1")
     async with stage.client() as client:
         await client.resume()
         run = await client.say(said)

@@ -4,8 +4,9 @@
     await gate.entered.wait()               # a tool stands there now
     gate.open()                             # it may go on
 
-Before each model request the agent passes the gate "request N", where N counts the requests of the turn from 0, if
-the test has made one. `forget_gates` opens them all: a tool in a thread must not outlive its test.
+Before each model request the agent passes the gate "SAID request N", if the test has made one: SAID is what the user
+said, and N counts the requests of the turn from 0. `forget_gates` opens them all: a tool in a thread must not outlive
+its test.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from pydantic_ai import Agent
+from pydantic_ai import Agent, RunContext
 from pydantic_ai.capabilities import ProcessHistory
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, UserPromptPart
 
@@ -93,13 +94,13 @@ async def fail(why: str) -> str:
     raise RuntimeError(why)
 
 
-async def before_request(messages: list[ModelMessage]) -> list[ModelMessage]:
+async def before_request(ctx: RunContext[Turn], messages: list[ModelMessage]) -> list[ModelMessage]:
     number = 0
     for message in reversed(messages):
         number += isinstance(message, ModelResponse)
         if isinstance(message, ModelRequest) and any(isinstance(part, UserPromptPart) for part in message.parts):
             break
-    here = _gates.get(f"request {number}")
+    here = _gates.get(f"{ctx.deps.text} request {number}")
     if here is not None:
         here.entered.set()
         await here.opened.wait()

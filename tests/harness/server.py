@@ -17,7 +17,7 @@ from netra_backend.app.main import create_app
 from netra_backend.app.routes.services import Services
 from netra_backend.app.settings import Settings
 from netra_backend.app.storage.users import Users
-from tests.harness.client import Client
+from tests.harness.client import Client, Record
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class RunningServer:
         session, token = await self.services.registry.start(user.id, "test")
         return Person(user.id, session.id, token)
 
-    def client(self, person: Person) -> Client:
-        """A socket client of this person; connect it with `async with`."""
-        return Client(f"ws://127.0.0.1:{self.port}/ws", person.token)
+    def client(self, person: Person, record: Record | None = None) -> Client:
+        """A socket client of this person; connect it with `async with`. A `record` goes on where it was."""
+        return Client(f"ws://127.0.0.1:{self.port}/ws", person.token, record)
 
     def http(self, person: Person | None = None) -> httpx.AsyncClient:
         """An HTTP client, of this person if one is named."""

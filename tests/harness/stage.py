@@ -15,6 +15,7 @@ import httpx
 from netra_backend.app.event_log.user_log import UserView
 from tests.fakes.model_server import FakeModelServer, Request, Script
 from tests.harness.client import TERMINAL, Client, Frame, Record, check_run
+from tests.harness.process import ServerProcess
 from tests.harness.server import Person, RunningServer
 
 LONG = 30
@@ -43,7 +44,9 @@ class Told:
 class Stage:
     """`server`, `model` and `alice`; `client()` is a new tab of hers."""
 
-    def __init__(self, server: RunningServer, model: FakeModelServer, alice: Person, http: httpx.AsyncClient) -> None:
+    def __init__(
+        self, server: RunningServer | ServerProcess, model: FakeModelServer, alice: Person, http: httpx.AsyncClient
+    ) -> None:
         self.server = server
         self.model = model
         self.alice = alice
@@ -62,7 +65,7 @@ class Stage:
 
     def client(self, record: Record | None = None) -> Client:
         """A socket of Alice's, with a record of its own or one that goes on."""
-        return Client(f"ws://127.0.0.1:{self.server.port}/ws", self.alice.token, record)
+        return self.server.client(self.alice, record)
 
     def script(self, *responses: Any) -> str:
         """Have the model answer with these responses; returns the message that asks for them."""

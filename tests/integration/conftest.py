@@ -43,7 +43,7 @@ def stage_with(
 
     def start(**settings: Any) -> AbstractAsyncContextManager[Stage]:
         chosen = {"agent": "tests.fakes.tool_agent:agent", "model": "openai:fake", "model_base_url": model.base_url}
-        return Stage.set(serve(**chosen, **model_client, **settings), model)
+        return Stage.set(serve(**chosen | model_client | settings), model)
 
     return start
 

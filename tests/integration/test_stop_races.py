@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import tool_agent
-from tests.fakes.model_server import Hang, Status, Text, ToolCall, WaitFor
+from tests.fakes.model_server import Cut, End, Hang, Status, Text, ToolCall, WaitFor
 from tests.harness.client import TERMINAL, Client, Frame, check_run
 from tests.harness.stage import Stage, ended, shown, soon, told_by_log, told_to_model
 
@@ -31,8 +31,8 @@ async def stopped(client: Client, run: Frame) -> list[Frame]:
 
 async def test_between_a_tools_result_and_the_next_request(stage: Stage) -> None:
     """The loop is between two requests, so there is no connection to close: the next one must not be opened."""
-    gate = tool_agent.gate("request 1")
     said = stage.script([Text("I look."), LOOK], [Text("GHOST")])
+    gate = tool_agent.gate(f"{said} request 1")
     async with stage.client() as client:
         await client.resume()
         run = await client.say(said)
@@ -210,13 +210,14 @@ async def test_the_end_is_in_line_before_the_stop(stage: Stage, monkeypatch: pyt
     assert "agent_stopping" not in [event["type"] for event in events]
 
 
-async def test_the_stop_is_in_line_before_the_end(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The agent has ended its turn with the whole answer, but the stop is on record first: it was acknowledged, so
-    the run ends as stopped."""
+@pytest.mark.parametrize("way", [End("stop", done=True), Cut()], ids=["completed", "failed"])
+async def test_the_stop_is_in_line_before_the_end(stage: Stage, monkeypatch: pytest.MonkeyPatch, way: Any) -> None:
+    """The agent has ended its turn, well or not, but the stop is on record first: it was acknowledged, so the run
+    ends as stopped."""
     more, last = asyncio.Event(), asyncio.Event()
     async with stage.client() as client, stage.client() as other:
         await client.resume()
-        run = await client.say(stage.script([Text("All "), WaitFor(more), Text("of it."), WaitFor(last)]))
+        run = await client.say(stage.script([Text("All "), WaitFor(more), Text("of it."), WaitFor(last), way]))
         await client.until_type("agent_message_delta", run_id=run["run_id"])
         async with HeldWriter(stage).held(monkeypatch) as writer:
             # The run's last text is in line; its end has to wait until that is written.

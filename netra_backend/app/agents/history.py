@@ -68,7 +68,7 @@ def stopped_messages(
     tool_returns: Mapping[str, ToolReturnPart],
     user_text: str,
 ) -> list[ModelMessage]:
-    """A stopped turn: the response that was under way is made of what the user was shown, no more and no less.
+    """A turn that was cut: the response that was under way is made of what the user was shown, no more and no less.
 
     `tool_returns` are the results of tools that ended, by the model's own id of the call in the latest response:
     a stop can come between a tool's end and the library's record of it.
@@ -85,6 +85,7 @@ def stopped_messages(
             kept.append(replace(partial, parts=parts, state="interrupted"))
     else:
         _add_missing_returns(kept, tool_returns)
+    kept[-1] = replace(kept[-1], state="interrupted")
     return kept
 
 

@@ -7,7 +7,7 @@ before the library runs the tools it calls, and `TurnHooks` holds each tool back
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from pydantic_ai import Agent, CancellationToken
 from pydantic_ai.agent import AgentRun, CallToolsNode, ModelRequestNode
@@ -16,7 +16,6 @@ from pydantic_ai.exceptions import RunCancelled
 from pydantic_ai.messages import (
     FunctionToolCallEvent,
     FunctionToolResultEvent,
-    ModelMessage,
     ModelRequest,
     OutputToolResultEvent,
     PartDeltaEvent,
@@ -122,6 +121,7 @@ class PydanticTurn:
         self._token = CancellationToken()
         self._idle = IdleWatch(settings.model_idle_timeout, self._token.cancel)
         self._cancelled = False
+        self._run: AgentRun[Turn, object] | None = None
 
     def cancel(self) -> None:
         self._cancelled = True
@@ -144,6 +144,7 @@ class PydanticTurn:
                 timeout=self._settings.run_timeout,
                 capabilities=[self._hooks, UseThreadExecutor(self._threads), ReinjectSystemPrompt()],
             ) as run:
+                self._run = run
                 async for node in run:
                     if isinstance(node, ModelRequestNode):
                         await self._read_response(node, run)
@@ -156,8 +157,8 @@ class PydanticTurn:
             )
         except RunCancelled as ended:
             if self._cancelled:
-                return self._stopped(ended.new_messages(), ended.usage)
-            raise (idle_failure(self._idle.limit) if self._idle.expired else self._failure(ended)) from ended
+                return TurnResult(self._usage(ended.usage), self._cut_short(), cancelled=True)
+            raise self._failure(ended) from ended
         except SinkClosed:
             raise
         except Exception as error:
@@ -166,7 +167,7 @@ class PydanticTurn:
             if self._cancelled:
                 # What breaks while it's torn down is no failure of the turn: it was to end.
                 _log.warning("a stopped turn ended with an error", exc_info=error)
-                return TurnResult(Usage(), None, cancelled=True)
+                return TurnResult(Usage(), self._cut_short(), cancelled=True)
             raise self._failure(error) from error
         finally:
             self._idle.close()
@@ -228,14 +229,20 @@ class PydanticTurn:
             text = output if isinstance(output, str) else to_json(output, indent=2, serialize_unknown=True).decode()
             await self._transcript.text(text)
 
-    def _stopped(self, new_messages: Sequence[ModelMessage], usage: RunUsage) -> TurnResult:
-        messages = stopped_messages(new_messages, self._transcript, self._hooks.tool_returns, self._turn.text)
-        return TurnResult(self._usage(usage), encode(messages), cancelled=True)
+    def _cut_short(self) -> bytes:
+        """The history of a turn that was stopped or failed: what the user was shown of it."""
+        messages = self._run.new_messages() if self._run is not None else ()
+        return encode(stopped_messages(messages, self._transcript, self._hooks.tool_returns, self._turn.text))
 
     def _failure(self, error: Exception) -> AgentFailure:
-        begun = bool(self._transcript.responses and self._transcript.responses[-1].stretches)
-        key = self._settings.model_api_key
-        return failure_of(error, begun=begun, secret=key.get_secret_value() if key else None)
+        if self._idle.expired and isinstance(error, RunCancelled):
+            failure = idle_failure(self._idle.limit)
+        else:
+            begun = bool(self._transcript.responses and self._transcript.responses[-1].stretches)
+            key = self._settings.model_api_key
+            failure = failure_of(error, begun=begun, secret=key.get_secret_value() if key else None)
+        failure.history = self._cut_short()
+        return failure
 
     def _usage(self, usage: RunUsage) -> Usage:
         if not self._counts_tokens:

@@ -58,12 +58,16 @@ class FailureCode(StrEnum):
 
 
 class AgentFailure(Exception):
-    """A turn that can't go on. `message` is safe to show to the user: no key, no stack trace, nobody else's data."""
+    """A turn that can't go on. `message` is safe to show to the user: no key, no stack trace, nobody else's data.
+
+    `history` is what later turns should know of it (see `TurnResult.history`): its tools may have had their effects.
+    """
 
     def __init__(self, code: FailureCode, message: str, *, retryable: bool = False) -> None:
         self.code = code
         self.message = message
         self.retryable = retryable
+        self.history: bytes | None = None
         super().__init__(f"{code}: {message}")
 
 

@@ -256,9 +256,10 @@ class RunSupervisor:
         try:
             result = worker.result()
         except AgentFailure as failure:
-            return run.ending_for or Ending(
+            why = run.ending_for or Ending(
                 kind="failed", code=failure.code, message=failure.message, retryable=failure.retryable
             )
+            return replace(why, history=failure.history)
         except SinkClosed:
             return run.ending_for or Ending(kind="stopped", stop_reason="the run was ended elsewhere")
         except Exception:

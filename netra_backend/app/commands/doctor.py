@@ -139,7 +139,7 @@ def _database(path: Path) -> Iterator[_Finding]:
         yield _Finding("database", "problem", f"{path} can't be read: {error}", "restore a backup of the data folder")
         return
     version = found[0] if found else "none"
-    text = f"{path.stat().st_size // 1024} KiB, {accounts} accounts, schema {version}"
+    text = f"{path.stat().st_size // 1024} KiB, {accounts} account{'' if accounts == 1 else 's'}, schema {version}"
     if health != "ok":
         yield _Finding("database", "problem", f"{text}; damaged: {health}", "restore a backup of the data folder")
     elif version > SCHEMA_VERSION:

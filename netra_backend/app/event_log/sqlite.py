@@ -32,6 +32,9 @@ def sqlite_engine(path: Path, *, begin: str, read_only: bool = False) -> Engine:
     `BEGIN IMMEDIATE` for writers: a deferred transaction that reads first can't wait for the lock when it comes to
     write (SQLITE_BUSY at once). `synchronous=FULL`: a commit survives the loss of power.
     """
+    if not read_only:
+        # Made here, not by SQLite: what people say is for the owner's eyes, also where the folder is open to others.
+        path.touch(mode=0o600, exist_ok=True)
     engine = create_engine(f"sqlite:///{path}", pool_size=READERS, max_overflow=0)
 
     def connected(raw: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:

@@ -35,7 +35,7 @@ import sys
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from tests.fakes.model_script import (
     Cut,
@@ -189,8 +189,8 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # A cast, as uvloop's transports aren't subclasses of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
         self._server.connections.add(self)
         self._server.left.clear()
         self._task = self._loop.create_task(self._serve())

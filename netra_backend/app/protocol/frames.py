@@ -16,6 +16,7 @@ __all__ = [
     "ClientFrame",
     "FRAMES",
     "FrameError",
+    "NO_NUL",
     "Ping",
     "Resume",
     "StopAgent",

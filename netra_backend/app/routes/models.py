@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from netra_backend.app.event_log.log import Cursor
 from netra_backend.app.protocol.codec import rfc3339
 from netra_backend.app.protocol.events import RunOutcome
+from netra_backend.app.protocol.frames import NO_NUL
 from netra_backend.app.services.run_ledger import StartedRun
 from netra_backend.app.services.thread_service import OpenRunState, Snapshot, ThreadState
 from netra_backend.app.storage.messages import Message
@@ -18,6 +19,9 @@ from netra_backend.app.storage.threads import MAX_TITLE, Thread
 Id = Annotated[str, Field(max_length=128)]
 
 
+Title = Annotated[str, Field(min_length=1, max_length=MAX_TITLE, pattern=NO_NUL)]
+
+
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -25,27 +29,27 @@ class _Body(BaseModel):
 class NewThread(_Body):
     """A thread to make."""
 
-    title: Annotated[str, Field(min_length=1, max_length=MAX_TITLE)] = "New conversation"
+    title: Title = "New conversation"
 
 
 class ThreadTitle(_Body):
     """Another title."""
 
-    title: Annotated[str, Field(min_length=1, max_length=MAX_TITLE)]
+    title: Title
 
 
 class NewMessage(_Body):
     """A message that starts a run: the fields of the `user_message` frame."""
 
     text: Annotated[str, Field(min_length=1)]
-    client_message_id: Annotated[str, Field(min_length=1, max_length=128)]
+    client_message_id: Annotated[str, Field(min_length=1, max_length=128, pattern=NO_NUL)]
     when_busy: Literal["reject", "queue", "interrupt"] = "reject"
 
 
 class StopReason(_Body):
     """Why runs are stopped; every tab shows it."""
 
-    reason: Annotated[str, Field(max_length=200)] | None = None
+    reason: Annotated[str, Field(max_length=200, pattern=NO_NUL)] | None = None
 
 
 class CursorInfo(BaseModel):

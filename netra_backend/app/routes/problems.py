@@ -118,8 +118,6 @@ def problem_of(error: Exception) -> Problem | None:
     match error:
         case Problem():
             return error
-        case Refusal():
-            return Problem(error.status, error.code, error.message, error.field, error.retry_after)
         case NotAuthenticated():
             return Problem(401, "not_authenticated", str(error))
         case ForbiddenOrigin() | WrongPassword():
@@ -152,7 +150,6 @@ def install_problem_handlers(app: FastAPI) -> None:
     """Have every error of this app answered as a problem."""
     for kind in (
         Problem,
-        Refusal,
         NotAuthenticated,
         ForbiddenOrigin,
         WrongPassword,

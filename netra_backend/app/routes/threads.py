@@ -130,6 +130,9 @@ def _write_cursor(thread: Thread) -> str:
 def _read_cursor(text: str) -> tuple[int, str]:
     try:
         updated_at, _, thread_id = base64.urlsafe_b64decode(text.encode()).decode().partition(" ")
-        return int(updated_at), thread_id
+        when = int(updated_at)
+        if not 0 <= when <= 2**53:
+            raise ValueError("no time that a thread could have")
+        return when, thread_id
     except (ValueError, binascii.Error):
         raise Problem(422, "invalid_request", "this cursor wasn't made by this server", "cursor") from None

@@ -20,6 +20,7 @@ from tests.harness.server import Person, RunningServer
 
 LONG = 30
 """Seconds after which a test that waits has failed. No test depends on how long anything takes."""
+DELTAS = {"agent_message_delta": "text", "agent_thinking": "reasoning"}
 
 
 @dataclass(frozen=True)
@@ -170,4 +171,19 @@ async def shown(client: Client, run_id: str, enough: Callable[[Told], bool]) -> 
     """Take events until the reader was shown that much of the run."""
     while not enough(told := told_by_log(client.record.of_run(run_id))):
         await client.event()
+    return told
+
+
+def story(events: list[Frame]) -> list[tuple[str, str | None, int, Any]]:
+    """Events as a reader takes them, however the log merged them: neighbouring deltas of a run are joined.
+
+    Two readers of the same stretch of a log have the same story.
+    """
+    told: list[tuple[str, str | None, int, Any]] = []
+    for event in events:
+        kind, run_id, payload = event["type"], event["run_id"], event["payload"]
+        if told and kind in DELTAS and told[-1][:2] == (kind, run_id):
+            payload = {DELTAS[kind]: told[-1][3][DELTAS[kind]] + payload[DELTAS[kind]]}
+            told.pop()
+        told.append((kind, run_id, event["seq"], payload))
     return told

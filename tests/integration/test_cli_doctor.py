@@ -80,7 +80,7 @@ def test_a_running_server_is_found_with_its_pid(netra: Netra):
     with netra.up() as up:
         said = doctor(netra)
         assert f"pid {up.process.pid} serves at {up.url}, ready" in said
-        assert f"1 accounts, schema {SCHEMA_VERSION}" in said
+        assert f"1 account, schema {SCHEMA_VERSION}" in said
         before = (netra.data / "lock").read_text()
         assert before.strip() == str(up.process.pid)
     said = doctor(netra, NETRA_PORT=free_port())

@@ -75,10 +75,10 @@ class DataFolder:
     def recognise(self, connection: Connection) -> bool:
         """See whether the database is the one this folder last served; give every user a new epoch if it isn't.
 
-        Each start writes a new mark into the database and beside it, and so does serving (`remark`). A database that was put back from a backup
-        carries an older mark, and its logs must not be taken for those that clients hold cursors of. Returns whether
-        the epochs were renewed. Follow it with `settle` once it is committed: until then the file holds the old mark
-        too, so that a crash in between isn't taken for a backup.
+        Each start writes a new mark into the database and beside it, and so does serving (`remark`). A database that
+        was put back from a backup carries an older mark, and its logs must not be taken for those that clients hold
+        cursors of. Returns whether the epochs were renewed. Follow it with `settle` once it is committed: until then
+        the file holds the old mark too, so that a crash in between isn't taken for a backup.
         """
         marks = self._mark_file.read_text().split() if self._mark_file.exists() else []
         inside = _mark_in(connection)

@@ -41,6 +41,10 @@ SHUTDOWN_TIMEOUT = 5
 DRAIN_MARGIN = 10.0
 """Seconds that draining may take beyond the grace that runs are given."""
 
+KEEP_ALIVE = 75
+"""Seconds that an idle HTTP connection is kept. Longer than clients and proxies keep theirs (5 to 60), so that none
+sends a request into a connection that is just being closed."""
+
 PING = 20.0
 """Seconds between two pings of a socket, and until an unanswered one ends it."""
 
@@ -112,6 +116,7 @@ def run(app: Starlette, settings: Settings, bound: socket.socket, on_ready: Call
         server_header=False,
         # Who asks is told by a proxy only if there is one; otherwise anybody on this machine could say it.
         proxy_headers=settings.public_url is not None,
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
     )
 

@@ -86,21 +86,26 @@ class ChunkReader:
         stream = EventStream()
         done = False
         while not done and (arrived := await self._read()):
-            for data in stream.feed(arrived):
-                if data.startswith(b"[DONE]"):
-                    done = True
-                    break
-                chunk = None if self._odd else read_chunk(data)
-                growth = growth_of(chunk) if chunk is not None else None
-                if chunk is not None and growth is not None and self._continues(chunk, growth):
-                    self._held.append(growth.piece)
-                    self._unshown.append(growth.piece)
-                    continue
+            try:
+                for data in stream.feed(arrived):
+                    if data.startswith(b"[DONE]"):
+                        done = True
+                        break
+                    chunk = None if self._odd else read_chunk(data)
+                    growth = growth_of(chunk) if chunk is not None else None
+                    if chunk is not None and growth is not None and self._continues(chunk, growth):
+                        self._held.append(growth.piece)
+                        self._unshown.append(growth.piece)
+                        continue
+                    await self._show()
+                    for held in self._release():
+                        yield held
+                    self._begin(chunk, growth)
+                    yield self._whole(data)
+            except UnicodeDecodeError:
+                # What came before it was said all the same.
                 await self._show()
-                for held in self._release():
-                    yield held
-                self._begin(chunk, growth)
-                yield self._whole(data)
+                raise
             await self._show()
             if self._ahead is None:
                 for held in self._release():

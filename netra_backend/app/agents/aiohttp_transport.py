@@ -73,8 +73,12 @@ class Body(httpx2.AsyncByteStream):
 
     async def read(self) -> bytes:
         """What has arrived, or arrives next; empty at the end."""
+        content = self._response.content
+        # aiohttp would raise, and drop what had arrived before the connection broke.
+        if content.exception() is not None and (left := content._read_nowait(-1)):  # pyright: ignore[reportPrivateUsage]
+            return left
         with _as_httpx2_errors():
-            return await self._response.content.readany()
+            return await content.readany()
 
     async def drain(self, limit: float) -> None:
         """Read to the end, if that comes within `limit` seconds, so that the connection can be used again."""

@@ -9,7 +9,7 @@ import zlib
 import pytest
 
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode
-from tests.fakes.model_server import End, FakeModelServer, Hang, Headers, Raw, Step, Text
+from tests.fakes.model_server import Cut, End, FakeModelServer, Hang, Headers, Raw, Step, Text, WaitFor
 from tests.unit.agents.conftest import RuntimeOf
 from tests.unit.agents.sink import Sink, a_turn
 
@@ -61,6 +61,22 @@ async def test_an_answer_that_only_claims_to_be_compressed(server: FakeModelServ
         await runtime_of().start(a_turn("go"), sink).wait()
     assert failed.value.code in {FailureCode.MODEL_STREAM_CUT, FailureCode.MODEL_UNREACHABLE}
     assert sink.shown_text == ""
+
+
+async def test_what_came_before_a_cut_is_shown(server: FakeModelServer, runtime_of: RuntimeOf) -> None:
+    """Also where the cut is noticed while the text before it is still being taken."""
+    server.queue.append([*map(Raw, WORDS[:1]), WaitFor(go_on := asyncio.Event()), *map(Raw, WORDS[1:]), Cut()])
+    sink = Sink(gate=asyncio.Event())
+    running = asyncio.create_task(runtime_of().start(a_turn("go"), sink).wait())
+    async with asyncio.timeout(5):
+        await sink.blocked.wait()
+        go_on.set()
+        await server.left.wait()
+        sink.gate.set()  # pyright: ignore[reportOptionalMemberAccess]
+        with pytest.raises(AgentFailure) as failed:
+            await running
+    assert failed.value.code is FailureCode.MODEL_STREAM_CUT
+    assert len(sink.shown_text.split()) == 20
 
 
 async def test_a_connection_is_used_again_also_after_a_late_end(server: FakeModelServer, runtime_of: RuntimeOf) -> None:

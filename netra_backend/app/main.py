@@ -26,6 +26,7 @@ from netra_backend.app.routes.services import Services
 from netra_backend.app.routes.websocket import serve_socket
 from netra_backend.app.services.agent_service_core import AgentService
 from netra_backend.app.services.agent_websocket_bridge import AgentWebSocketBridge
+from netra_backend.app.services.folder_mark import keep_marked, renew_mark
 from netra_backend.app.services.housekeeping import Housekeeping
 from netra_backend.app.services.run_supervisor import RunSupervisor
 from netra_backend.app.services.socket_watch import SocketWatch
@@ -57,6 +58,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         if await log.write(folder.recognise):
             _logger.warning("this database was not the one this folder served last; every log has a new epoch")
         folder.settle()
+        stack.push_async_callback(renew_mark, log, folder)
         stack.enter_context(bound_log(log))
 
         canary = Canary(log)
@@ -87,7 +89,11 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         stack.callback(bridge.close)
         await supervisor.recover()
         stack.push_async_callback(serving.drain)
-        for name, work in (("watch", watch.run()), ("housekeeping", Housekeeping(log, settings).run())):
+        for name, work in (
+            ("watch", watch.run()),
+            ("housekeeping", Housekeeping(log, settings).run()),
+            ("mark", keep_marked(log, folder)),
+        ):
             await stack.enter_async_context(_running(name, work))
         yield serving
 

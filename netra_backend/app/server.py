@@ -41,6 +41,10 @@ SHUTDOWN_TIMEOUT = 5
 DRAIN_MARGIN = 10.0
 """Seconds that draining may take beyond the grace that runs are given."""
 
+KEEP_ALIVE = 75
+"""Seconds that an idle HTTP connection is kept. Longer than clients and proxies keep theirs (5 to 60), so that none
+sends a request into a connection that is just being closed."""
+
 PING = 20.0
 """Seconds between two pings of a socket, and until an unanswered one ends it."""
 
@@ -55,7 +59,7 @@ class CannotListen(Exception):
 
 
 class _Draining(Protocol):
-    async def drain(self) -> None: ...
+    async def drain(self, grace: float) -> None: ...
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -90,8 +94,10 @@ def url_of(bound: socket.socket) -> str:
 def run(app: Starlette, settings: Settings, bound: socket.socket, on_ready: Callable[[str], Awaitable[None]]) -> None:
     """Serve until a signal ends it. `on_ready` gets the address once requests are answered.
 
-    The first SIGTERM or SIGINT drains (`app.state.services.drain()`), a second skips that, a third ends the process
-    as it is, which costs nothing that was acknowledged. Raises what the app's start-up and `on_ready` raise.
+    The first SIGTERM or SIGINT drains (`app.state.services.drain(grace)`), a second does so without a grace, a third
+    ends the process as it is, which costs nothing that was acknowledged.
+
+    Raises what the app's start-up and `on_ready` raise.
     """
     config = Config(
         app,
@@ -110,6 +116,7 @@ def run(app: Starlette, settings: Settings, bound: socket.socket, on_ready: Call
         server_header=False,
         # Who asks is told by a proxy only if there is one; otherwise anybody on this machine could say it.
         proxy_headers=settings.public_url is not None,
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
     )
 
@@ -129,9 +136,9 @@ class _DrainingServer(Server):
         super().__init__(config)
         self._app = app
         self._loop = asyncio.get_running_loop()
-        self._drain_limit = drain_grace + DRAIN_MARGIN
+        self._drain_grace = drain_grace
         self._on_ready = on_ready
-        self._drain: asyncio.Task[None] | None = None
+        self._draining: list[asyncio.Task[None]] = []
         self._signals = 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -146,17 +153,16 @@ class _DrainingServer(Server):
         self._loop.call_soon_threadsafe(self._end)
 
     def _end(self) -> None:
-        if self._drain is None:
-            self._drain = self._loop.create_task(self._drain_and_exit())
-        else:
-            self._drain.cancel()
+        # The second signal drains again without a grace: runs end now, the draining that waits for them goes on.
+        grace = self._drain_grace if not self._draining else 0.0
+        self._draining.append(self._loop.create_task(self._drain_and_exit(grace)))
 
-    async def _drain_and_exit(self) -> None:
+    async def _drain_and_exit(self, grace: float) -> None:
         try:
-            async with asyncio.timeout(self._drain_limit):
-                await cast("_Draining", self._app.state.services).drain()
+            async with asyncio.timeout(grace + DRAIN_MARGIN):
+                await cast("_Draining", self._app.state.services).drain(grace)
         except TimeoutError:
-            _logger.error("draining took longer than %s s; ending without it", self._drain_limit)
+            _logger.error("draining took longer than %s s; ending without it", grace + DRAIN_MARGIN)
         finally:
             self.should_exit = True
 

@@ -67,7 +67,7 @@ async def take_until_cut(client: Client, rng: random.Random) -> None:
 
 @pytest.mark.parametrize(
     "cuts",
-    [pytest.param(30, id="short"), pytest.param(200, id="long", marks=[pytest.mark.long, pytest.mark.timeout(600)])],
+    [pytest.param(30, id="short"), pytest.param(200, id="long", marks=LONG)],
 )
 async def test_a_client_cut_at_random_points_has_every_event_once(
     cuts: int, model: FakeModelServer, model_backed: RunningServer

@@ -24,7 +24,7 @@ def server_on(data_dir: Path, model: FakeModelServer, **settings: object) -> Ser
 
 @pytest.mark.parametrize(
     "kills",
-    [pytest.param(5, id="short"), pytest.param(50, id="long", marks=[pytest.mark.long, pytest.mark.timeout(900)])],
+    [pytest.param(5, id="short"), pytest.param(50, id="long", marks=LONG)],
 )
 async def test_a_server_killed_at_random_points_keeps_what_it_acknowledged(
     kills: int, tmp_path: Path, model: FakeModelServer

@@ -105,7 +105,7 @@ class ServerProcess:
         """Start it, without waiting until it serves."""
         assert self._process is None, "it runs already"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.harness.serve"],
+            [Path(sys.executable).with_name("netra"), "up", "--no-open"],
             cwd=ROOT,
             env=os.environ | self._environment,
             stdin=subprocess.DEVNULL,

@@ -80,6 +80,7 @@ async def running_server(data_dir: Path, **settings: object) -> AsyncIterator[Ru
         ws_per_message_deflate=False,
         access_log=False,
         timeout_graceful_shutdown=5,
+        timeout_keep_alive=75,
     )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))

@@ -26,10 +26,12 @@ class Services:
         self.mode = mode
         self.sockets: set[WebSocket] = set()
 
-    async def drain(self) -> None:
-        say("draining")
+    async def drain(self, grace: float) -> None:
+        say(f"draining for {grace}")
         if self.mode == "hanging-drain":
             await asyncio.Event().wait()
+        if self.mode == "slow-drain" and grace:
+            await asyncio.sleep(3600)
         for socket in self.sockets:
             await socket.send_text("draining")
 
@@ -75,7 +77,7 @@ async def client(request: Request) -> PlainTextResponse:
 
 def main(mode: str, *, public: bool) -> None:
     server.CLOSE_GRACE = 0.2
-    server.DRAIN_MARGIN = 0.5
+    server.DRAIN_MARGIN = 1.0
     if mode == "pings":
         server.PING = 0.2
 
@@ -86,7 +88,7 @@ def main(mode: str, *, public: bool) -> None:
         app.state.services = Services(mode)
         yield
         say("ending")
-        if mode == "hanging-drain":
+        if mode == "slow-drain":
             await asyncio.Event().wait()
         say("ended")
 
@@ -102,7 +104,11 @@ def main(mode: str, *, public: bool) -> None:
     async def ready(url: str) -> None:
         say(f"ready {url}")
 
-    settings = Settings(port=0, drain_grace=0.5, public_url="https://netra.example" if public else None)
+    settings = Settings(
+        port=0,
+        drain_grace=3600 if mode == "slow-drain" else 0.5,
+        public_url="https://netra.example" if public else None,
+    )
     try:
         server.run(app, settings, server.bind("127.0.0.1", 0), ready)
     except StartupRefused as refusal:

@@ -66,12 +66,12 @@ async def play(stage: Stage, client: Client) -> Played:
     return Played(client.record, runs, client.record.epoch)
 
 
-async def rows(stage: Stage) -> int:
-    return await stage.server.services.log.query(
-        lambda connection: connection.execute(
-            select(func.count()).where(log_rows.c.user_id == stage.alice.user_id)
-        ).scalar_one()
-    )
+async def rows(stage: Stage, run: Frame | None = None) -> int:
+    """How many records the log holds, of this run or in all."""
+    query = select(func.count()).where(log_rows.c.user_id == stage.alice.user_id)
+    if run is not None:
+        query = query.where(log_rows.c.run_id == run["run_id"])
+    return await stage.server.services.log.query(lambda connection: connection.execute(query).scalar_one())
 
 
 async def tidy(stage: Stage) -> None:
@@ -164,23 +164,25 @@ async def test_a_reader_in_the_middle_of_the_log_goes_on(calm_stage: Stage) -> N
 async def test_a_run_under_way_is_left_alone(calm_stage: Stage) -> None:
     """Rounds while a run writes: it isn't touched, its neighbours are, and its reader sees no seam."""
     stage = calm_stage
-    more = asyncio.Event()
+    more = asyncio.Event(), asyncio.Event()
     async with stage.client() as client:
         played = await play(stage, client)
-        run = await client.say(
-            stage.script([Thinking("So."), Text("One "), Text("two "), WaitFor(more), Text("three")])
-        )
-        while told_by_log(client.record.of_run(run["run_id"])).text != "One two ":
-            await client.event()
-        head = client.record.seq
-        before = await stage.server.services.log.view(stage.alice.user_id, lambda view: view.of_run(run["run_id"]))
-        await tidy(stage)
-        after = await stage.server.services.log.view(stage.alice.user_id, lambda view: view.of_run(run["run_id"]))
-        assert before == after
-        more.set()
+        said = stage.script([Text("One "), WaitFor(more[0]), Text("two "), WaitFor(more[1]), Text("three")])
+        run = await client.say(said)
+        for text, going_on in (("One ", more[0]), ("One two ", more[1])):
+            while told_by_log(client.record.of_run(run["run_id"])).text != text:
+                await client.event()
+            if going_on is more[1]:
+                before, of_all = await rows(stage, run), await rows(stage)
+                await tidy(stage)
+                assert await rows(stage, run) == before
+                assert await rows(stage) < of_all
+            going_on.set()
         end = await ended(client, run)
         assert end["payload"]["final_response"] == "One two three"
-        assert client.record.events[-1]["seq"] > head
+        before = await rows(stage, run)
+        await tidy(stage)
+        assert await rows(stage, run) < before, "once it has ended it's merged like the others"
         whole = await read_from(stage, Played(client.record, played.runs, played.epoch), 0)
         assert by_run(whole) == by_run(client.record.events)
 

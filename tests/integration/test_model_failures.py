@@ -63,7 +63,7 @@ FAILURES = {
     "silent in mid-answer": Failure(
         (*BEGUN, Hang()), "timeout_idle", retryable=True, settings={"model_idle_timeout": 0.5}
     ),
-    "an answer without end": Failure((*BEGUN, Hang()), "timeout_total", retryable=True, settings={"run_timeout": 2.0}),
+    "an answer without end": Failure((*BEGUN, Hang()), "timeout_total", retryable=True, settings={"run_timeout": 3.0}),
 }
 
 
@@ -185,9 +185,22 @@ async def test_a_tool_with_a_defect(stage: Stage) -> None:
 
 async def test_the_time_is_up_inside_a_tool(stage_with: StageWith) -> None:
     """The total timeout ends tools too, and the pair is closed."""
-    async with stage_with(stop_grace=60, run_timeout=2.0) as stage, stage.client() as client:
+    async with stage_with(stop_grace=60, run_timeout=3.0) as stage, stage.client() as client:
         await client.resume()
         run = await client.say(stage.script([Text("I wait."), ToolCall("wait_at", {"name": "here"}, "c")]))
         await failed(stage, client, run, "timeout_total", "I wait.")
         assert told_by_log(client.record.of_run(run["run_id"])).tools["c"].status == "cancelled"
         assert not tool_agent.gate("here").left.is_set()
+
+
+async def test_the_time_is_up_inside_a_tool_that_swallows_its_cancellation(stage_with: StageWith) -> None:
+    """The run's timeout raced a tool that never ends: the library cancels the tool and waits for it, so that the run
+    stayed open for as long, without a terminal event. The server gives the turn up after the grace."""
+    async with stage_with(stop_grace=0.05, run_timeout=3.0) as stage, stage.client() as client:
+        await client.resume()
+        gate = tool_agent.gate("here")
+        run = await client.say(stage.script([Text("I wait."), ToolCall("hold_on_at", {"name": "here"}, "c")]))
+        await soon(gate.entered)
+        await failed(stage, client, run, "timeout_total", "I wait.")
+        assert told_by_log(client.record.of_run(run["run_id"])).tools["c"].status == "unknown"
+        assert not gate.left.is_set()

@@ -104,27 +104,37 @@ def test_a_signal_drains_before_sockets_are_closed(start, number):
             websocket.recv(timeout=20)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1012
-    assert [process.line() for _ in range(5)] == ["draining", "gone", "ending", "ended", "over"]
+    assert [process.line() for _ in range(5)] == ["draining for 0.5", "gone", "ending", "ended", "over"]
     assert process.end() == 0
 
 
-def test_a_second_signal_skips_the_draining_and_a_third_the_rest(start):
-    process = start("hanging-drain")
+def test_a_second_signal_hurries_the_draining(start):
+    process = start("slow-drain")
     process.url()
     process.signal(signal.SIGINT)
-    assert process.line() == "draining"
+    assert process.line() == "draining for 3600.0"
     process.signal(signal.SIGINT)
-    assert process.line() == "ending"
+    assert [process.line(), process.line()] == ["draining for 0.0", "ending"]
     # From here on the app hangs; Python's own handler is in force and ends it.
     process.signal(signal.SIGINT)
     assert process.end() != 0
+
+
+def test_a_third_signal_ends_the_process_as_it_is(start):
+    process = start("hanging-drain")
+    process.url()
+    for said in ("draining for 0.5", "draining for 0.0"):
+        process.signal(signal.SIGTERM)
+        assert process.line() == said
+    process.signal(signal.SIGTERM)
+    assert process.end() == 128 + signal.SIGTERM
 
 
 def test_draining_that_does_not_end_is_ended_by_the_clock(start):
     process = start("hanging-drain")
     process.url()
     process.signal(signal.SIGTERM)
-    assert process.line() == "draining"
+    assert process.line() == "draining for 0.5"
     assert process.line() == "ending"
 
 

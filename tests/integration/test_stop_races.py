@@ -235,6 +235,27 @@ async def test_the_stop_is_in_line_before_the_end(stage: Stage, monkeypatch: pyt
     assert told_to_model(request.messages).text == "All of it."
 
 
+async def test_a_newer_message_is_in_line_before_the_end(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message that interrupts is being written while the agent ends by itself: nothing but the record knows of
+    the stop, and the record decides."""
+    last = asyncio.Event()
+    async with stage.client() as client, stage.client() as other:
+        await client.resume()
+        run = await client.say(stage.script([Text("All."), WaitFor(last)]))
+        await client.until_type("agent_message_delta", run_id=run["run_id"])
+        async with HeldWriter(stage).held(monkeypatch) as writer:
+            saying = asyncio.create_task(other.say("newer tokens=1", thread_id=run["thread_id"], when_busy="interrupt"))
+            await writer.submitted(1)
+            last.set()
+            await writer.submitted(2)
+        end = await client.until_end(run["run_id"])
+        assert (end["type"], end["payload"]["partial_response"]) == ("agent_stopped", "All.")
+        newer = await saying
+        assert (await ended(client, newer))["type"] == "agent_completed"
+    check_run(client.record.of_run(run["run_id"]))
+    assert client.record.of_run(newer["run_id"])[0]["seq"] > end["seq"]
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_anywhere_around_the_end(stage: Stage, seed: int) -> None:
     """Stops that are sent after a random number of frames: what the answer says is what becomes of the run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from netra_backend.app.agents.runtime import Json
@@ -18,9 +19,11 @@ def clean_text(text: str) -> str:
 
 
 def clean_json(value: Json) -> Json:
-    """`value` with every string in it cleaned, keys included."""
+    """`value` with every string in it cleaned, keys included, and numbers that JSON can't write (NaN) as words."""
     if isinstance(value, str):
         return clean_text(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     if isinstance(value, list):
         return [clean_json(item) for item in value]
     if isinstance(value, dict):

@@ -27,6 +27,7 @@ from pydantic_ai.messages import (
     TextPart,
     ThinkingPart,
     ToolCallPart,
+    ToolReturn,
     ToolReturnPart,
 )
 from pydantic_ai.models import ModelRequestContext
@@ -65,12 +66,12 @@ class TurnHooks(AbstractCapability[Turn]):
     tool_returns: dict[str, ToolReturnPart] = field(default_factory=dict[str, ToolReturnPart])
     """What the tools called by the latest response returned, by the model's own id of the call."""
     _reported: set[str] = field(default_factory=set[str])
-    _in_step: dict[str, str] = field(default_factory=dict[str, str])
+    _in_response: dict[str, str] = field(default_factory=dict[str, str])
 
-    def begin_step(self) -> None:
-        """A new response of the model is about to call tools; its ids may repeat those of an earlier one."""
+    def begin_response(self) -> None:
+        """A new response of the model begins; the ids of its calls may repeat those of an earlier one."""
         self.tool_returns.clear()
-        self._in_step.clear()
+        self._in_response.clear()
 
     async def wrap_tool_execute(
         self,
@@ -103,14 +104,14 @@ class TurnHooks(AbstractCapability[Turn]):
             await self.transcript.tool_finished(identity, "error", "The tool failed.")
             raise AgentFailure(FailureCode.TOOL_FAILED, f"The tool {call.tool_name} failed.") from error
         result = _cleaned(result)
-        returned = ToolReturnPart(call.tool_name, result, call.tool_call_id)
-        self.tool_returns[call.tool_call_id] = returned
-        await self.transcript.tool_finished(identity, "ok", _jsonable(result))
+        value = _value(result)
+        self.tool_returns[call.tool_call_id] = ToolReturnPart(call.tool_name, value, call.tool_call_id)
+        await self.transcript.tool_finished(identity, "ok", _jsonable(value))
         return result
 
     async def refused(self, call: ToolCallPart | None, answer: ToolReturnPart) -> None:
         """A call that was answered without running its tool: unknown name, bad arguments. It's shown all the same."""
-        if answer.tool_call_id in self._in_step or answer.outcome in {"success", "interrupted"}:
+        if answer.tool_call_id in self._in_response or answer.outcome in {"success", "interrupted"}:
             return
         identity = self._identity(answer.tool_call_id)
         await self.transcript.tool_started(identity, answer.tool_name, _parameters(call) if call else {})
@@ -150,7 +151,7 @@ class TurnHooks(AbstractCapability[Turn]):
             number += 1
             identity = f"{base}#{number}"
         self._reported.add(identity)
-        self._in_step[tool_call_id] = identity
+        self._in_response[tool_call_id] = identity
         return identity
 
     async def _failed(self, identity: str, call: ToolCallPart, answer: ToolReturnPart | RetryFeedbackPart) -> None:
@@ -165,6 +166,10 @@ def _parameters(call: ToolCallPart) -> Json:
 
 def _refusal(answer: ToolReturnPart | RetryFeedbackPart) -> Json:
     return _jsonable(cast("object", answer.content))
+
+
+def _value(result: object) -> object:
+    return cast("object", result.return_value) if isinstance(result, ToolReturn) else result
 
 
 def _cleaned_part(part: ModelResponsePart) -> ModelResponsePart:
@@ -184,8 +189,6 @@ def _cleaned(result: Any) -> Any:
 
 def _jsonable(value: object) -> Json:
     try:
-        return to_jsonable_python(
-            value, serialize_unknown=True, bytes_mode="base64", inf_nan_mode="strings", by_alias=True
-        )
+        return to_jsonable_python(value, serialize_unknown=True, bytes_mode="base64", by_alias=True)
     except (PydanticSerializationError, ValueError):
         return str(type(value).__name__)

@@ -38,7 +38,7 @@ from netra_backend.app.agents.failures import failure_of, idle_failure
 from netra_backend.app.agents.history import encode, past_messages, stopped_messages, whole_messages
 from netra_backend.app.agents.hooks import TurnHooks
 from netra_backend.app.agents.idle_watch import IdleWatch
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode, RunSink, SinkClosed, Turn, TurnResult, Usage
+from netra_backend.app.agents.runtime import AgentFailure, FailureCode, RunSink, Turn, TurnResult, Usage
 from netra_backend.app.agents.sync_tools import SyncToolThreads, UserThreads
 from netra_backend.app.agents.transcript import Transcript
 from netra_backend.app.settings import Settings
@@ -162,10 +162,8 @@ class PydanticTurn:
             if self._cancelled:
                 return TurnResult(self._usage(ended.usage), self._cut_short(), cancelled=True)
             raise self._failure(ended) from ended
-        except SinkClosed:
-            raise
         except Exception as error:
-            if error is self._transcript.sink_error:
+            if self._transcript.is_of_sink(error):
                 raise
             if self._cancelled:
                 # What breaks while it's torn down is no failure of the turn: it was to end.
@@ -180,6 +178,7 @@ class PydanticTurn:
         transcript = self._transcript
         transcript.begin_response()
         self._ahead.begin_response()
+        self._hooks.begin_response()
         async with node.stream(run.ctx) as stream:
             async for event in stream:
                 self._idle.busy()
@@ -201,7 +200,6 @@ class PydanticTurn:
         transcript.complete_response()
 
     async def _run_tools(self, node: CallToolsNode[Turn, object], run: AgentRun[Turn, object]) -> None:
-        self._hooks.begin_step()
         calls: dict[str, ToolCallPart] = {}
         async with node.stream(run.ctx) as stream:
             async for event in stream:

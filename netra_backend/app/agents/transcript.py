@@ -32,14 +32,14 @@ class Transcript:
     """A turn's way to its sink: cleans what passes and keeps apart which response showed what.
 
     `RunSink.shown_text` and `shown_thinking` are the only truth about what was shown: a call that is cancelled
-    while it waits may or may not have been taken, and only they tell. If a sink call fails, the error is kept in
-    `sink_error`, so that it isn't taken for the agent's.
+    while it waits may or may not have been taken, and only they tell. Errors of the sink are remembered, so that they
+    aren't taken for the agent's.
     """
 
     def __init__(self, sink: RunSink) -> None:
         self._sink = sink
         self.responses: list[ShownResponse] = []
-        self.sink_error: Exception | None = None
+        self._sink_errors: list[Exception] = []
 
     def begin_response(self) -> None:
         """What follows belongs to a new response of the model."""
@@ -53,6 +53,10 @@ class Transcript:
     def text_in_response(self) -> bool:
         """Whether the latest response showed any text."""
         return any(kind == "text" for kind, _ in self.responses[-1].stretches)
+
+    def is_of_sink(self, error: Exception) -> bool:
+        """Whether a call of the sink raised this."""
+        return any(error is raised for raised in self._sink_errors)
 
     async def text(self, delta: str) -> None:
         """Show a piece of the answer."""
@@ -107,5 +111,5 @@ class Transcript:
         try:
             await call
         except Exception as error:
-            self.sink_error = error
+            self._sink_errors.append(error)
             raise

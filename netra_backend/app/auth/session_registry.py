@@ -98,7 +98,7 @@ class SessionRegistry:
     async def refresh(self, session_ids: Collection[str]) -> dict[str, Session]:
         """These sessions as they are now, by id; one that isn't there any more is missing. One query.
 
-        Raises `LogUnavailable`.
+        One that has ended gives no rights from here on, whatever was read of it before. Raises `LogUnavailable`.
         """
         if not session_ids:
             return {}
@@ -128,7 +128,6 @@ class SessionRegistry:
         """
         ended = await self._log.write(unit)
         if ended:
-            self._revocations += 1
             self._forget(ended)
             for listener in list(self._listeners):
                 listener(ended)
@@ -145,6 +144,7 @@ class SessionRegistry:
         await asyncio.gather(*self._notes)
 
     def _forget(self, session_ids: Collection[str]) -> None:
+        self._revocations += 1
         for key in [key for key, known in self._known.items() if known.session.id in session_ids]:
             del self._known[key]
 

@@ -50,13 +50,13 @@ def up(*, open_browser: bool, **flags: object) -> None:
     try:
         settings = load_settings(**flags)
         configure_logs(settings.log_level)
-        bound = bind(settings.host, settings.port)
         app = create_app(settings)
 
         async def ready(url: str) -> None:
             await _welcome(app, settings, url, open_browser=open_browser)
 
-        run(app, settings, bound, ready)
+        with bind(settings.host, settings.port) as bound:
+            run(app, settings, bound, ready)
     except (BadSetting, CannotListen, FolderHeld, FolderUnusable, NewerSchema) as error:
         raise Failure(str(error)) from None
     except LogUnavailable as error:

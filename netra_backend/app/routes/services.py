@@ -47,12 +47,13 @@ class Services:
     threads: ThreadService
     watch: SocketWatch
 
-    async def drain(self) -> None:
-        """Let runs end within the grace period, so that people see their end; then say goodbye to every socket.
+    async def drain(self, grace: float | None = None) -> None:
+        """Let runs end within `grace` seconds (None: as the settings say), so that people see their end; then say
+        goodbye to every socket.
 
-        Idempotent: a second call finds nothing left to do.
+        Idempotent: a later call finds nothing left to do, and one in between with a shorter grace hurries the first.
         """
-        await self.supervisor.drain(self.settings.drain_grace)
+        await self.supervisor.drain(self.settings.drain_grace if grace is None else grace)
         leaving = open_connections()
         for connection in leaving:
             connection.drain()

@@ -73,7 +73,7 @@ async def rename_thread(thread_id: str, body: ThreadTitle, access: AccessNow, re
     return ThreadInfo.of(renamed)
 
 
-@router.delete("/threads/{thread_id}", status_code=204)
+@router.delete("/threads/{thread_id}", status_code=204, responses=problem_responses(409))
 async def delete_thread(thread_id: str, access: AccessNow, request: Request) -> Response:
     """Stop the thread's runs, then erase it. It can't be undone."""
     await services(request).threads.delete(_context(access.user_id), thread_id)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ from netra_backend.app.services.refusals import (
     ServiceNotReady,
     StopNotRecorded,
     TextTooLarge,
+    ThreadBusy,
 )
 from netra_backend.app.services.run_ledger import Ending, NewRun, RunLimits, StartedRun, begin_run, stop_runs
 from netra_backend.app.services.run_supervisor import RunSupervisor, SupervisedRun
@@ -65,6 +67,8 @@ class AgentService:
         self._settings = settings
         self._rate = RateLimit(settings.messages_per_minute)
         self._tasks: set[asyncio.Task[object]] = set()
+        # A list, since two requests may delete the same thread.
+        self._closed_threads: list[tuple[str, str]] = []
 
     def ensure_service_ready(self) -> BridgeStatus:
         """The bridge's status, if runs can be taken. Raises `ServiceNotReady` while the server starts or ends."""
@@ -153,9 +157,21 @@ class AgentService:
         """Wait until the runs of a thread that work here have ended, in the log too."""
         await self._supervisor.ended(self._supervisor.of_user(user_id, thread_id=thread_id))
 
+    @contextmanager
+    def taking_no_messages(self, user_id: str, thread_id: str) -> Generator[None]:
+        """While this lasts, a message to the thread is refused with `ThreadBusy`."""
+        self._closed_threads.append((user_id, thread_id))
+        try:
+            yield
+        finally:
+            self._closed_threads.remove((user_id, thread_id))
+
     async def _start(self, context: UserExecutionContext, new: NewRun) -> StartedRun:
         limits = RunLimits(self._settings.max_queued_runs_per_user, self._settings.max_threads_per_user)
         websocket_manager = await get_websocket_manager(context)
+        # No await from here to the commit: what was let in before a thread closed is in the log before its stop.
+        if (context.user_id, new.thread_id) in self._closed_threads:
+            raise ThreadBusy("this thread is being deleted", field="payload.thread_id")
         run = self._supervisor.reserve(context.user_id, new.run_id, new.thread_id)
         placed = run.placed
         try:

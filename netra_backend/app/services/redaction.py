@@ -11,10 +11,12 @@ __all__ = ["MASK", "presentable"]
 MASK = "[masked]"
 MAX_DEPTH = 12
 MAX_ITEMS = 200
+_SEPARATORS = re.compile(r"[^a-z0-9]+")
 _SECRET = re.compile(
-    r"pass(word|wd|phrase)?$|secret|token$|api_?key|apikey|authorization|cookie|credential|private_?key|access_?key",
-    re.IGNORECASE,
+    r"pass(word|wd|phrase|code)?s?$|pwd$|secret|token$|bearer|apikey|accesskey|privatekey|authorization|^auth$"
+    r"|cookie|credential|otp$"
 )
+"""Looked for in a key without its separators, so that `x-api-key`, `api_key` and `apiKey` are one."""
 
 
 def presentable(value: Json, limit: int) -> Json:
@@ -66,5 +68,9 @@ class _Cutter:
                 kept["…"] = f"[{len(value) - len(kept)} more fields]"
                 break
             name = self._text(key)
-            kept[name] = MASK if _SECRET.search(key) else self.cut(item, depth + 1)
+            kept[name] = MASK if _secret(key) else self.cut(item, depth + 1)
         return kept
+
+
+def _secret(key: str) -> bool:
+    return _SECRET.search(_SEPARATORS.sub("", key.casefold())) is not None

@@ -240,7 +240,12 @@ class RunSupervisor:
         run.handle = self.runtime.start(turn, stream)
         worker = asyncio.create_task(run.handle.wait(), name=f"turn-{run.run_id}")
         ending_now = asyncio.create_task(run.end_now.wait())
-        await asyncio.wait({worker, ending_now}, return_when=asyncio.FIRST_COMPLETED)
+        most = self._settings.run_timeout + self._settings.stop_grace
+        done, _ = await asyncio.wait({worker, ending_now}, timeout=most, return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            # The turn should have ended itself at its timeout; a tool that swallows its cancellation holds it up.
+            message = "The run took longer than it may (NETRA_RUN_TIMEOUT)."
+            run.end(Ending(kind="failed", code=FailureCode.TIMEOUT_TOTAL, message=message, retryable=True))
         if not worker.done():
             await asyncio.wait({worker}, timeout=self._settings.stop_grace)
         ending_now.cancel()

@@ -21,8 +21,8 @@ __all__ = ["Rights", "SocketWatch"]
 
 PERIOD = 1.0
 """Seconds between two looks (contract, section 6: at least every second)."""
-CERTAIN = 3.0
-"""Seconds for which the last look holds. After that, nobody's rights are certain."""
+STUCK = 15.0
+"""Seconds after which a look that neither succeeded nor failed means that the database is away."""
 
 
 class Rights(StrEnum):
@@ -42,6 +42,7 @@ class SocketWatch:
         self._canary = canary
         self._sessions: dict[str, Session] = {}
         self._looked = asyncio.get_running_loop().time()
+        self._away = False
 
     def admit(self, access: Access) -> None:
         """Note the session of a socket that has just been authenticated."""
@@ -52,7 +53,7 @@ class SocketWatch:
         session = self._sessions.get(session_id)
         if session is None or not session.usable(now_ms()):
             return Rights.NONE
-        if asyncio.get_running_loop().time() - self._looked > CERTAIN:
+        if self._away or asyncio.get_running_loop().time() - self._looked > STUCK:
             return Rights.STOP_ONLY
         return Rights.ALL
 
@@ -65,7 +66,7 @@ class SocketWatch:
                 try:
                     await self._look()
                 except LogUnavailable:
-                    continue
+                    self._away = True
         finally:
             unlisten()
 
@@ -86,6 +87,7 @@ class SocketWatch:
                     connection.note(head.seq)
                     connection.catch_up()
         self._looked = began
+        self._away = False
         if not self._log.state.available:
             # Somebody has to try whether the log is back; it may be that nobody else writes.
             await self._canary.trouble()

@@ -15,7 +15,7 @@ from netra_backend.app.protocol.events import (
     ToolExecuting,
 )
 from netra_backend.app.services.agent_service_core import AgentService
-from netra_backend.app.services.refusals import NotFound
+from netra_backend.app.services.refusals import NotFound, ThreadBusy
 from netra_backend.app.services.run_ledger import create_thread
 from netra_backend.app.services.user_execution_context import UserExecutionContext
 from netra_backend.app.settings import Settings
@@ -26,7 +26,7 @@ from netra_backend.app.storage.threads import Thread
 __all__ = ["OpenRunState", "Snapshot", "ThreadService", "ThreadState", "ToolState"]
 
 DELETE_TRIES = 5
-"""How often a thread's runs are stopped before deletion, when messages keep coming in between."""
+"""How often a thread's runs are stopped before deletion, when messages keep coming in through another process."""
 
 
 @dataclass(slots=True)
@@ -102,7 +102,10 @@ class ThreadService:
         return await self._log.commit(context.user_id, unit)
 
     async def delete(self, context: UserExecutionContext, thread_id: str) -> None:
-        """Stop the thread's runs, then remove it and blank its events. Raises `NotFound`, `StopNotRecorded`."""
+        """Stop the thread's runs, then remove it and blank its events.
+
+        Raises `NotFound`, `StopNotRecorded`, or `ThreadBusy` when messages keep coming in through another process.
+        """
 
         def unit(tx: UserTransaction) -> bool:
             _must_get(tx, thread_id)
@@ -113,12 +116,13 @@ class ThreadService:
             tx.append(ThreadDeleted(thread_id=thread_id))
             return True
 
-        for _ in range(DELETE_TRIES):
-            await self._agents.stop_agent(context.user_id, thread_id=thread_id, reason="the thread is deleted")
-            await self._agents.wait_until_ended(context.user_id, thread_id)
-            if await self._log.commit(context.user_id, unit):
-                return
-        raise RuntimeError("runs kept starting in a thread that is being deleted")
+        with self._agents.taking_no_messages(context.user_id, thread_id):
+            for _ in range(DELETE_TRIES):
+                await self._agents.stop_agent(context.user_id, thread_id=thread_id, reason="the thread is deleted")
+                await self._agents.wait_until_ended(context.user_id, thread_id)
+                if await self._log.commit(context.user_id, unit):
+                    return
+        raise ThreadBusy("runs kept starting in this thread while it was deleted; delete it again")
 
     async def state(
         self, context: UserExecutionContext, thread_id: str, limit: int, before: int | None = None

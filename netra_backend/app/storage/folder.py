@@ -75,27 +75,36 @@ class DataFolder:
     def recognise(self, connection: Connection) -> bool:
         """See whether the database is the one this folder last served; give every user a new epoch if it isn't.
 
-        Each start writes a new mark into the database and beside it. A database that was put back from a backup
-        carries an older mark, and its logs must not be taken for those that clients hold cursors of. Returns whether
-        the epochs were renewed. Follow it with `settle` once it is committed: until then the file holds the old mark
-        too, so that a crash in between isn't taken for a backup.
+        Each start writes a new mark into the database and beside it, and so does serving (`remark`). A database that
+        was put back from a backup carries an older mark, and its logs must not be taken for those that clients hold
+        cursors of. Returns whether the epochs were renewed. Follow it with `settle` once it is committed: until then
+        the file holds the old mark too, so that a crash in between isn't taken for a backup.
         """
         marks = self._mark_file.read_text().split() if self._mark_file.exists() else []
-        inside = connection.execute(select(instance.c.value).where(instance.c.name == "mark")).scalar()
+        inside = _mark_in(connection)
         renewed = inside not in marks if inside is not None else bool(marks)
         if renewed:
             for user_id in connection.execute(select(heads.c.user_id)).scalars().all():
                 connection.execute(update(heads).where(heads.c.user_id == user_id).values(epoch=uuid7().hex))
+        self.remark(connection)
+        return renewed
+
+    def remark(self, connection: Connection) -> None:
+        """Renew the mark, so that a copy made of the database before is known as old. `settle` follows, as above."""
+        inside = _mark_in(connection)
         self._mark = secrets.token_hex(16)
         connection.execute(delete(instance).where(instance.c.name == "mark"))
         connection.execute(insert(instance).values(name="mark", value=self._mark))
         write_secret(self._mark_file, f"{inside}\n{self._mark}\n" if inside is not None else f"{self._mark}\n")
-        return renewed
 
     def settle(self) -> None:
-        """The mark that `recognise` wrote into the database is durable: only it is ours now."""
+        """The mark that was last written into the database is durable: only it is ours now."""
         write_secret(self._mark_file, f"{self._mark}\n")
 
     @property
     def _mark_file(self) -> Path:
         return self.path / "instance"
+
+
+def _mark_in(connection: Connection) -> str | None:
+    return connection.execute(select(instance.c.value).where(instance.c.name == "mark")).scalar()

@@ -127,6 +127,11 @@ class Connection:
         """The last number handed to the socket or waiting in its queue."""
         return self._queue[-1].seq if self._queue else self._cursor.seq
 
+    @property
+    def queued_bytes(self) -> int:
+        """What waits in the queue; never more than the socket may hold."""
+        return self._queued
+
     async def reply(self, payload: SocketPayload, reply_to: str | msgspec.UnsetType | None = msgspec.UNSET) -> None:
         """Queue a socket-only frame, ahead of events; waits while too many wait already."""
         await self._room.wait()
@@ -140,7 +145,14 @@ class Connection:
         self._wake.set()
 
     def resume(self, cursor: Cursor, head: int) -> None:
-        """Let events flow from this cursor on. Raises `IllegalConnectionStep` when they flow already."""
+        """Let events flow from this cursor on; nothing, if the connection is ending.
+
+        Raises `IllegalConnectionStep` when they flow already.
+        """
+        if self.state in _ENDS:
+            return
+        if self.state is not ConnectionState.AUTHENTICATED:
+            raise IllegalConnectionStep("events flow on this connection already")
         self._step(ConnectionState.REPLAYING)
         self._cursor = cursor
         self._noted = max(self._noted, head)

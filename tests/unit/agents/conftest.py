@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,15 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(autouse=True)
+def settings_of_this_test_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of whoever runs the tests."""
+    for name in os.environ:
+        if name.startswith(("NETRA_", "OPENAI_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("NETRA_DATA_DIR", str(tmp_path))
+
+
 @pytest.fixture
 async def server() -> AsyncIterator[FakeModelServer]:
     async with FakeModelServer() as running:
@@ -32,11 +43,8 @@ def model_client(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def runtime_of(
-    server: FakeModelServer, monkeypatch: pytest.MonkeyPatch, model_client: str
-) -> AsyncIterator[RuntimeOf]:
+async def runtime_of(server: FakeModelServer, model_client: str) -> AsyncIterator[RuntimeOf]:
     """Makes a runtime of an agent with these tools, on the fake server; closes it after the test."""
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     made: list[PydanticRuntime] = []
 
     def make(*tools: Callable[..., Any], agent: dict[str, Any] | None = None, **given: Any) -> PydanticRuntime:

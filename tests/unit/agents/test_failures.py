@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic_ai import ModelRetry
 
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode
+from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Json, SinkClosed
 from tests.fakes.model_server import (
     Cut,
     End,
@@ -258,6 +258,19 @@ async def test_a_failing_sink_is_not_taken_for_a_failing_agent(server: FakeModel
         await runtime_of().start(a_turn("tokens=5"), Broken()).wait()
     async with asyncio.timeout(5):
         await server.requests[0].over.wait()
+
+
+async def test_a_sink_that_fails_for_several_tools_at_once(server: FakeModelServer, runtime_of: RuntimeOf) -> None:
+    class Broken(Sink):
+        async def tool_started(self, tool_call_id: str, tool_name: str, parameters: Json) -> None:
+            raise SinkClosed(tool_call_id)
+
+    async def look() -> str:
+        raise AssertionError("its start was never on record")
+
+    server.queue.append([ToolCall("look", {}, "a"), ToolCall("look", {}, "b")])
+    with pytest.raises(SinkClosed):
+        await runtime_of(look).start(a_turn("go"), Broken()).wait()
 
 
 async def test_connections_are_reused_and_closed(server: FakeModelServer, runtime_of: RuntimeOf) -> None:

@@ -97,7 +97,7 @@ async def test_a_model_on_a_server_of_ones_own(server: FakeModelServer, monkeypa
 @pytest.mark.parametrize(
     "words",
     [
-        "registry.ollama.ai/library/gemma:2b does not support tools",
+        "gemma:2b does not support tools",
         '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set',
     ],
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import date
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from pydantic_ai import ModelRetry, RunContext, ToolFailed
+from pydantic_ai import ModelRetry, RunContext, ToolFailed, ToolReturn
 
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Turn, Usage
 from netra_backend.app.agents.tools import calculate
@@ -179,6 +181,36 @@ async def test_a_structured_output_may_be_corrected_while_nothing_was_shown(
     with pytest.raises(AgentFailure):
         await runtime_of(agent={"output_type": City}).start(a_turn("go"), sink := Sink()).wait()
     assert sink.shown_text == "See:"
+
+
+async def test_what_tools_return_is_shown_as_json(server: FakeModelServer, runtime_of: RuntimeOf) -> None:
+    class Point(BaseModel):
+        x: float
+
+    returns: dict[str, Any] = {
+        "none": None,
+        "list": [1, "two", None],
+        "model": Point(x=1.5),
+        "date": date(2026, 1, 2),
+        "nan": {"x": float("nan")},
+        "wrapped": ToolReturn("for the model", metadata={"not": "shown"}),
+    }
+
+    async def give(what: str) -> Any:
+        return returns[what]
+
+    server.queue += [[ToolCall("give", {"what": what}, what) for what in returns], [Text("ok")]]
+    sink = Sink()
+    result = await runtime_of(give).start(a_turn("go"), sink).wait()
+    assert sink.results == {
+        "none": None,
+        "list": [1, "two", None],
+        "model": {"x": 1.5},
+        "date": "2026-01-02",
+        "nan": {"x": "nan"},
+        "wrapped": "for the model",
+    }
+    assert json.loads(result.history or b"")
 
 
 async def test_the_tool_is_given_the_turn(server: FakeModelServer, runtime_of: RuntimeOf) -> None:

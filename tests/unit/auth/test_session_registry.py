@@ -134,6 +134,20 @@ async def test_the_sessions_of_all_sockets_are_read_in_one_query(house):
     assert house.log.reads == reads + 1
 
 
+async def test_a_session_that_was_seen_to_have_ended_gives_no_rights_though_its_second_is_not_over(house):
+    user = await house.add_user("a@example.org")
+    ended, other = await house.token(user), await house.token(user)
+    session = (await house.registry.resolve(ended)).session
+    await house.registry.resolve(other)
+    await house.log.real.write(lambda connection: Sessions(connection).revoke(user.id, session.id, now_ms()))
+
+    await house.registry.refresh([session.id])
+
+    with pytest.raises(NotAuthenticated):
+        await house.registry.resolve(ended)
+    await house.registry.resolve(other)
+
+
 async def test_use_is_noted_once_a_minute(house, monkeypatch):
     written: list[set[str]] = []
     real = Sessions.seen

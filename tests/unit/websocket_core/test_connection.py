@@ -1,0 +1,432 @@
+"""The seam between replay and live, on a real log; the transport is the only double."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from netra_backend.app.event_log.log import Committed, Cursor, EventLog, Page
+from netra_backend.app.event_log.sqlite import SqliteLog
+from netra_backend.app.protocol.codec import encode_event
+from netra_backend.app.protocol.events import AgentMessageDelta, Gap, Pong
+from netra_backend.app.storage.errors import LogUnavailable
+from netra_backend.app.storage.schema import migrate
+from netra_backend.app.websocket_core.connection import (
+    MAX_REPLIES,
+    Connection,
+    ConnectionState,
+    IllegalConnectionStep,
+    Offer,
+)
+
+DEADLINE = 30.0
+
+
+@dataclass
+class FakeTransport:
+    """A peer that takes as many frames as it is allowed to."""
+
+    taken: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    closed: tuple[int, str] | None = None
+    aborted: bool = False
+    allowance: float = float("inf")
+    _moved: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def send_text(self, data: str) -> None:
+        async with self._moved:
+            await self._moved.wait_for(lambda: self.allowance > 0)
+            self.allowance -= 1
+            self.taken.append(json.loads(data))
+            self._moved.notify_all()
+
+    async def close(self, code: int, reason: str) -> None:
+        self.closed = (code, reason)
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    async def allow(self, frames: float) -> None:
+        async with self._moved:
+            self.allowance += frames
+            self._moved.notify_all()
+
+    async def until(self, seen: Callable[[], object]) -> None:
+        async with asyncio.timeout(DEADLINE), self._moved:
+            await self._moved.wait_for(seen)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [frame for frame in self.taken if "seq" in frame]
+
+    @property
+    def last(self) -> int:
+        return self.events[-1]["seq"] if self.events else 0
+
+
+class GatedLog:
+    """The real log, whose answers to `read` are held back while the gate is shut, or fail while it is away."""
+
+    def __init__(self, real: EventLog) -> None:
+        self._real = real
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.answered = asyncio.Event()
+        self.away = False
+        self.reads = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    async def read(self, user_id: str, after: Cursor, limit: int) -> Page | Gap:
+        self.reads += 1
+        if self.away:
+            raise LogUnavailable("away")
+        page = await self._real.read(user_id, after, limit)
+        self.answered.set()
+        await self.gate.wait()
+        return page
+
+
+class Stage:
+    """One user's log with one connection to it, and what lies between a commit and its wake-up."""
+
+    def __init__(self, log: EventLog, *, queue_bytes: int = 64 * 1024, stall_timeout: float = DEADLINE) -> None:
+        self.gated = GatedLog(log)
+        self.log = log
+        self.user_id = str(uuid.uuid4())
+        self.transport = FakeTransport()
+        self.held: list[Committed] | None = None
+        self.text = ""
+        self.epoch = ""
+        self.connection = Connection(
+            connection_id="c",
+            user_id=self.user_id,
+            session_id="s",
+            transport=self.transport,
+            log=self.gated,  # pyright: ignore[reportArgumentType]
+            queue_bytes=queue_bytes,
+            stall_timeout=stall_timeout,
+        )
+        self._unlisten = log.listen(self._heard)
+        self._pump: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Stage:
+        self.epoch = (await self.log.commit(self.user_id, lambda tx: tx.open_log())).epoch
+        self._pump = asyncio.create_task(self.connection.pump())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._unlisten()
+        assert self._pump is not None
+        self._pump.cancel()
+        await asyncio.gather(self._pump, return_exceptions=True)
+
+    async def append(self, count: int = 1) -> None:
+        """One unit of events. `text` is what a reader of all of them has."""
+        start = len(self.text) // 8 + 1
+        texts = [f"{number:07d} " for number in range(start, start + count)]
+        self.text += "".join(texts)
+        await self.log.commit(
+            self.user_id, lambda tx: [tx.append(AgentMessageDelta(text=text), run_id="r") for text in texts]
+        )
+
+    def resume(self, seq: int = 0, head: int = 0) -> None:
+        self.connection.resume(Cursor(self.epoch, seq), head)
+
+    async def head(self) -> int:
+        return (await self.log.commit(self.user_id, lambda tx: tx.open_log())).seq
+
+    async def until_all_taken(self) -> None:
+        head = await self.head()
+        await self.transport.until(lambda: self.transport.last >= head)
+        self.check()
+
+    def check(self) -> None:
+        """Every event once and in order: ranges tile, and the text is that which was written."""
+        seq = 0
+        for event in self.transport.events:
+            assert event.get("first_seq", event["seq"]) == seq + 1, (seq, event)
+            seq = event["seq"]
+        assert self.text.startswith("".join(event["payload"]["text"] for event in self.transport.events))
+
+    def hold(self) -> None:
+        """Keep wake-ups back from now on."""
+        self.held = self.held or []
+
+    def wake(self) -> None:
+        """Deliver the wake-ups that were kept back."""
+        held, self.held = self.held or [], None
+        for committed in held:
+            self._heard(committed)
+
+    def lose(self) -> None:
+        """Lose the wake-ups that were kept back."""
+        self.held = None
+
+    async def look(self) -> None:
+        """What `SocketWatch` does once a second."""
+        self.connection.note(await self.head())
+        self.connection.catch_up()
+
+    def _heard(self, committed: Committed) -> None:
+        if committed.user_id != self.user_id:
+            return
+        if self.held is not None:
+            self.held.append(committed)
+            return
+        self.connection.offer([Offer(event.first, event.seq, encode_event(event)) for event in committed.events])
+
+
+@pytest.fixture
+async def log(tmp_path: Path) -> AsyncIterator[SqliteLog]:
+    opened = SqliteLog(tmp_path / "netra.db")
+    await opened.write(migrate)
+    yield opened
+    await opened.close()
+
+
+async def test_events_committed_while_the_replay_reads_come_after_it_and_once(log: SqliteLog) -> None:
+    async with Stage(log) as stage:
+        await stage.append(5)
+        stage.gated.gate.clear()
+        stage.resume(0, 5)
+        await stage.gated.answered.wait()
+        # The page is read, but not yet handed over: live events must neither overtake nor repeat it.
+        await stage.append(3)
+        assert stage.transport.taken == []
+        stage.gated.gate.set()
+        await stage.until_all_taken()
+        await stage.transport.until(lambda: stage.connection.state is ConnectionState.LIVE)
+        reads = stage.gated.reads
+        await stage.append(2)
+        await stage.until_all_taken()
+        assert stage.gated.reads == reads, "live events are not read from the log"
+
+
+async def test_a_wake_up_that_comes_after_the_replay_has_passed_it_brings_nothing_twice(log: SqliteLog) -> None:
+    async with Stage(log) as stage:
+        stage.hold()
+        await stage.append(4)
+        stage.resume(0, 4)
+        await stage.until_all_taken()
+        stage.wake()
+        await stage.append(1)
+        await stage.until_all_taken()
+
+
+async def test_a_lost_wake_up_delays_an_event_and_loses_none(log: SqliteLog) -> None:
+    async with Stage(log) as stage:
+        stage.resume()
+        await stage.append(2)
+        await stage.until_all_taken()
+        stage.hold()
+        await stage.append(3)
+        stage.lose()
+        await stage.look()
+        await stage.until_all_taken()
+        # The next wake-up heals it too, by itself: its range doesn't tile with what was told.
+        stage.hold()
+        await stage.append(2)
+        stage.lose()
+        await stage.append(1)
+        await stage.until_all_taken()
+        assert stage.transport.last == 8
+
+
+async def test_a_slow_reader_drops_its_queue_and_reads_on_merged(log: SqliteLog) -> None:
+    async with Stage(log, queue_bytes=8 * 1024) as stage:
+        stage.resume()
+        await stage.append()
+        await stage.until_all_taken()
+        stage.transport.allowance = 0
+        most = 0
+        for _ in range(300):
+            await stage.append()
+            most = max(most, stage.connection.queued_bytes)
+        assert 0 < most <= 8 * 1024
+        await stage.transport.allow(float("inf"))
+        await stage.until_all_taken()
+        assert len(stage.transport.events) < 60, "what it didn't take came merged"
+        assert any("first_seq" in event for event in stage.transport.events)
+
+
+async def test_one_unit_larger_than_the_queue_is_read_from_the_log(log: SqliteLog) -> None:
+    async with Stage(log, queue_bytes=1024) as stage:
+        stage.resume()
+        await stage.append(100)
+        await stage.until_all_taken()
+
+
+async def test_a_peer_that_takes_nothing_is_closed_and_aborted(log: SqliteLog) -> None:
+    async with Stage(log, stall_timeout=0.05) as stage:
+        stage.transport.allowance = 0
+        stage.resume()
+        await stage.append()
+        async with asyncio.timeout(DEADLINE):
+            await stage.connection.closed.wait()
+    assert stage.transport.closed is not None
+    assert stage.transport.closed[0] == 4408
+    assert stage.transport.aborted
+    assert stage.connection.state is ConnectionState.CLOSED
+
+
+@pytest.mark.parametrize("behind", [0, 7])
+async def test_draining_says_the_cursor_and_then_closes_for_a_restart(log: SqliteLog, behind: int) -> None:
+    async with Stage(log) as stage:
+        stage.resume()
+        await stage.append(2)
+        await stage.until_all_taken()
+        stage.transport.allowance = 0
+        for _ in range(behind):
+            await stage.append()
+        stage.connection.drain()
+        await stage.transport.allow(float("inf"))
+        async with asyncio.timeout(DEADLINE):
+            await stage.connection.closed.wait()
+        goodbye = stage.transport.taken[-1]
+        assert goodbye["type"] == "server_draining"
+        assert goodbye["payload"] == {"epoch": stage.epoch, "seq": stage.transport.last}
+        assert stage.transport.closed is not None
+        assert stage.transport.closed[0] == 1012
+        assert not stage.transport.aborted
+        stage.check()
+
+
+async def test_a_second_resume_is_refused_and_changes_nothing(log: SqliteLog) -> None:
+    async with Stage(log) as stage:
+        stage.resume()
+        with pytest.raises(IllegalConnectionStep):
+            stage.resume()
+        await stage.append(3)
+        await stage.until_all_taken()
+        await stage.transport.until(lambda: stage.connection.state is ConnectionState.LIVE)
+        with pytest.raises(IllegalConnectionStep):
+            stage.connection.resume(Cursor(stage.epoch, 0), 3)
+        await stage.append(1)
+        await stage.until_all_taken()
+
+
+async def test_a_resume_that_meets_the_end_of_the_server_leaves_the_goodbye_alone(log: SqliteLog) -> None:
+    """Raced: while the head was looked up for a resume, the server began to drain. The resume raised, the socket's
+    task died of it, and the goodbye was never sent."""
+    async with Stage(log) as stage:
+        stage.connection.drain()
+        stage.resume()
+        async with asyncio.timeout(DEADLINE):
+            await stage.connection.closed.wait()
+        stage.resume()
+    assert [frame["type"] for frame in stage.transport.taken] == ["server_draining"]
+    assert stage.transport.closed == (1012, "the server restarts")
+
+
+@pytest.mark.parametrize(
+    ("epoch", "seq", "reason"), [(None, 9, "ahead"), ("0" * 32, 1, "epoch"), (None, 0, "retention")]
+)
+async def test_a_gap_comes_once_and_live_goes_on_behind_it(
+    log: SqliteLog, epoch: str | None, seq: int, reason: str
+) -> None:
+    async with Stage(log) as stage:
+        await stage.append(4)
+        await log.commit(stage.user_id, lambda tx: tx.trim(2, tx.now + 1))
+        stage.connection.resume(Cursor(epoch or stage.epoch, seq), 4)
+        await stage.transport.until(lambda: stage.transport.taken)
+        await stage.append(2)
+        await stage.transport.until(lambda: stage.transport.last == 6)
+    gap, *rest = stage.transport.taken
+    assert (gap["type"], gap["payload"]["reason"], gap["payload"]["to_seq"]) == ("gap", reason, 4)
+    assert gap["payload"]["epoch"] == stage.epoch
+    assert rest[0].get("first_seq", rest[0]["seq"]) == 5
+    assert "gap" not in {frame["type"] for frame in rest}
+
+
+async def test_while_the_log_is_away_a_replay_waits_and_answers_still_go_out(log: SqliteLog) -> None:
+    async with Stage(log) as stage:
+        await stage.append(3)
+        stage.gated.away = True
+        stage.resume(0, 3)
+        await stage.connection.reply(Pong(), "1")
+        await stage.transport.until(lambda: stage.transport.taken)
+        assert stage.transport.events == []
+        stage.gated.away = False
+        await stage.until_all_taken()
+
+
+async def test_whoever_answers_waits_when_too_many_answers_wait(log: SqliteLog) -> None:
+    async def answer(connection: Connection) -> None:
+        for number in range(3 * MAX_REPLIES):
+            await connection.reply(Pong(), str(number))
+
+    async with Stage(log) as stage:
+        stage.transport.allowance = 0
+        answering = asyncio.create_task(answer(stage.connection))
+        for _ in range(5 * MAX_REPLIES):
+            await asyncio.sleep(0)
+        assert not answering.done()
+        await stage.transport.allow(float("inf"))
+        await answering
+        await stage.transport.until(lambda: len(stage.transport.taken) == 3 * MAX_REPLIES)
+    assert [frame["reply_to"] for frame in stage.transport.taken] == [str(n) for n in range(3 * MAX_REPLIES)]
+
+
+steps = st.one_of(
+    st.tuples(st.just("append"), st.integers(1, 4)),
+    st.tuples(st.just("append"), st.integers(1, 4)),
+    st.tuples(st.just("allow"), st.integers(1, 6)),
+    st.tuples(st.just("turns"), st.integers(1, 5)),
+    st.tuples(st.sampled_from(["hold", "wake", "lose", "look", "resume", "compact", "shut", "open"]), st.just(0)),
+    st.tuples(st.sampled_from(["hold", "wake", "lose", "look", "resume", "compact", "shut", "open"]), st.just(0)),
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(history=st.lists(steps, max_size=25), queue_bytes=st.sampled_from([500, 1500, 64 * 1024]))
+async def test_in_every_interleaving_each_event_comes_once_and_in_order(
+    log: SqliteLog, history: list[tuple[str, int]], queue_bytes: int
+) -> None:
+    async with Stage(log, queue_bytes=queue_bytes) as stage:
+        stage.transport.allowance = 0
+        for step, count in history:
+            match step:
+                case "append":
+                    await stage.append(count)
+                case "allow":
+                    await stage.transport.allow(count)
+                case "turns":
+                    for _ in range(count):
+                        await asyncio.sleep(0)
+                case "hold":
+                    stage.hold()
+                case "wake":
+                    stage.wake()
+                case "lose":
+                    stage.lose()
+                case "look":
+                    await stage.look()
+                case "compact":
+                    await log.commit(stage.user_id, lambda tx: tx.compact_run("r"))
+                case "shut":
+                    stage.gated.gate.clear()
+                case "open":
+                    stage.gated.gate.set()
+                case _:
+                    if stage.connection.state is ConnectionState.AUTHENTICATED:
+                        stage.resume(0, await stage.head())
+            assert stage.connection.queued_bytes <= queue_bytes
+            stage.check()
+        if stage.connection.state is ConnectionState.AUTHENTICATED:
+            stage.resume(0, await stage.head())
+        stage.gated.gate.set()
+        stage.lose()
+        await stage.transport.allow(float("inf"))
+        await stage.look()
+        await stage.until_all_taken()
+        assert "".join(event["payload"]["text"] for event in stage.transport.events) == stage.text

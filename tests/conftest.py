@@ -39,10 +39,12 @@ async def server(serve: Callable[..., AbstractAsyncContextManager[RunningServer]
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(params=["lean", "sdk"])
 async def model_backed(
-    serve: Callable[..., AbstractAsyncContextManager[RunningServer]], model: FakeModelServer
+    serve: Callable[..., AbstractAsyncContextManager[RunningServer]],
+    model: FakeModelServer,
+    request: pytest.FixtureRequest,
 ) -> AsyncIterator[RunningServer]:
-    """Netra with the fake model server behind it."""
-    async with serve(model="openai:fake", model_base_url=model.base_url) as running:
+    """Netra with the fake model server behind it, read by either model client."""
+    async with serve(model="openai:fake", model_base_url=model.base_url, model_client=request.param) as running:
         yield running

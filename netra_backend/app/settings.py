@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     model: str = "offline"
     model_base_url: str | None = None
     model_api_key: SecretStr | None = None
+    model_client: Literal["lean", "sdk"] = "lean"
+    """Who reads the model's stream: Netra itself, at a tenth of the cost, or the OpenAI client."""
     model_connect_timeout: float = Field(default=10, gt=0)
     model_first_token_timeout: float = Field(default=120, gt=0)
     model_idle_timeout: float = Field(default=120, gt=0)

@@ -56,7 +56,9 @@ class Hang:
 
 @dataclass(frozen=True)
 class Headers:
-    """Send the response's headers now (else they go out with the first piece)."""
+    """Send the response's headers now (else they go out with the first piece), and `more` of them."""
+
+    more: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)

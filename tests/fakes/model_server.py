@@ -355,8 +355,8 @@ class _Reply:
                 case Hang(reached):
                     reached.set()
                     await self._connection.unless_hung_up(asyncio.Event().wait())
-                case Headers():
-                    await self._begin()
+                case Headers(more):
+                    await self._begin(more)
                 case Status(code, body, headers):
                     await self._connection.whole(code, body, headers)
                     return
@@ -409,12 +409,12 @@ class _Reply:
         await self._connection.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
         self._request.chunks += 1
 
-    async def _begin(self) -> None:
+    async def _begin(self, more: dict[str, str] | None = None) -> None:
         if not self._begun:
             self._begun = True
-            await self._connection.write(
-                b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-            )
+            headers = {"content-type": "text/event-stream", "transfer-encoding": "chunked"} | (more or {})
+            lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            await self._connection.write(f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode())
 
 
 def _plain(content: Any) -> str:

@@ -12,7 +12,8 @@ from tests.harness.server import RunningServer
 from tests.harness.stage import Stage
 
 MODEL_CLIENTS: dict[str, dict[str, object]] = {
-    "sdk": {},
+    "lean": {"model_client": "lean"},
+    "sdk": {"model_client": "sdk"},
 }
 """The model clients that the golden path's checks run with: the settings that choose each."""
 

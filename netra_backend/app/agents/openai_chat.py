@@ -12,6 +12,8 @@ from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
 
+from netra_backend.app.agents.aiohttp_transport import AiohttpTransport
+from netra_backend.app.agents.openai_stream import LeanChatModel
 from netra_backend.app.agents.optional_tools import OptionalTools
 from netra_backend.app.agents.pydantic_ai import PydanticRuntime
 from netra_backend.app.agents.runtime import Turn
@@ -41,7 +43,11 @@ def openai_runtime(settings: Settings, name: str, model: str) -> PydanticRuntime
 
 
 def openai_model(settings: Settings, name: str) -> tuple[Model, Callable[[], Awaitable[None]]]:
-    """A model on the server that the settings name, and what closes its one HTTP client."""
+    """A model on the server that the settings name, and what closes its one HTTP client.
+
+    `Settings.model_client` says who reads the responses: Netra, or the OpenAI client.
+    """
+    lean = settings.model_client == "lean"
     client = AsyncOpenAI(
         base_url=settings.model_base_url,
         api_key=api_key(settings),
@@ -49,13 +55,18 @@ def openai_model(settings: Settings, name: str) -> tuple[Model, Callable[[], Awa
         max_retries=0,
         # Silence is timed by the run, which names what ran out; the client only knows about connections.
         timeout=httpx2.Timeout(None, connect=settings.model_connect_timeout),
+        http_client=_lean_client(settings) if lean else None,
     )
-    model = OpenAIChatModel(
+    model = (LeanChatModel if lean else OpenAIChatModel)(
         name,
         provider=OpenAIProvider(openai_client=client),
         profile=OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=True),
     )
     return model, client.close
+
+
+def _lean_client(settings: Settings) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=AiohttpTransport(settings.model_connect_timeout), follow_redirects=True)
 
 
 def api_key(settings: Settings) -> str | None:

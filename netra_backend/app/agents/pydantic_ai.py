@@ -33,6 +33,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RunUsage, UsageLimits
 from pydantic_core import to_json
 
+from netra_backend.app.agents.ahead import Ahead, ShowsAhead
 from netra_backend.app.agents.failures import failure_of, idle_failure
 from netra_backend.app.agents.history import encode, past_messages, stopped_messages, whole_messages
 from netra_backend.app.agents.hooks import TurnHooks
@@ -112,7 +113,6 @@ class PydanticTurn:
     ) -> None:
         self._counts_tokens = counts_tokens
         self._agent = agent
-        self._model = model
         self._settings = settings
         self._turn = turn
         self._transcript = Transcript(sink)
@@ -120,6 +120,9 @@ class PydanticTurn:
         self._threads = threads
         self._token = CancellationToken()
         self._idle = IdleWatch(settings.model_idle_timeout, self._token.cancel)
+        self._ahead = Ahead(self._transcript, self._idle)
+        used = model or agent.model
+        self._model = used.showing(self._ahead) if isinstance(used, ShowsAhead) else model
         self._cancelled = False
         self._run: AgentRun[Turn, object] | None = None
 
@@ -174,6 +177,7 @@ class PydanticTurn:
         self._refuse_second_answer(node.request)
         transcript = self._transcript
         transcript.begin_response()
+        self._ahead.begin_response()
         self._hooks.begin_response()
         async with node.stream(run.ctx) as stream:
             async for event in stream:
@@ -183,12 +187,12 @@ class PydanticTurn:
                         PartStartEvent(part=TextPart(content=content))
                         | PartDeltaEvent(delta=TextPartDelta(content_delta=content))
                     ):
-                        await transcript.text(content)
+                        await self._ahead.text_event(content)
                     case (
                         PartStartEvent(part=ThinkingPart(content=content))
                         | PartDeltaEvent(delta=ThinkingPartDelta(content_delta=str(content)))
                     ):
-                        await transcript.thinking(content)
+                        await self._ahead.thinking_event(content)
                     case _:
                         pass
                 self._idle.waiting()

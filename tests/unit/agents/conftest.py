@@ -36,13 +36,21 @@ async def server() -> AsyncIterator[FakeModelServer]:
         yield running
 
 
+@pytest.fixture(params=["lean", "sdk"])
+def model_client(request: pytest.FixtureRequest) -> str:
+    """Who reads the model's stream: every promise holds for both."""
+    return request.param
+
+
 @pytest.fixture
-async def runtime_of(server: FakeModelServer) -> AsyncIterator[RuntimeOf]:
+async def runtime_of(server: FakeModelServer, model_client: str) -> AsyncIterator[RuntimeOf]:
     """Makes a runtime of an agent with these tools, on the fake server; closes it after the test."""
     made: list[PydanticRuntime] = []
 
     def make(*tools: Callable[..., Any], agent: dict[str, Any] | None = None, **given: Any) -> PydanticRuntime:
-        settings = Settings(**{"model_base_url": server.base_url, "model_retries": 0} | given)
+        settings = Settings(
+            **{"model_base_url": server.base_url, "model_retries": 0, "model_client": model_client} | given
+        )
         model, close = openai_model(settings, "fake")
         built: Agent[Any, Any] = Agent(model, tools=_listed(tools), **(agent or {}))
         runtime = PydanticRuntime(built, settings, name="test", model_name="fake", close=close)

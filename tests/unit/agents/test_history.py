@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from netra_backend.app.agents.runtime import PastTurn, TurnResult
-from tests.fakes.model_server import FakeModelServer, Request, Script, Text, Thinking, ToolCall
+from tests.fakes.model_server import FakeModelServer, Request, Script, Step, Text, Thinking, ToolCall, WaitFor
 from tests.unit.agents.conftest import RuntimeOf
 from tests.unit.agents.sink import Sink, a_turn
 
@@ -36,15 +37,39 @@ async def look(at: str) -> str:
     return f"{at} is clear"
 
 
+def step_by_step(script: Script) -> tuple[Script, Iterator[asyncio.Event]]:
+    """The script, going on after each piece of text only when it's told that the piece was shown: what arrives
+    together is shown together, and here each piece is to be a boundary of its own."""
+    gates: list[asyncio.Event] = []
+    gated: list[list[Step]] = []
+    for response in script:
+        steps: list[Step] = []
+        for step in response:
+            steps.append(step)
+            if isinstance(step, Text | Thinking):
+                gates.append(asyncio.Event())
+                steps.append(WaitFor(gates[-1]))
+        gated.append(steps)
+    return gated, iter(gates)
+
+
 async def played(
     server: FakeModelServer, runtime_of: RuntimeOf, stop_after: int | None
 ) -> tuple[Sink, TurnResult, Request]:
     """Play the conversation, stopped after that many sink calls, and then one more turn from its history."""
-    server.scripts["talk"] = CONVERSATION
+    script, go_on = step_by_step(CONVERSATION)
+    server.scripts["talk"] = script
     runtime = runtime_of(look)
     sink = Sink()
     handle = runtime.start(a_turn("script:talk"), sink)
-    sink.after = lambda _: handle.cancel() if len(sink.calls) == stop_after else None
+
+    def after(call: tuple[str, ...]) -> None:
+        if len(sink.calls) == stop_after:
+            handle.cancel()
+        elif call[0] in {"text", "thinking"}:
+            next(go_on).set()
+
+    sink.after = after
     if stop_after == 0:
         handle.cancel()
     result = await handle.wait()

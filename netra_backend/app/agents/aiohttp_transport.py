@@ -1,0 +1,124 @@
+"""aiohttp under the OpenAI client: its pool and its parser, and a body that can be read without layers between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Generator
+from contextlib import contextmanager
+from typing import cast
+
+import aiohttp
+import httpx2
+from yarl import URL
+
+__all__ = ["AiohttpTransport", "Body", "body_of"]
+
+_BODY = "netra.body"
+_HOP = frozenset({b"content-encoding", b"content-length", b"transfer-encoding", b"set-cookie"})
+"""Headers that don't hold for a decoded body, and cookies: they would be shared between users."""
+
+
+class AiohttpTransport(httpx2.AsyncBaseTransport):
+    """Sends requests through one pool of connections. Belongs to the event loop that first uses it.
+
+    `connect_timeout` is in seconds. Nothing else is timed here, and nothing is repeated. Raises httpx2's errors.
+    """
+
+    def __init__(self, connect_timeout: float) -> None:
+        self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        session = self._session or self._open(request.url.scheme == "https")
+        headers = [(name, value) for name, value in request.headers.multi_items() if name != "accept-encoding"]
+        with _as_httpx2_errors():
+            response = await session.request(
+                request.method,
+                URL(str(request.url), encoded=True),
+                headers=[*headers, ("accept-encoding", "gzip, deflate")],
+                data=await request.aread(),
+                allow_redirects=False,
+            )
+        body = Body(response)
+        return httpx2.Response(
+            response.status,
+            headers=[pair for pair in response.raw_headers if pair[0].lower() not in _HOP],
+            stream=body,
+            extensions={"http_version": b"HTTP/1.1", _BODY: body},
+        )
+
+    async def aclose(self) -> None:
+        """Close the pool."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(self, secure: bool) -> aiohttp.ClientSession:
+        # As many connections as there are runs: those are limited elsewhere.
+        connector = aiohttp.TCPConnector(limit=0, ssl=httpx2.create_ssl_context() if secure else True)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=self._timeout,
+            trust_env=True,
+            skip_auto_headers=("user-agent", "accept", "content-type"),
+        )
+        return self._session
+
+
+class Body(httpx2.AsyncByteStream):
+    """A response's body, decompressed. httpx2 reads it by iterating; `read` and `closing` are the short way."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def read(self) -> bytes:
+        """What has arrived, or arrives next; empty at the end."""
+        content = self._response.content
+        # aiohttp would raise, and drop what had arrived before the connection broke.
+        if content.exception() is not None and (left := content._read_nowait(-1)):  # pyright: ignore[reportPrivateUsage]
+            return left
+        with _as_httpx2_errors():
+            return await content.readany()
+
+    async def drain(self, limit: float) -> None:
+        """Read to the end, if that comes within `limit` seconds, so that the connection can be used again."""
+        if self._response.content.at_eof():
+            return
+        try:
+            async with asyncio.timeout(limit):
+                while await self._response.content.readany():
+                    pass
+        except (TimeoutError, aiohttp.ClientError):
+            return
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while piece := await self.read():
+            yield piece
+
+    async def aclose(self) -> None:
+        """Give the connection back if the body was read to its end; else close it, now."""
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
+def body_of(response: httpx2.Response) -> Body:
+    """The body of a response that came through `AiohttpTransport`. Raises `KeyError` for any other."""
+    return cast("Body", response.extensions[_BODY])
+
+
+@contextmanager
+def _as_httpx2_errors() -> Generator[None]:
+    try:
+        yield
+    except aiohttp.ConnectionTimeoutError as error:
+        raise httpx2.ConnectTimeout(str(error)) from error
+    except aiohttp.ClientConnectorError as error:
+        raise httpx2.ConnectError(str(error)) from error
+    except TimeoutError as error:
+        raise httpx2.ReadTimeout(str(error)) from error
+    except aiohttp.ContentTypeError as error:
+        raise httpx2.DecodingError(str(error)) from error
+    except aiohttp.ClientError as error:
+        raise httpx2.ReadError(str(error)) from error

@@ -1,0 +1,156 @@
+"""A model whose server answers with given bytes in given pieces, read by Netra or by the OpenAI client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import httpx2
+from openai import AsyncOpenAI
+from pydantic_ai.messages import (
+    ModelRequest,
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+    ThinkingPart,
+    ThinkingPartDelta,
+    UserPromptPart,
+)
+from pydantic_ai.models import ModelRequestParameters, StreamedResponse
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.profiles.openai import OpenAIModelProfile
+from pydantic_ai.providers.openai import OpenAIProvider
+
+from netra_backend.app.agents.ahead import Ahead
+from netra_backend.app.agents.aiohttp_transport import Body
+from netra_backend.app.agents.idle_watch import IdleWatch
+from netra_backend.app.agents.openai_stream import LeanChatModel
+from netra_backend.app.agents.transcript import Transcript
+from tests.unit.agents.sink import Sink
+
+KEPT = ("parts", "usage", "model_name", "finish_reason", "provider_response_id", "provider_details", "state")
+
+
+@dataclass
+class Reading:
+    """What came of reading a response: what was shown, and what the library keeps, or how it failed."""
+
+    shown: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    calls: int = 0
+    kept: str = ""
+    failure: str = ""
+
+    def same_as(self, other: Reading) -> bool:
+        """All but how many pieces it was shown in."""
+        return (self.shown, self.kept, self.failure) == (other.shown, other.kept, other.failure)
+
+
+class _Pieces(Body):
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self._pieces: Iterator[bytes] = iter([piece for piece in pieces if piece])
+        self.closed = False
+
+    async def read(self) -> bytes:
+        return next(self._pieces, b"")
+
+    async def drain(self, limit: float) -> None:
+        for _ in self._pieces:
+            pass
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+class _Playback(httpx2.AsyncBaseTransport):
+    body: _Pieces
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        headers = {"content-type": "text/event-stream"}
+        return httpx2.Response(200, headers=headers, stream=self.body, extensions={"netra.body": self.body})
+
+
+class Player:
+    """Reads a response twice: as Netra does, and as the OpenAI client does."""
+
+    def __init__(self, *, needs_finish_reason: bool = True) -> None:
+        self._transport = _Playback()
+        client = AsyncOpenAI(
+            base_url="http://model.invalid/v1",
+            api_key="none",
+            max_retries=0,
+            http_client=httpx2.AsyncClient(transport=self._transport),
+        )
+        provider = OpenAIProvider(openai_client=client)
+        profile = OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=needs_finish_reason)
+        self._sdk = OpenAIChatModel("asked", provider=provider, profile=profile)
+        self._lean = LeanChatModel("asked", provider=provider, profile=profile)
+        self._loop = asyncio.new_event_loop()
+
+    def close(self) -> None:
+        self._loop.close()
+
+    def both(self, pieces: Sequence[bytes]) -> tuple[Reading, Reading]:
+        """(Netra's, the OpenAI client's)"""
+        return (
+            self._loop.run_until_complete(self.read(pieces, lean=True)),
+            self._loop.run_until_complete(self.read(pieces, lean=False)),
+        )
+
+    async def read(self, pieces: Sequence[bytes], *, lean: bool) -> Reading:
+        body = self._transport.body = _Pieces(pieces)
+        sink, idle = Sink(), IdleWatch(60, lambda: None)
+        transcript = Transcript(sink)
+        transcript.begin_response()
+        ahead = Ahead(transcript, idle)
+        model = self._lean.showing(ahead) if lean else self._sdk
+        reading = Reading()
+        prompt = [ModelRequest([UserPromptPart("go")])]
+        try:
+            async with model.request_stream(prompt, None, ModelRequestParameters()) as stream:
+                await _take(stream, ahead)
+                whole = stream.get()
+                reading.kept = "\n".join(f"{name}: {getattr(whole, name)!r}" for name in KEPT)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it's compared
+            reading.failure = f"{type(error).__name__}: {error}"
+        idle.close()
+        assert body.closed
+        reading.shown, reading.calls = _joined(sink), len(sink.calls)
+        return reading
+
+
+async def _take(stream: StreamedResponse, ahead: Ahead) -> None:
+    async for event in stream:
+        match event:
+            case (
+                PartStartEvent(part=TextPart(content=content))
+                | PartDeltaEvent(delta=TextPartDelta(content_delta=content))
+            ):
+                await ahead.text_event(content)
+            case (
+                PartStartEvent(part=ThinkingPart(content=content))
+                | PartDeltaEvent(delta=ThinkingPartDelta(content_delta=str(content)))
+            ):
+                await ahead.thinking_event(content)
+            case _:
+                pass
+
+
+def _joined(sink: Sink) -> list[tuple[str, str]]:
+    joined: list[tuple[str, str]] = []
+    for kind, text in (call[:2] for call in sink.calls):
+        if joined and joined[-1][0] == kind:
+            joined[-1] = (kind, joined[-1][1] + text)
+        else:
+            joined.append((kind, text))
+    return joined
+
+
+def in_pieces(data: bytes, sizes: Sequence[int]) -> list[bytes]:
+    """The bytes in pieces of these sizes, and the rest."""
+    pieces: list[bytes] = []
+    for size in sizes:
+        pieces.append(data[:size])
+        data = data[size:]
+    return [*pieces, data]

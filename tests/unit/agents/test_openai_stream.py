@@ -1,0 +1,248 @@
+"""The lean reader against the OpenAI client's reading of the same bytes: what is shown, kept and raised is the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.unit.agents.playback import Player, Reading, in_pieces
+
+HEAD = {"id": "r1", "object": "chat.completion.chunk", "created": 7, "model": "m"}
+DONE = "[DONE]"
+USAGE = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
+
+
+@pytest.fixture(scope="module")
+def player() -> Iterator[Player]:
+    made = Player()
+    yield made
+    made.close()
+
+
+def chunk(delta: Any, finish_reason: str | None = None, **more: Any) -> dict[str, Any]:
+    return HEAD | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]} | more
+
+
+def text(piece: str, **more: Any) -> dict[str, Any]:
+    return chunk({"content": piece}, **more)
+
+
+def call(index: int | None, arguments: str, name: str | None = None, **more: Any) -> dict[str, Any]:
+    fragment: dict[str, Any] = {"index": index, "function": {"arguments": arguments}} | more
+    if name is not None:
+        fragment |= {"id": f"call_{index}", "type": "function"}
+        fragment["function"]["name"] = name
+    return chunk({"tool_calls": [fragment]})
+
+
+def stream(*events: Any, end: str = "\n", space: str = " ") -> bytes:
+    lines: list[str] = []
+    for event in events:
+        data = event if isinstance(event, str) else json.dumps(event)
+        lines += [f"data:{space}{line}" for line in data.split("\n")] + [""]
+    return "".join(line + end for line in lines).encode()
+
+
+STOP = chunk({}, "stop")
+HELLO = [chunk({"role": "assistant", "content": ""}), text("Hel"), text("lo"), text(" you"), STOP, DONE]
+
+STREAMS = {
+    "plain": stream(*HELLO),
+    "crlf": stream(*HELLO, end="\r\n"),
+    "cr": stream(*HELLO, end="\r"),
+    "no space after the colon": stream(*HELLO, space=""),
+    "comments": b": ping\n\n" + stream(*HELLO[:2]) + b":\n: still here\n\n\n" + stream(*HELLO[2:]),
+    "event and retry fields": b"retry: 10\nevent: message\n" + stream(*HELLO),
+    "data in several lines": stream(json.dumps(text("Hi"), indent=1), json.dumps(STOP, indent=1), DONE),
+    "usage in a chunk of its own": stream(*HELLO[:-1], HEAD | {"choices": [], "usage": USAGE}, DONE),
+    "usage in the last chunk": stream(*HELLO[:-2], chunk({}, "stop", usage=USAGE), DONE),
+    "usage null throughout": stream(*(c | {"usage": None} for c in HELLO if isinstance(c, dict)), DONE),
+    "usage in every chunk": stream(text("a", usage=USAGE), text("b", usage=USAGE), STOP, DONE),
+    "no usage": stream(*HELLO),
+    "[DONE] missing": stream(*HELLO[:-1]),
+    "[DONE] and no last line": stream(*HELLO).rstrip(),
+    "more after [DONE]": stream(*HELLO, text("never shown")),
+    "no finish reason": stream(text("half")),
+    "an empty finish reason": stream(chunk({"content": "a"}, ""), chunk({"content": "b"}, ""), STOP, DONE),
+    "text with the finish reason": stream(text("a"), text("b"), chunk({"content": "c"}, "stop"), DONE),
+    "cut by length": stream(text("a"), text("b"), chunk({}, "length"), DONE),
+    "content filter": stream(text("a"), chunk({}, "content_filter"), DONE),
+    "refusal": stream(chunk({"refusal": "I "}), chunk({"refusal": "won't"}), STOP, DONE),
+    "reasoning_content": stream(
+        chunk({"reasoning_content": "Hm"}), chunk({"reasoning_content": "m."}), text("a"), text("b"), STOP, DONE
+    ),
+    "reasoning": stream(chunk({"reasoning": "Hm"}), chunk({"reasoning": "m."}), text("a"), STOP, DONE),
+    "both reasoning fields": stream(*[chunk({"reasoning": p, "reasoning_content": p}) for p in "abc"], STOP, DONE),
+    "reasoning with nulls": stream(
+        *[chunk({"content": None, "reasoning": p}) for p in "ab"],
+        *[chunk({"content": p, "reasoning": None}) for p in "cd"],
+        STOP,
+        DONE,
+    ),
+    "reasoning and text in one chunk": stream(chunk({"content": "a", "reasoning": "r"}), text("b"), STOP, DONE),
+    "reasoning again after text": stream(
+        *[chunk({"reasoning": p}) for p in "ab"], text("c"), text("d"), chunk({"reasoning": "e"}), text("f"), STOP, DONE
+    ),
+    "think tags": stream(*map(text, ["<think>", "H", "m.", "</think>", "\n\n", "a", "b"]), STOP, DONE),
+    "think tags twice": stream(
+        *map(text, ["<think>", "a", "</think>", "b", "<think>", "<think>", "c", "</think>"]), STOP, DONE
+    ),
+    "pieces that make a tag": stream(*map(text, ["x", "<thi", "nk>", "y"]), STOP, DONE),
+    "only pieces that make a tag": stream(*map(text, ["x", "", "<thi", "nk>"]), chunk({"reasoning": "r"}), STOP, DONE),
+    "pieces that make an end tag": stream(*map(text, ["<think>", "a", "</thi", "nk>"]), STOP, DONE),
+    "a tool call": stream(call(0, "", "look"), call(0, '{"a'), call(0, '": 1'), call(0, "}"), STOP, DONE),
+    "interleaved tool calls": stream(
+        text("So."),
+        call(0, '{"a"', "look"),
+        call(1, '{"b"', "see"),
+        call(0, ":1"),
+        call(1, ":2"),
+        call(1, "}"),
+        call(0, "}"),
+        chunk({}, "tool_calls"),
+        DONE,
+    ),
+    "a whole tool call": stream(call(0, '{"a": 1}', "look"), chunk({}, "tool_calls"), DONE),
+    "a tool call without an index": stream(call(None, '{"a": 1}', "look"), call(None, ""), STOP, DONE),
+    "two calls in one chunk": stream(
+        chunk(
+            {"tool_calls": [{"index": i, "id": f"c{i}", "function": {"name": "f", "arguments": "{}"}} for i in (0, 1)]}
+        ),
+        STOP,
+        DONE,
+    ),
+    "a call with a signature": stream(call(0, "{}", "look", extra_content={"google": {"s": "x"}}), STOP, DONE),
+    "text after a tool call": stream(text("a"), text("b"), call(0, "{}", "look"), text("c"), text("d"), STOP, DONE),
+    "another model's name on the way": stream(text("a"), text("b", model="n"), text("c", model="n"), STOP, DONE),
+    "service tier": stream(text("a", service_tier="flex"), text("b", service_tier="flex"), STOP, DONE),
+    "logprobs": stream(
+        *[
+            HEAD
+            | {
+                "choices": [
+                    {
+                        "index": 0,
+                        "delta": {"content": p},
+                        "finish_reason": None,
+                        "logprobs": {"content": [{"token": p, "logprob": -1, "bytes": None, "top_logprobs": []}]},
+                    }
+                ]
+            }
+            for p in "ab"
+        ],
+        STOP,
+        DONE,
+    ),
+    "content as a list": stream(chunk({"content": [{"type": "text", "text": "a"}]}), text("b"), text("c"), STOP, DONE),
+    "choices null": stream(HEAD | {"choices": None}, text("a"), text("b"), STOP, DONE),
+    "delta null": stream(HEAD | {"choices": [{"index": 0, "delta": None}]}, text("a"), STOP, DONE),
+    "unknown fields": stream(text("a", x_groq={"id": "x"}, obfuscation="zz"), text("b", obfuscation="y"), STOP, DONE),
+    "created later": stream(text("a", created=None), text("b"), text("c"), STOP, DONE),
+    "a time in every chunk": stream(*[text(p, created=n) for n, p in enumerate("abcd", 1)], STOP, DONE),
+    "unicode": stream(text("é"), text("😀"), text("\u2028"), STOP, DONE),
+    "halves of a character": stream(text("a"), text("\ud83d"), text("\ude00"), text("b"), STOP, DONE),
+    "nul": stream(text("a\0"), text("b\0c"), STOP, DONE),
+    "an error at once": stream({"error": {"message": "engine died", "type": "server_error"}}),
+    "an error in mid-stream": stream(text("a"), text("b"), {"error": {"message": "engine died", "code": 500}}),
+    "an error without words": stream(text("a"), {"error": "boom"}),
+    "an error beside the text": stream(text("a"), text("b", error={"message": "no"})),
+    "not JSON": stream(text("a"), text("b"), "{nonsense"),
+    "not UTF-8": stream(text("a"), text("b")) + b"\xff\xfe\n" + stream(STOP, DONE),
+    "not UTF-8 at the end": stream(*HELLO[:-1]) + b"\xff\xfe",
+    "nothing": b"",
+    "only [DONE]": stream(DONE),
+    "html": b"<html><body>Welcome</body></html>",
+}
+
+
+@pytest.mark.parametrize("pieces_of", [1, 7, 64, 10**6])
+@pytest.mark.parametrize("name", STREAMS)
+def test_recorded_streams(player: Player, name: str, pieces_of: int) -> None:
+    data = STREAMS[name]
+    lean, sdk = player.both([data[at : at + pieces_of] for at in range(0, len(data), pieces_of)])
+    assert lean.same_as(sdk), (lean, sdk)
+
+
+def test_what_is_missing_at_the_end_is_not_invented(player: Player) -> None:
+    half, _ = player.both([STREAMS["no finish reason"]])
+    assert half.shown == [("text", "half")]
+    assert "finish_reason" in half.failure
+
+
+def test_the_text_of_one_read_is_shown_as_one(player: Player) -> None:
+    words = [text(f"w{number} ") for number in range(100)]
+    lean, sdk = player.both([stream(*words[:1]), stream(*words[1:60]), stream(*words[60:], STOP, DONE)])
+    assert lean.same_as(sdk)
+    assert (lean.calls, sdk.calls) == (3, 100)
+
+
+# What servers send, in any order, also where no server would.
+_pieces = st.sampled_from(
+    ["a", "b ", "\n", " ", "<think>", "</think>", "<thi", "nk>", "</thi", "é", "\ud83d", "\0", ""]
+)
+_deltas = st.one_of(
+    st.builds(lambda p: {"content": p}, _pieces),
+    st.builds(lambda p: {"content": p}, _pieces),
+    st.builds(lambda p: {"reasoning": p}, _pieces),
+    st.builds(lambda p: {"reasoning_content": p, "content": None}, _pieces),
+    st.builds(lambda p, q: {"reasoning": p, "content": q}, _pieces, _pieces),
+    st.builds(
+        lambda index, name, arguments: call(index, arguments, name)["choices"][0]["delta"],
+        st.sampled_from([0, 1]),
+        st.sampled_from([None, None, None, "look"]),
+        st.sampled_from(['{"a":', "1", "}", ""]),
+    ),
+    st.sampled_from([{}, {"role": "assistant"}, {"refusal": "no"}, {"content": [{"type": "text", "text": "l"}]}]),
+)
+_more = st.sampled_from(
+    [{}, {}, {}, {}, {}, {"usage": None}, {"usage": USAGE}, {"model": "n"}, {"service_tier": "x"}, {"created": 9}]
+)
+_events = st.one_of(
+    st.builds(lambda delta, more: chunk(delta, **more), _deltas, _more),
+    st.builds(lambda delta, more: chunk(delta, **more), _deltas, _more),
+    st.builds(lambda delta, more: chunk(delta, **more), _deltas, _more),
+    st.sampled_from(
+        [STOP, chunk({}, "tool_calls"), HEAD | {"choices": []}, {"error": {"message": "died"}}, "{broken", DONE]
+    ),
+)
+_ends = st.sampled_from([(STOP, DONE), (STOP,), (DONE,), (), (chunk({"content": "z"}, "length"), DONE)])
+_streams = st.builds(
+    lambda events, last, end, space, comment: (
+        comment + stream(*events, end=end, space=space) + comment + stream(*last, end=end)
+    ),
+    st.lists(_events, max_size=12),
+    _ends,
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.sampled_from([" ", ""]),
+    st.sampled_from([b"", b": hello\n", b":\r\n\r\n"]),
+)
+_sizes = st.lists(st.integers(1, 200), max_size=20)
+
+
+def same_as_the_client(player: Player, data: bytes, sizes: list[int]) -> tuple[Reading, Reading]:
+    lean, sdk = player.both(in_pieces(data, sizes))
+    assert lean.same_as(sdk), (lean, sdk)
+    assert lean.calls <= sdk.calls
+    return lean, sdk
+
+
+_UNHURRIED = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+
+
+@settings(max_examples=300, **_UNHURRIED)
+@given(_streams, _sizes)
+def test_any_stream(player: Player, data: bytes, sizes: list[int]) -> None:
+    same_as_the_client(player, data, sizes)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+@settings(max_examples=100_000, **_UNHURRIED)
+@given(_streams, _sizes)
+def test_very_many_streams(player: Player, data: bytes, sizes: list[int]) -> None:
+    same_as_the_client(player, data, sizes)

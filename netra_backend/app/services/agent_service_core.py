@@ -36,8 +36,9 @@ from netra_backend.app.websocket_core.websocket_manager import get_websocket_man
 __all__ = ["AgentService", "AgentStatus", "StopReport"]
 
 T = TypeVar("T")
-STOP_COMMIT_TIMEOUT = 2.0
-"""Seconds that the record of a stop may take before the user is told that it isn't there yet."""
+STOP_COMMIT_TIMEOUT = 10.0
+"""Seconds that the record of a stop may take before the user is told that it isn't there yet. A log that is away says
+so by itself; this is for a disk that hangs, and well beyond one that is merely slow."""
 
 
 @dataclass(frozen=True, slots=True)

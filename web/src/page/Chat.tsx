@@ -42,7 +42,7 @@ export function Chat({ store }: { store: Store }) {
       </header>
       {fresh && outgoing.length === 0 ? (
         <Empty store={store} />
-      ) : conversation === null || (!conversation.loaded && outgoing.length === 0) ? (
+      ) : !conversation?.loaded && outgoing.length === 0 ? (
         <Loading conversation={conversation} store={store} />
       ) : (
         <Transcript key={threadId} conversation={conversation} outgoing={outgoing} store={store} busy={open !== null} />

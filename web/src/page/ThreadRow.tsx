@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { ThreadInfo } from "../client";
 import { Icon } from "./Icon";
 
@@ -73,7 +73,7 @@ export function ThreadRow({ thread, current, working, unread, onOpen, onRename, 
 function TitleField({ title, onEnd }: { title: string; onEnd: (title: string | null) => void }) {
   const field = useRef<HTMLInputElement>(null);
   const ended = useRef(false);
-  useEffect(() => field.current?.select(), []);
+  useLayoutEffect(() => field.current?.select(), []);
   const end = (wanted: string | null) => {
     if (ended.current) return;
     ended.current = true;

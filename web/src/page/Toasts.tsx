@@ -1,3 +1,4 @@
+import { useEffect, useRef } from "preact/hooks";
 import type { Store } from "../state/store";
 import { Icon } from "./Icon";
 
@@ -7,6 +8,10 @@ export function Toasts({ store }: { store: Store }) {
     store.problem = null;
     store.changed();
   };
+  const undo = (id: string) => {
+    store.deletions.undo(id);
+    requestAnimationFrame(() => document.querySelector<HTMLElement>(`.thread a[href="/t/${CSS.escape(id)}"]`)?.focus());
+  };
   return (
     <div class="toasts">
       {store.deletions.items
@@ -15,9 +20,7 @@ export function Toasts({ store }: { store: Store }) {
           <div class="toast" role={item.problem === null ? "status" : "alert"} key={item.id}>
             <span>{item.problem ?? `Deleted “${item.title}”.`}</span>
             {item.problem === null ? (
-              <button type="button" class="link" onClick={() => store.deletions.undo(item.id)}>
-                Undo
-              </button>
+              <Undo onUndo={() => undo(item.id)} />
             ) : (
               <button type="button" class="link" onClick={() => store.deletions.done(item.id)}>
                 All right
@@ -34,5 +37,21 @@ export function Toasts({ store }: { store: Store }) {
         </div>
       )}
     </div>
+  );
+}
+
+/** Takes the focus where deleting left none, so that the keyboard can undo at once. */
+function Undo({ onUndo }: { onUndo: () => void }) {
+  const button = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (document.activeElement === document.body) button.current?.focus();
+    return () => {
+      if (document.activeElement === button.current) document.getElementById("composer")?.focus();
+    };
+  }, []);
+  return (
+    <button type="button" class="link" ref={button} onClick={onUndo}>
+      Undo
+    </button>
   );
 }

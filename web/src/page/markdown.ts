@@ -40,6 +40,11 @@ export function drawBlock(block: Token): DocumentFragment {
     if (!/^language-[\w+#.-]+$/.test(element.className)) element.removeAttribute("class");
   }
   for (const link of drawn.querySelectorAll("a")) {
+    // What pointed to a script points nowhere now: then it is text.
+    if (!link.hasAttribute("href")) {
+      link.replaceWith(...link.childNodes);
+      continue;
+    }
     link.target = "_blank";
     link.rel = "noopener noreferrer";
   }

@@ -154,8 +154,8 @@ class AgentService:
         runs = await self._log.view(context.user_id, lambda view: view.runs.open())
         return AgentStatus(runs, self._bridge.get_status())
 
-    async def wait_until_ended(self, user_id: str, thread_id: str) -> None:
-        """Wait until the runs of a thread that work here have ended, in the log too."""
+    async def wait_until_ended(self, user_id: str, thread_id: str | None = None) -> None:
+        """Wait until the user's runs that work here, or those of one thread, have ended, in the log too."""
         await self._supervisor.ended(self._supervisor.of_user(user_id, thread_id=thread_id))
 
     @contextmanager

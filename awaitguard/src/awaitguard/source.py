@@ -1,0 +1,124 @@
+"""Read one Python file and summarise it, whatever is in it."""
+
+from __future__ import annotations
+
+import ast
+import gc
+import io
+import marshal
+import re
+import sys
+import tokenize
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from awaitguard.walker import IGNORE, Walker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Pure Python calls need no C stack, so a tree that the parser accepts can be walked at any depth.
+WALK_DEPTH = 1_000_000
+NEWER = re.compile(r"^\s*(?:lazy\s+(?:import|from)\b|type\s+\w+\s*(?:\[.*\])?\s*=|(?:async\s+)?def\s+\w+\s*\[|class\s+\w+\s*\[)|except\s+\w+\s*,\s*\w+|\bt[\"']", re.MULTILINE)
+
+
+class UnreadableSource(Exception):
+    """A file that can't be summarised, with the line and column and the reason in words."""
+
+    def __init__(self, line: int, column: int, reason: str) -> None:
+        super().__init__(reason)
+        self.line, self.column, self.reason = line, column, reason
+
+
+@contextmanager
+def walking_deep() -> Iterator[None]:
+    """Raise the recursion limit for the walk only: the parser keeps the ordinary one, which guards the C stack."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, WALK_DEPTH))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def decode(data: bytes) -> str:
+    """The text of a source file by its BOM or encoding comment.
+
+    Raises:
+        UnreadableSource: the bytes don't fit the encoding, or it is unknown.
+    """
+    if b"\0" in data:
+        line = data.count(b"\n", 0, data.index(b"\0")) + 1
+        raise UnreadableSource(line, 0, "the file holds a NUL byte")
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        return data.decode(encoding)
+    except (SyntaxError, LookupError) as error:
+        raise UnreadableSource(1, 0, f"unknown encoding: {error}") from None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UnreadableSource(line, 0, f"not valid {error.encoding}: {error.reason}") from None
+
+
+def parse(data: bytes) -> tuple[ast.Module, str]:
+    """The tree and text of a source file.
+
+    Raises:
+        UnreadableSource: it can't be parsed by this Python.
+    """
+    text = decode(data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text), text
+    except SyntaxError as error:
+        reason = error.msg or "invalid syntax"
+        line = error.lineno or 1
+        offending = text.splitlines()[line - 1] if 0 < line <= text.count("\n") + 1 and text.splitlines()[line - 1 : line] else ""
+        if NEWER.search(offending):
+            version = ".".join(map(str, sys.version_info[:2]))
+            reason += f" in Python {version}; the file looks like it needs a newer Python to check it"
+        raise UnreadableSource(line, (error.offset or 1) - 1, f"syntax error: {reason}") from None
+    except (RecursionError, MemoryError):
+        raise UnreadableSource(1, 0, "nested too deeply for Python's parser") from None
+    except ValueError as error:
+        raise UnreadableSource(1, 0, str(error)) from None
+
+
+def ignores(text: str) -> list[tuple[int, tuple[str, ...], str]]:
+    """The inline ignores of a file: (line, codes, reason)."""
+    if "awaitguard:" not in text:
+        return []
+    found: list[tuple[int, tuple[str, ...], str]] = []
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            match = IGNORE.search(token.string) if token.type == tokenize.COMMENT else None
+            if match:
+                codes = tuple(code.strip() for code in (match[1] or "").split(",") if code.strip())
+                found.append((token.start[0], codes, match[2].strip()))
+    except (tokenize.TokenError, IndentationError):
+        return found
+    return found
+
+
+def summarise(data: bytes) -> bytes:
+    """The stored summary of a source file; a file that can't be read gives one that says so."""
+    collecting = gc.isenabled()
+    # Nothing of a syntax tree is garbage before the walk is over, so looking for some only costs time.
+    gc.disable()
+    try:
+        tree, text = parse(data)
+        with walking_deep():
+            raw = Walker().walk(tree, ignores(text))
+        return marshal.dumps(raw)
+    except UnreadableSource as error:
+        return unreadable(error)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def unreadable(error: UnreadableSource) -> bytes:
+    """The summary of a file that can't be read."""
+    return marshal.dumps(((), [], [], [], [], [], frozenset(), (error.line, error.column, error.reason)))

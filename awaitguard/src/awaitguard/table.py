@@ -1,0 +1,65 @@
+"""The symbol table: summaries on demand, and which of them an answer depended on."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable
+
+from awaitguard.modules import Modules
+from awaitguard.source import summarise
+from awaitguard.summary import Summary, load
+
+KEPT = 8_000_000  # bytes of stored summaries that are unpacked in memory at a time
+
+
+class Table:
+    """Summaries by path, read through `fetch` from wherever they are stored."""
+
+    def __init__(self, modules: Modules, fetch: Callable[[str], bytes | None]) -> None:
+        self.modules = modules
+        self.fetch = fetch
+        self.loaded: OrderedDict[str, tuple[Summary, int]] = OrderedDict()
+        self.weight = 0
+        self.touched: set[str] = set()
+        self.fresh: dict[str, bytes] = {}
+
+    def summary(self, path: str) -> Summary | None:
+        """The summary of a file, or None for a directory or a file that can't be read."""
+        self.touched.add(path)
+        found = self.loaded.get(path)
+        if found is not None:
+            self.loaded.move_to_end(path)
+            return found[0]
+        if path.endswith("/"):
+            return None
+        data = self.fetch(path)
+        if data is None and os.path.isabs(path):
+            data = self.read_outside(path)
+        if data is None:
+            return None
+        summary = load(data)
+        if summary.error is not None:
+            return None
+        self.keep(path, summary, len(data))
+        return summary
+
+    def keep(self, path: str, summary: Summary, weight: int) -> None:
+        """Hold a summary in memory, letting go of those that were used longest ago."""
+        if path in self.loaded:
+            return
+        self.loaded[path] = (summary, weight)
+        self.weight += weight
+        while self.weight > KEPT and len(self.loaded) > 1:
+            _, (_, old) = self.loaded.popitem(last=False)
+            self.weight -= old
+
+    def read_outside(self, path: str) -> bytes | None:
+        """Summarise a source of the library now; it is handed to the cache later."""
+        try:
+            with open(path, "rb") as file:
+                data = summarise(file.read())
+        except OSError:
+            return None
+        self.fresh[path] = data
+        return data

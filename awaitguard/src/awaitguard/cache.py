@@ -14,11 +14,11 @@ from awaitguard.summary import FORMAT
 
 LAYOUT = f"{FORMAT}-{sys.version_info[0]}.{sys.version_info[1]}"
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, changed INTEGER, hash BLOB, digest BLOB, summary BLOB) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, changed INTEGER, hash BLOB, digest BLOB, names TEXT, summary BLOB) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS results (path TEXT PRIMARY KEY, key BLOB, outcome BLOB) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runs (key BLOB PRIMARY KEY, outcome BLOB) WITHOUT ROWID;
 """
-FileRow = tuple[str, int, int, bytes, bytes, bytes]
+FileRow = tuple[str, int, int, bytes, bytes, str, bytes]
 
 
 class Cache:
@@ -70,13 +70,13 @@ class Cache:
             return False
         return True
 
-    def known(self) -> dict[str, tuple[int, int, bytes, bytes]]:
-        """Size, time of change, hash of the source and digest of the summary of every cached file, by path."""
-        rows = self.connection.execute("SELECT path, size, changed, hash, digest FROM files")
-        return {path: (size, changed, content, digest) for path, size, changed, content, digest in rows}
+    def known(self) -> dict[str, tuple[int, int, bytes, bytes, str]]:
+        """Size, time of change, hash of the source, digest of the summary and names of every cached file, by path."""
+        rows = self.connection.execute("SELECT path, size, changed, hash, digest, names FROM files")
+        return {path: tuple(rest) for path, *rest in rows}
 
     def store_files(self, rows: Iterable[FileRow]) -> None:
-        self.write("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self.write("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def touch_files(self, rows: Iterable[tuple[int, int, str]]) -> None:
         """Note new times of files whose content is as before."""

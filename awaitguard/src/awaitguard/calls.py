@@ -117,8 +117,7 @@ class Calls(Classes):
         if summary is None:
             return UNKNOWN_VALUES
         scope = summary.scopes[decorator.scope]
-        if self.asks_colour(summary, decorator.scope):
-            return (value.reached("wrapped"),)
+        asks = self.asks_colour(summary, decorator.scope)
         names = [param.name for param in scope.params if param.kind in "op"]
         if decorator.bound:
             names = names[1:]
@@ -127,6 +126,10 @@ class Calls(Classes):
         key = (decorator.module, decorator.scope, names[0])
         given = dict(decorator.extra.given) if isinstance(decorator.extra, Environment) else {}
         results = self.result(decorator, Environment({**given, key: (value,)}))
+        if asks and (is_unknown(results) or len(results) > 1):
+            # It makes one wrapper for each colour, so the function stays what it was.
+            colours = {self.is_async_function(one) for one in results if one.kind == FUNCTION}
+            return (value.reached("wrapped"),) if len(colours) > 1 else UNKNOWN_VALUES
         made: list[Value] = []
         for one in results:
             if one.kind == FUNCTION and one.definition != value.definition:
@@ -134,6 +137,10 @@ class Calls(Classes):
             else:
                 made.append(one)
         return tuple(made)
+
+    def is_async_function(self, value: Value) -> bool:
+        summary = self.table.summary(value.module)
+        return summary is not None and summary.scopes[value.scope].is_async
 
     def asks_colour(self, summary: Summary, index: int) -> bool:
         """Whether a function or one nested in it asks what colour a function has."""
@@ -206,28 +213,34 @@ class Calls(Classes):
         scope = summary.scopes[function.scope]
         key = ("returned", function.module, function.scope)
         if key in self.active or self.depth > 14:
+            self.cuts += 1
             return UNKNOWN_VALUES
         self.active.add(key)
         self.depth += 1
         try:
-            if scope.annotation >= 0:
-                values = self.annotated(function.module, scope.annotation, env)
-                if not is_unknown(values):
-                    return values
-            if function.module.endswith(".pyi"):
-                return UNKNOWN_VALUES
-            if scope.flags & Flag.STUB:
-                free = summary.scopes[scope.parent].kind != "class" and not scope.decorators
-                return (NONE_VALUE,) if free and scope.flags & Flag.FALLS_THROUGH else UNKNOWN_VALUES
-            if scope.flags & Flag.NEVER_RETURNS:
-                return UNKNOWN_VALUES
-            groups = [self.infer(function.module, index, env) if index >= 0 else UNKNOWN_VALUES for index in scope.returns]
-            if scope.flags & Flag.FALLS_THROUGH:
-                groups.append((NONE_VALUE,))
-            return merge(groups) or UNKNOWN_VALUES
+            if env is None:
+                return self.remember(key, lambda: self.find_returned(function, summary, scope, None))
+            return self.find_returned(function, summary, scope, env)
         finally:
             self.depth -= 1
             self.active.discard(key)
+
+    def find_returned(self, function: Value, summary: Summary, scope: Scope, env: Environment | None) -> Values:
+        if scope.annotation >= 0:
+            values = self.annotated(function.module, scope.annotation, env)
+            if not is_unknown(values):
+                return values
+        if function.module.endswith(".pyi"):
+            return UNKNOWN_VALUES
+        if scope.flags & Flag.STUB:
+            free = summary.scopes[scope.parent].kind != "class" and not scope.decorators
+            return (NONE_VALUE,) if free and scope.flags & Flag.FALLS_THROUGH else UNKNOWN_VALUES
+        if scope.flags & Flag.NEVER_RETURNS:
+            return UNKNOWN_VALUES
+        groups = [self.infer(function.module, index, env) if index >= 0 else UNKNOWN_VALUES for index in scope.returns]
+        if scope.flags & Flag.FALLS_THROUGH:
+            groups.append((NONE_VALUE,))
+        return merge(groups) or UNKNOWN_VALUES
 
     def call(self, value: Value, arguments: tuple[Values, ...] = (), keywords: tuple[tuple[str | None, Values], ...] = ()) -> Values:
         """What calling `value` gives."""
@@ -257,7 +270,13 @@ class Calls(Classes):
     ) -> Environment | None:
         """Bind functions and coroutines given as arguments, so that wrappers can be seen through."""
         given: dict[tuple[str, int, str], Values] = {}
-        if any(not is_unknown(values) for values in (*arguments, *(one for _, one in keywords))):
+        callable_kinds = (FUNCTION, COROUTINE, PARTIAL, AWAITABLE)
+        passed = (*arguments, *(one for _, one in keywords))
+        # Functions are worth following into wrappers; plain values only where everything hangs on one call.
+        wanted = any(value.kind in callable_kinds for values in passed for value in values) or (
+            self.thorough and self.depth <= 2 and any(not is_unknown(values) for values in passed)
+        )
+        if wanted and self.depth < 16:
             summary = self.table.summary(function.module)
             scope = summary.scopes[function.scope] if summary is not None else None
             if scope is not None and any(param.use & ParamUse.PASSED_ON for param in scope.params):
@@ -365,7 +384,10 @@ class Calls(Classes):
         """The definitions behind a library name, read from its source; empty if there is none."""
         name: str = value.extra
         key = ("expand", name)
-        if name.startswith("builtins.") or key in self.active or self.depth > 14:
+        if name.startswith("builtins."):
+            return ()
+        if key in self.active or self.depth > 14:
+            self.cuts += 1
             return ()
         parts = name.split(".")
         if parts[0] not in STANDARD_LIBRARY and self.modules.is_project(parts[0]):
@@ -373,20 +395,23 @@ class Calls(Classes):
         self.active.add(key)
         self.depth += 1
         try:
-            for cut in range(len(parts) - 1, 0, -1):
-                path = self.modules.find_outside(".".join(parts[:cut]))
-                if path is None:
-                    continue
-                values: Values = (Value(MODULE, path),)
-                for part in parts[cut:]:
-                    found = [self.attribute(one, part) for one in values]
-                    values = merge([one for one in found if one is not None])
-                    values = merge([self.expand(one) or (one,) if one.kind == LIBRARY else (one,) for one in values])
-                return () if is_unknown(values) else values
-            return ()
+            return self.remember(key, lambda: self.find_expansion(parts))
         finally:
             self.depth -= 1
             self.active.discard(key)
+
+    def find_expansion(self, parts: list[str]) -> Values:
+        for cut in range(len(parts) - 1, 0, -1):
+            path = self.modules.find_outside(".".join(parts[:cut]))
+            if path is None:
+                continue
+            values: Values = (Value(MODULE, path),)
+            for part in parts[cut:]:
+                found = [self.attribute(one, part) for one in values]
+                values = merge([one for one in found if one is not None])
+                values = merge([self.expand(one) or (one,) if one.kind == LIBRARY else (one,) for one in values])
+            return () if is_unknown(values) else values
+        return ()
 
     def object_answers(self, name: str, dunder: str) -> bool | None:
         known = OBJECTS.get(name)

@@ -68,6 +68,17 @@ class Classes(Lookup):
 
     def bases(self, path: str, index: int) -> tuple[list[Definition], bool, list[str]]:
         """The direct bases of a class that can be read, whether that is all of them, and the library's names."""
+        key = ("bases", path, index)
+        if key in self.active:
+            self.cuts += 1
+            return [], False, []
+        self.active.add(key)
+        try:
+            return self.remember(key, lambda: self.find_bases(path, index))
+        finally:
+            self.active.discard(key)
+
+    def find_bases(self, path: str, index: int) -> tuple[list[Definition], bool, list[str]]:
         summary = self.table.summary(path)
         if summary is None:
             return [], False, []
@@ -104,21 +115,27 @@ class Classes(Lookup):
 
     def lineage(self, definition: Definition) -> tuple[list[Definition], bool]:
         """The class and all its bases in order of lookup, and whether every one of them is known."""
-        order: list[Definition] = []
-        complete = True
-        waiting = [definition]
-        while waiting and len(order) < 60:
-            current = waiting.pop(0)
-            if current in order:
-                continue
-            order.append(current)
-            bases, whole, _ = self.bases(*current)
-            complete = complete and whole
-            waiting = bases + waiting
-        return order, complete
+        return self.remember(("lineage", definition), lambda: self.find_lineage(definition))
+
+    def find_lineage(self, definition: Definition) -> tuple[list[Definition], bool]:
+        key = ("lineage", definition)
+        if key in self.active:
+            self.cuts += 1
+            return [definition], False
+        self.active.add(key)
+        try:
+            bases, complete, _ = self.bases(*definition)
+            above = [self.lineage(base) for base in bases]
+        finally:
+            self.active.discard(key)
+        complete = complete and all(whole for _, whole in above)
+        return [definition, *linearise([order for order, _ in above] + [bases])], complete
 
     def library_bases(self, definition: Definition) -> set[str]:
         """Dotted names of the library's classes above a class."""
+        return self.remember(("library bases", definition), lambda: self.find_library_bases(definition))
+
+    def find_library_bases(self, definition: Definition) -> set[str]:
         found: set[str] = set()
         for one in self.lineage(definition)[0]:
             found.update(self.bases(*one)[2])
@@ -132,6 +149,10 @@ class Classes(Lookup):
 
         None as the first item means that surely no class in the lineage has it.
         """
+        key = ("class member", definition, name, skip_first)
+        return self.remember(key, lambda: self.find_class_member(definition, name, skip_first))
+
+    def find_class_member(self, definition: Definition, name: str, skip_first: bool) -> tuple[Values | None, Definition | None]:
         order, complete = self.lineage(definition)
         for current in order[1:] if skip_first else order:
             path, index = current
@@ -147,30 +168,31 @@ class Classes(Lookup):
 
     def own_member(self, path: str, summary: Summary, index: int, name: str) -> Values | None:
         """A member that the class itself defines, in its body or by `self.name = ...`."""
-        key = (f"{path}#{index}", name)
-        if key in self.member_memo:
-            return self.member_memo[key]
+        key = ("own", path, index, name)
+        if key in self.active:
+            self.cuts += 1
+            return UNKNOWN_VALUES
+        self.active.add(key)
+        try:
+            return self.remember(key, lambda: self.find_own_member(path, summary, index, name))
+        finally:
+            self.active.discard(key)
+
+    def find_own_member(self, path: str, summary: Summary, index: int, name: str) -> Values | None:
         scope = summary.scopes[index]
         groups: list[Values] = []
         bindings = scope.bindings.get(name)
-        if ("own", key) in self.active:
-            return UNKNOWN_VALUES
-        self.active.add(("own", key))
-        try:
-            assigned = scope.attributes.get(name, [])
-            if bindings is not None:
-                values = self.local(path, summary, index, name, list(bindings), scope.body, LATE, own=True, env=None)
-                # A default of None in the class body gives way to what methods assign.
-                if not (assigned and all(value.kind in (NONE_KIND, PLAIN_KIND) for value in values)):
-                    groups.append(values)
-            for binding in assigned:
-                groups.append(self.infer(path, binding.value) if binding.kind == "value" else UNKNOWN_VALUES)
-        finally:
-            self.active.discard(("own", key))
+        assigned = scope.attributes.get(name, [])
+        if bindings is not None:
+            values = self.local(path, summary, index, name, list(bindings), scope.body, LATE, own=True, env=None)
+            # A default of None in the class body gives way to what methods assign.
+            if not (assigned and all(value.kind in (NONE_KIND, PLAIN_KIND) for value in values)):
+                groups.append(values)
+        for binding in assigned:
+            groups.append(self.infer(path, binding.value) if binding.kind == "value" else UNKNOWN_VALUES)
         found = merge(groups) if groups else None
         if found is not None and self.is_annotation_only(summary, scope, name):
             found = found or UNKNOWN_VALUES
-        self.member_memo[key] = found
         return found
 
     @staticmethod
@@ -208,7 +230,9 @@ class Classes(Lookup):
             return self.instance_attribute(value, name)
         if kind == SUPER:
             found, _ = self.class_member(value.definition, name, skip_first=True)
-            return self.bind_members(found, Value(INSTANCE, *value.definition)) if found else UNKNOWN_VALUES
+            if not found:
+                return UNKNOWN_VALUES
+            return tuple([one.reached("virtual") for one in self.bind_members(found, Value(INSTANCE, *value.definition))])
         if kind == LIBRARY:
             return (value._replace(extra=f"{value.extra}.{name}"),)
         if kind == OBJECT:
@@ -228,7 +252,9 @@ class Classes(Lookup):
         """Class members as seen through an instance or the class."""
         result: list[Values] = []
         for member in found:
-            if member.kind == PROPERTY:
+            if member.kind == INSTANCE and member.extra != "self" and self.answers_to(member, "__get__") is not False:
+                result.append(UNKNOWN_VALUES)
+            elif member.kind == PROPERTY:
                 result.append(self.property_value(member) if value.kind != CLASS else UNKNOWN_VALUES)
             elif member.kind == FUNCTION and not member.bound and "attribute" not in member.via:
                 summary = self.table.summary(member.module)
@@ -237,12 +263,20 @@ class Classes(Lookup):
                 if "staticmethod" in names or not is_method:
                     result.append((member,))
                 elif value.kind == INSTANCE or "classmethod" in names:
-                    result.append((member._replace(bound=True),))
+                    bound = member._replace(bound=True)
+                    result.append((bound.reached("virtual") if self.may_be_subclass(value) else bound,))
                 else:
                     result.append((member,))
             else:
                 result.append((member,))
         return merge(result)
+
+    def may_be_subclass(self, value: Value) -> bool:
+        """Whether an object that is only declared to be of a class may be of a subclass in the project."""
+        if value.extra not in ("self", "declared"):
+            return False
+        summary = self.table.summary(value.module)
+        return summary is None or summary.scopes[value.scope].name in self.table.subclassed
 
     def property_value(self, member: Value) -> Values:
         values = self.result(member)
@@ -296,6 +330,19 @@ class Classes(Lookup):
 
     def decorator_paths(self, path: str, scope: Scope) -> tuple[str, ...]:
         raise NotImplementedError
+
+
+def linearise(sequences: list[list[Definition]]) -> list[Definition]:
+    """Python's method resolution order of the bases' orders; what contradicts itself is put in anyhow."""
+    order: list[Definition] = []
+    sequences = [list(one) for one in sequences if one]
+    while sequences:
+        head = next(
+            (one[0] for one in sequences if not any(one[0] in other[1:] for other in sequences)), sequences[0][0]
+        )
+        order.append(head)
+        sequences = [rest for one in sequences if (rest := [each for each in one if each != head])]
+    return order
 
 
 __all__ = ["Classes", "PLAIN_VALUE"]

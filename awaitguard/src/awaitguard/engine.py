@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from awaitguard import __version__
-from awaitguard.cache import LAYOUT, Cache
+from awaitguard.cache import LAYOUT, Cache, FileRow
 from awaitguard.config import Config
 from awaitguard.discovery import SourceFile, discover
 from awaitguard.facts import ProjectFacts, PublicFunction, Renaming
@@ -55,14 +55,14 @@ def run(config: Config, starts: Iterable[Path], jobs: int = 0, progress: Progres
     unreadable = [unparsed(path, 1, 0, reason) for path, reason in discovery.unreadable]
     jobs = jobs or os.cpu_count() or 1
     with Cache(config.cache) as cache:
-        digests = refresh(cache, root, discovery.files, jobs, progress)
+        digests, names = refresh(cache, root, discovery.files, jobs, progress)
         paths = [file.path for file in discovery.files]
-        salt = digest(repr((__version__, LAYOUT, config.roots, os.environ.get("VIRTUAL_ENV"), paths)).encode())
+        salt = digest(repr((__version__, LAYOUT, config.roots, os.environ.get("VIRTUAL_ENV"), paths, names)).encode())
         key = digest(salt + repr(config.families).encode() + b"".join(digests[path] for path in paths))
         stored = cache.run(key)
         outcome = unpack(stored) if stored else None
         if outcome is None:
-            outcomes = check(cache, root, config, discovery.files, digests, salt, jobs, progress)
+            outcomes = check(cache, root, config, discovery.files, digests, salt, names, jobs, progress)
             outcome = collect(outcomes, config)
             cache.store_run(key, pack(outcome))
     findings, ignores, broken, unresolved = outcome
@@ -72,8 +72,11 @@ def run(config: Config, starts: Iterable[Path], jobs: int = 0, progress: Progres
     )  # fmt: skip
 
 
-def refresh(cache: Cache, root: str, files: Sequence[SourceFile], jobs: int, progress: Progress) -> dict[str, bytes]:
-    """Bring the cached summaries up to date; gives the digest of each file's summary."""
+def refresh(
+    cache: Cache, root: str, files: Sequence[SourceFile], jobs: int, progress: Progress
+) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """Bring the cached summaries up to date; gives the digest of each file's summary, and the project's names."""
+    names: set[str] = set()
     known = cache.known()
     digests: dict[str, bytes] = {}
     changed: list[tuple[tuple[str, bytes | None], int]] = []
@@ -82,32 +85,35 @@ def refresh(cache: Cache, root: str, files: Sequence[SourceFile], jobs: int, pro
         old = known.get(file.path)
         if old is not None and old[0] == file.size and old[1] == file.changed and old[2]:
             digests[file.path] = old[3]
+            names.update(old[4].split())
         else:
             changed.append(((file.path, old[2] if old else None), file.size + 500))
     tasks = [(root, batch) for batch in batches(changed, BATCH)]
     done = 0
     for results in spread(summarise_files, tasks, jobs if len(changed) > 40 else 1):
-        rows: list[tuple[str, int, int, bytes, bytes, bytes]] = []
-        for path, content, of_summary, summary in results:
+        rows: list[FileRow] = []
+        for path, content, of_summary, summary, found in results:
             file = by_path[path]
             if summary is None:
                 digests[path] = known[path][3]
+                names.update(known[path][4].split())
                 cache.touch_files([(file.size, file.changed, path)])
             else:
                 digests[path] = of_summary
-                rows.append((path, file.size, file.changed, content, of_summary, summary))
+                names.update(found.split())
+                rows.append((path, file.size, file.changed, content, of_summary, found, summary))
         cache.store_files(rows)
         done += len(results)
         progress("reading", done, len(changed))
     gone = [path for path in known if path not in by_path and not os.path.exists(os.path.join(root, path))]
     if gone:
         cache.drop_files(gone)
-    return digests
+    return digests, tuple(sorted(names))
 
 
 def check(
-    cache: Cache, root: str, config: Config, files: Sequence[SourceFile], digests: dict[str, bytes], salt: bytes, jobs: int,
-    progress: Progress,
+    cache: Cache, root: str, config: Config, files: Sequence[SourceFile], digests: dict[str, bytes], salt: bytes,
+    names: tuple[str, ...], jobs: int, progress: Progress,
 ) -> dict[str, bytes]:  # fmt: skip
     """Check the files whose results don't stand any more; gives the outcome of every file."""
     outcomes: dict[str, bytes] = {}
@@ -125,7 +131,7 @@ def check(
     modules = Modules(root, (file.path for file in files), config.roots)
     done = 0
     for results in spread(
-        check_files, batches(stale, BATCH), jobs if len(stale) > 40 else 1, start_checker, (cache.path, modules)
+        check_files, batches(stale, BATCH), jobs if len(stale) > 40 else 1, start_checker, (cache.path, modules, names)
     ):
         rows: list[tuple[str, bytes, bytes]] = []
         for path, touched, outcome in results:

@@ -93,7 +93,7 @@ class Expressions:
         self.sites: list[RawSite] = []
         self.pending_attributes: list[tuple[str, RawSite]] = []
         self.consumed_attributes: set[str] = set()
-        self.awaited_attributes: set[str] = set()
+        self.set_outside: set[str] = set()
         self.block = 0
         self.muted = 0
         self.loops = False
@@ -189,8 +189,6 @@ class Expressions:
         while type(value) is ast.Attribute:
             parts.append(value.attr)
             value = value.value
-        if use == Use.AWAIT:
-            self.awaited_attributes.add(parts[0])
         if parts[0] in FILLING_METHODS:
             self.consumed_attributes.update(parts[2:])
         elif use not in LOOKS_AT:
@@ -384,7 +382,7 @@ class Expressions:
             target = argument.func if type(argument) is ast.Call else argument
             dotted = dotted_name(target)
             if dotted:
-                self.frame.tested.add(dotted)
+                self.frame.tested.add(dotted.removesuffix(".__call__"))
 
     def visit_getattr(self, node: ast.Call, use: int) -> int:
         key = node.args[1]
@@ -718,7 +716,10 @@ class Expressions:
                 kind = "value" if value >= 0 else "unknown"
                 binding = Binding(kind, value, len(self.exprs), self.block, target.lineno)
                 method.parent.attributes.setdefault(target.attr, []).append(tuple(binding))
+            else:
+                self.set_outside.add(target.attr)
         else:
+            self.set_outside.add(target.attr)
             self.visit(owner, Use.ATTRIBUTE)
 
 

@@ -51,10 +51,10 @@ def find_interfaces(config: Config, starts: Iterable[Path], name: str, jobs: int
     """
     discovery = discover(config.root, starts, config.exclude)
     with Cache(config.cache) as cache:
-        refresh(cache, str(config.root), discovery.files, jobs, no_progress)
+        _, names = refresh(cache, str(config.root), discovery.files, jobs, no_progress)
         reader = Reader(cache.path)
         paths = {file.path for file in discovery.files}
-        table = Table(Modules(str(config.root), paths, config.roots), reader.summary)
+        table = Table(Modules(str(config.root), paths, config.roots), reader.summary, names)
         last = name.rpartition(".")[2]
         rows = cache.connection.execute("SELECT path, summary FROM files WHERE instr(summary, ?) > 0 ORDER BY path", (last.encode(),))
         search = Search(name, table)

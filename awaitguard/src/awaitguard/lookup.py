@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TypeVar, cast
+
 from awaitguard.modules import STANDARD_LIBRARY, Modules
 from awaitguard.summary import Binding, Block, Flag, Scope, Summary
 from awaitguard.table import Table
@@ -23,6 +26,10 @@ DEPTH = 14
 LATE = 1 << 60
 
 
+REMEMBERED = 60_000  # results that are kept across files
+Answer = TypeVar("Answer")
+
+
 class Lookup:
     """The part of the resolver that knows about names."""
 
@@ -30,15 +37,38 @@ class Lookup:
         self.table = table
         self.modules: Modules = table.modules
         self.memo: dict[tuple[str, int], Values] = {}
-        self.member_memo: dict[tuple[str, str], Values | None] = {}
+        self.remembered: dict[object, tuple[object, frozenset[str]]] = {}
+        self.imported_modules: dict[tuple[str, str, int], str | None] = {}
         self.active: set[object] = set()
         self.depth = 0
+        self.steps = 0
+        self.thorough = False
+        # How often a cycle or the depth limit cut an answer short: such answers hold only where they were asked for.
+        self.cuts = 0
 
     def forget(self) -> None:
-        """Drop what was worked out, so that the next file's dependencies are recorded in full."""
+        """Begin with another file: what was worked out inside the last one isn't needed any more."""
         self.memo.clear()
-        self.member_memo.clear()
-        self.table.touched.clear()
+        if len(self.remembered) > REMEMBERED:
+            self.remembered.clear()
+
+    def remember(self, key: object, work: Callable[[], Answer]) -> Answer:
+        """The answer to a question about a whole file or definition, kept with all the files that it depends on."""
+        found = self.remembered.get(key)
+        table = self.table
+        if found is not None:
+            table.touched |= found[1]
+            return cast("Answer", found[0])
+        outer, cuts = table.touched, self.cuts
+        table.touched = set()
+        try:
+            answer = work()
+        finally:
+            inner, table.touched = table.touched, outer
+            outer |= inner
+        if self.cuts == cuts:
+            self.remembered[key] = (answer, frozenset(inner))
+        return answer
 
     # Names in scopes
 
@@ -142,6 +172,14 @@ class Lookup:
 
     def imported_module(self, path: str, module: str, level: int) -> str | None:
         """The file that `from module import ...` reads from, if it is in the project or beside an outside file."""
+        key = (path, module, level)
+        if key not in self.imported_modules:
+            if len(self.imported_modules) > REMEMBERED:
+                self.imported_modules.clear()
+            self.imported_modules[key] = self.find_imported_module(path, module, level)
+        return self.imported_modules[key]
+
+    def find_imported_module(self, path: str, module: str, level: int) -> str | None:
         if level:
             return self.modules.relative(path, level, module)
         if path.startswith("/"):
@@ -166,20 +204,17 @@ class Lookup:
 
     def member(self, path: str, name: str) -> Values | None:
         """A name of a module as others see it; None when the module surely doesn't have it."""
-        key = (path, name)
-        if key in self.member_memo:
-            return self.member_memo[key]
-        if ("member", key) in self.active or self.depth > DEPTH * 3:
+        key = ("member", path, name)
+        if key in self.active or self.depth > DEPTH * 3:
+            self.cuts += 1
             return UNKNOWN_VALUES
-        self.active.add(("member", key))
+        self.active.add(key)
         self.depth += 1
         try:
-            found = self.find_member(path, name)
+            return self.remember(key, lambda: self.find_member(path, name))
         finally:
             self.depth -= 1
-            self.active.discard(("member", key))
-        self.member_memo[key] = found
-        return found
+            self.active.discard(key)
 
     def find_member(self, path: str, name: str) -> Values | None:
         summary = self.table.summary(path)
@@ -241,7 +276,7 @@ class Lookup:
         raise NotImplementedError
 
 
-def reaching_bindings(blocks: tuple[Block, ...], bindings: list[Binding], block: int, at: int) -> tuple[list[Binding], bool]:
+def reaching_bindings(blocks: Sequence[Block], bindings: list[Binding], block: int, at: int) -> tuple[list[Binding], bool]:
     """The bindings that may be in force at a use, and whether one of them is always in force.
 
     A binding that always runs before the use hides all before it. One in a branch that excludes the use's own, or in
@@ -273,7 +308,7 @@ def reaching_bindings(blocks: tuple[Block, ...], bindings: list[Binding], block:
     return found, certain
 
 
-def excluded(blocks: tuple[Block, ...], block: int, above: dict[int, tuple[int, int]], arms: dict[int, int]) -> bool:
+def excluded(blocks: Sequence[Block], block: int, above: dict[int, tuple[int, int]], arms: dict[int, int]) -> bool:
     while block >= 0 and block not in above:
         entry = blocks[block]
         if entry.leaves:

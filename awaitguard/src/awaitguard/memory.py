@@ -12,12 +12,14 @@ from awaitguard.table import Table
 
 def check_sources(files: dict[str, str], families: tuple[tuple[str, ...], ...] = ()) -> list[Finding]:
     """All findings, of every level, of a tree given as text by path."""
-    stored = {path: summarise(text.encode()) for path, text in files.items()}
-    table = Table(Modules("/nonexistent", stored), stored.get)
+    made = {path: summarise(text.encode()) for path, text in files.items()}
+    stored = {path: data for path, (data, _) in made.items()}
+    table = Table(Modules("/nonexistent", stored), stored.get, [names for _, names in made.values()])
     found: list[Finding] = []
     facts = ProjectFacts({}, [], families)
+    resolver = Resolver(table)
     for path in sorted(stored):
-        resolver = Resolver(table)
+        resolver.forget()
         summary = table.summary(path)
         assert summary is not None, f"{path} does not parse"
         found += check_file(path, summary, resolver)[0]

@@ -60,6 +60,7 @@ from awaitguard.value import (
     merge,
 )
 
+STEPS = 1500  # expressions that are looked at to answer one question
 MOST = 40  # elements of a display that are looked at
 PLAIN_TYPES = frozenset({"int", "str", "float", "bool", "bytes", "bytearray", "complex", "frozenset", "range", "memoryview",
     "list", "dict", "set", "tuple", "List", "Dict", "Set", "Tuple", "FrozenSet", "Sequence", "Mapping", "MutableMapping",
@@ -82,7 +83,11 @@ class Resolver(Calls):
             found = self.memo.get(key)
             if found is not None:
                 return found
-        if self.depth > 30 or (key in self.active):
+        self.steps += 1
+        if self.depth == 0:
+            self.steps = 0
+        if self.depth > 24 or key in self.active or self.steps > STEPS:
+            self.cuts += 1
             return UNKNOWN_VALUES
         summary = self.table.summary(path)
         if summary is None:
@@ -96,9 +101,24 @@ class Resolver(Calls):
             self.active.discard(key)
         if len(values) > MOST:
             values = UNKNOWN_VALUES
-        if env is None and self.depth < 20:
+        if env is None:
             self.memo[key] = values
         return values
+
+    def infer_thoroughly(self, path: str, index: int) -> Values:
+        """Like `infer`, and plain arguments are followed into the function that is called."""
+        values = self.infer(path, index)
+        if not is_unknown(values) or index <= NONE:
+            return values
+        summary = self.table.summary(path)
+        if summary is None or summary.exprs[index][0] != OP_CALL:
+            return values
+        self.thorough = True
+        self.steps = 0
+        try:
+            return self.evaluate(path, summary, index, summary.exprs[index], None)
+        finally:
+            self.thorough = False
 
     def evaluate(self, path: str, summary: Summary, index: int, expr: Expr, env: Environment | None) -> Values:
         operator: str = expr[0]
@@ -300,6 +320,9 @@ class Resolver(Calls):
         """`name: annotation = value`: the value if it can be followed, else an instance of the annotation."""
         if expr[2] == ABSENT:
             return self.annotated(path, expr[1], env)
+        summary = self.table.summary(path)
+        if summary is not None and expr[1] > NONE and str(summary.exprs[expr[1]][1]).rpartition(".")[2] in ("Any", "object"):
+            return UNKNOWN_VALUES
         values = self.infer(path, expr[2], env)
         if not is_unknown(values) and not all(one.kind in ("none", PLAIN_KIND, MAPPING) for one in values):
             return values
@@ -343,7 +366,7 @@ class Resolver(Calls):
     def instance_of(self, value: Value) -> Values:
         """An instance of the class that an annotation names."""
         if value.kind == CLASS:
-            return (Value(INSTANCE, *value.definition, origin=value.definition),)
+            return (Value(INSTANCE, *value.definition, origin=value.definition, extra="declared"),)
         if value.kind != LIBRARY:
             return UNKNOWN_VALUES
         module, _, name = str(value.extra).rpartition(".")
@@ -366,7 +389,7 @@ class Resolver(Calls):
             return (Value(OBJECT, extra=value.extra, origin=value.extra),)
         expanded = self.expand(value)
         if len(expanded) == 1 and expanded[0].kind == CLASS:
-            return (Value(INSTANCE, *expanded[0].definition, origin=expanded[0].definition),)
+            return (Value(INSTANCE, *expanded[0].definition, origin=expanded[0].definition, extra="declared"),)
         return UNKNOWN_VALUES
 
 

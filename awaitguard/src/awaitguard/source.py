@@ -102,18 +102,22 @@ def ignores(text: str) -> list[tuple[int, tuple[str, ...], str]]:
     return found
 
 
-def summarise(data: bytes) -> bytes:
-    """The stored summary of a source file; a file that can't be read gives one that says so."""
+def summarise(data: bytes) -> tuple[bytes, str]:
+    """The stored summary of a source file and the names it gives to the project.
+
+    A file that can't be read gives a summary that says so.
+    """
     collecting = gc.isenabled()
     # Nothing of a syntax tree is garbage before the walk is over, so looking for some only costs time.
     gc.disable()
     try:
         tree, text = parse(data)
         with walking_deep():
-            raw = Walker().walk(tree, ignores(text))
-        return marshal.dumps(raw)
+            walker = Walker()
+            raw = walker.walk(tree, ignores(text))
+        return marshal.dumps(raw), walker.names()
     except UnreadableSource as error:
-        return unreadable(error)
+        return unreadable(error), ""
     finally:
         if collecting:
             gc.enable()
@@ -121,4 +125,4 @@ def summarise(data: bytes) -> bytes:
 
 def unreadable(error: UnreadableSource) -> bytes:
     """The summary of a file that can't be read."""
-    return marshal.dumps(((), [], [], [], [], [], frozenset(), (error.line, error.column, error.reason)))
+    return marshal.dumps(((), [], [], [], [], [], (error.line, error.column, error.reason)))

@@ -8,7 +8,8 @@ that cannot be followed. An expression is a tuple whose first item is one of the
 from __future__ import annotations
 
 import marshal
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar, cast, overload
 
 FORMAT = 1  # part of the cache key: raise it when the walker or this layout changes
 
@@ -145,7 +146,7 @@ class Scope(NamedTuple):
     block: int
     body: int
     position: int
-    bindings: dict[str, list[Binding]]
+    bindings: Mapping[str, list[Binding]]
     flags: int
     params: tuple[Param, ...]
     decorators: tuple[int, ...]
@@ -153,7 +154,7 @@ class Scope(NamedTuple):
     returns: tuple[int, ...]
     bases: tuple[int, ...]
     keywords: tuple[tuple[str, int], ...]
-    attributes: dict[str, list[Binding]]
+    attributes: Mapping[str, list[Binding]]
     stars: tuple[tuple[str, int, int], ...]
     calls: tuple[int, ...]
 
@@ -203,12 +204,11 @@ class Summary(NamedTuple):
     """Everything that later steps know about a file."""
 
     exprs: tuple[Expr, ...]
-    blocks: tuple[Block, ...]
-    scopes: tuple[Scope, ...]
+    blocks: Sequence[Block]
+    scopes: Sequence[Scope]
     sites: list[tuple[int, int, int, int, int, int | str]]
     imports: tuple[Import, ...]
     ignores: tuple[Ignore, ...]
-    awaited: frozenset[str]
     error: tuple[int, int, str] | None = None
 
 
@@ -229,29 +229,70 @@ def load(data: bytes) -> Summary:
     Raises:
         ValueError, EOFError, TypeError: the bytes are damaged.
     """
-    exprs, blocks, scopes, sites, imports, ignores, awaited, error = cast("tuple[Any, ...]", marshal.loads(data))  # noqa: S302 - our own cache, checked by digest
-    make_scope, make_binding = Scope._make, Binding._make
-
-    def bindings(raw: dict[str, list[Any]]) -> dict[str, list[Binding]]:
-        return {name: [make_binding(one) for one in found] for name, found in raw.items()}
-
+    exprs, blocks, scopes, sites, imports, ignores, error = cast("tuple[Any, ...]", marshal.loads(data))  # noqa: S302 - our own cache, checked by digest
     return Summary(
-        exprs,
-        tuple(map(Block._make, blocks)),
-        tuple(
-            [
-                make_scope(
-                    (*raw[:6], bindings(raw[6]), raw[7], tuple(map(Param._make, raw[8])), *raw[9:14], bindings(raw[14]), *raw[15:])
-                )
-                for raw in scopes
-            ]
-        ),
-        sites,
-        tuple(map(Import._make, imports)),
-        tuple(map(Ignore._make, ignores)),
-        awaited,
-        error,
-    )
+        exprs, Lazy(blocks, Block._make), Lazy(scopes, make_scope), sites, tuple(map(Import._make, imports)),
+        tuple(map(Ignore._make, ignores)), error,
+    )  # fmt: skip
+
+
+def make_scope(raw: tuple[Any, ...]) -> Scope:
+    params = tuple([Param(*one) for one in raw[8]])
+    return Scope(*raw[:6], Bindings(raw[6]), raw[7], params, *raw[9:14], Bindings(raw[14]), *raw[15:])
+
+
+Item = TypeVar("Item")
+
+
+class Lazy(Sequence[Item]):
+    """A sequence whose items are put together when they are first asked for: of most files only a few are."""
+
+    __slots__ = ("make", "made", "raw")
+
+    def __init__(self, raw: list[tuple[Any, ...]], make: Callable[[tuple[Any, ...]], Item]) -> None:
+        self.raw = raw
+        self.make = make
+        self.made: list[Item | None] = [None] * len(raw)
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Item]: ...
+    def __getitem__(self, index: int | slice) -> Item | Sequence[Item]:
+        if isinstance(index, slice):
+            return [self[one] for one in range(*index.indices(len(self.raw)))]
+        found = self.made[index]
+        if found is None:
+            found = self.made[index] = self.make(self.raw[index])
+        return found
+
+
+class Bindings(Mapping[str, list[Binding]]):
+    """Bindings by name, put together when they are asked for."""
+
+    __slots__ = ("made", "raw")
+
+    def __init__(self, raw: dict[str, list[tuple[Any, ...]]]) -> None:
+        self.raw = raw
+        self.made: dict[str, list[Binding]] = {}
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.raw)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.raw
+
+    def __getitem__(self, name: str) -> list[Binding]:
+        found = self.made.get(name)
+        if found is None:
+            found = self.made[name] = [Binding(*one) for one in self.raw[name]]
+        return found
 
 
 def qualname(summary: Summary, scope: int) -> str:

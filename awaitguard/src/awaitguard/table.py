@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from awaitguard.modules import Modules
 from awaitguard.source import summarise
 from awaitguard.summary import Summary, load
 
-KEPT = 8_000_000  # bytes of stored summaries that are unpacked in memory at a time
+KEPT = 16_000_000  # bytes of stored summaries that are unpacked in memory at a time
 
 
 class Table:
     """Summaries by path, read through `fetch` from wherever they are stored."""
 
-    def __init__(self, modules: Modules, fetch: Callable[[str], bytes | None]) -> None:
+    def __init__(self, modules: Modules, fetch: Callable[[str], bytes | None], names: Iterable[str] = ()) -> None:
         self.modules = modules
         self.fetch = fetch
-        self.loaded: OrderedDict[str, tuple[Summary, int]] = OrderedDict()
+        # Last parts of the names of classes that have subclasses, and attributes that are set from outside.
+        words = {word for line in names for word in line.split()}
+        self.subclassed = frozenset(word[1:] for word in words if word[0] == ">")
+        self.set_outside = frozenset(word[1:] for word in words if word[0] == "=")
+        self.loaded: dict[str, Summary] = {}
         self.weight = 0
         self.touched: set[str] = set()
         self.fresh: dict[str, bytes] = {}
@@ -29,8 +32,7 @@ class Table:
         self.touched.add(path)
         found = self.loaded.get(path)
         if found is not None:
-            self.loaded.move_to_end(path)
-            return found[0]
+            return found
         if path.endswith("/"):
             return None
         data = self.fetch(path)
@@ -48,17 +50,19 @@ class Table:
         """Hold a summary in memory, letting go of those that were used longest ago."""
         if path in self.loaded:
             return
-        self.loaded[path] = (summary, weight)
+        if self.weight > KEPT:
+            # Let go of the older half; what is still wanted comes back by itself.
+            for old in list(self.loaded)[: len(self.loaded) // 2]:
+                del self.loaded[old]
+            self.weight //= 2
+        self.loaded[path] = summary
         self.weight += weight
-        while self.weight > KEPT and len(self.loaded) > 1:
-            _, (_, old) = self.loaded.popitem(last=False)
-            self.weight -= old
 
     def read_outside(self, path: str) -> bytes | None:
         """Summarise a source of the library now; it is handed to the cache later."""
         try:
             with open(path, "rb") as file:
-                data = summarise(file.read())
+                data, _ = summarise(file.read())
         except OSError:
             return None
         self.fresh[path] = data

@@ -45,6 +45,7 @@ class Walker(Expressions):
         self.blocks: list[list[Any]] = [[UNKNOWN, 0, 0, 0, False, False, False, False]]
         self.scopes: list[Any] = [None]
         self.imports: list[tuple[Any, ...]] = []
+        self.base_names: set[str] = set()
         self.statements = 0
         self.guarded_imports = 0
 
@@ -62,9 +63,12 @@ class Walker(Expressions):
             self.sites,
             self.imports,
             list(ignores),
-            frozenset(self.awaited_attributes),
             None,
         )
+
+    def names(self) -> str:
+        """Names that the rest of the project should know: `>Class` has subclasses here, `=name` is set on other objects."""
+        return " ".join(sorted([*(">" + one for one in self.base_names), *("=" + one for one in self.set_outside)]))
 
     # Blocks and scopes
 
@@ -80,9 +84,11 @@ class Walker(Expressions):
         self, body: list[ast.stmt], statement: int, arm: int, exclusive: bool = True, fallback: bool = False
     ) -> bool:
         """Walk a branch in a block of its own; True if control leaves there."""
-        outer = self.block
+        outer, held = self.block, self.frame.held
+        self.frame.held = dict(held)
         self.block = self.new_block(False, statement, arm, exclusive, fallback)
         leaves = self.body(body)
+        self.frame.held = held
         if leaves:
             self.blocks[self.block][5] = True
         self.block = outer
@@ -149,6 +155,8 @@ class Walker(Expressions):
             if entry[0] == OP_NAME:
                 name: str = entry[1]
                 return any(name == one or name.startswith(one + ".") for one in tested)
+            if entry[0] == "c" and any(isinstance(one, int) and self.is_tested(one, tested) for one in entry[2]):
+                return True
             if entry[0] not in "cw.Gsi":
                 return False
             expr = entry[1]
@@ -235,7 +243,7 @@ class Walker(Expressions):
         for base in node.bases:
             if type(base) is ast.Subscript:  # Generic[T], Protocol[T], Base[T]
                 self.visit(base.slice, Use.OTHER)
-                bases.append(self.visit(base.value, Use.ASYNC_WITH if type(base.value) is not ast.Call else Use.OTHER))
+                bases.append(self.base_class(base.value))
             elif type(base) is ast.Starred:
                 bases.append(self.visit(base, Use.OTHER))
             else:
@@ -257,6 +265,7 @@ class Walker(Expressions):
         if not dotted:
             return self.visit(node, Use.OTHER)
         self.frame.loads[dotted.partition(".")[0]] = len(self.exprs)
+        self.base_names.add(dotted.rpartition(".")[2])
         return self.add((OP_NAME, dotted, self.block))
 
     # Imports

@@ -21,7 +21,7 @@ from awaitguard.table import Table
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-Summarised = tuple[str, bytes, bytes, bytes | None]  # path, hash of the source, digest, summary (None: as before)
+Summarised = tuple[str, bytes, bytes, bytes | None, str]  # path, hash of the source, digest, summary (None: as before), names
 Checked = tuple[str, tuple[str, ...], bytes]  # path, what it depends on, outcome
 
 
@@ -39,14 +39,14 @@ def summarise_files(task: tuple[str, Sequence[tuple[str, bytes | None]]]) -> lis
                 data = file.read()
         except OSError as error:
             summary = unreadable(UnreadableSource(1, 0, f"can't be read: {error.strerror or error}"))
-            done.append((path, b"", digest(summary), summary))
+            done.append((path, b"", digest(summary), summary, ""))
             continue
         content = digest(data)
         if content == known:
-            done.append((path, content, b"", None))
+            done.append((path, content, b"", None, ""))
         else:
-            summary = summarise(data)
-            done.append((path, content, digest(summary), summary))
+            summary, names = summarise(data)
+            done.append((path, content, digest(summary), summary, names))
     return done
 
 
@@ -55,21 +55,23 @@ class Checker:
 
     current: Checker | None = None
 
-    def __init__(self, cache: str, modules: Modules) -> None:
+    def __init__(self, cache: str, modules: Modules, names: tuple[str, ...]) -> None:
         self.reader = Reader(cache)
-        self.table = Table(modules, self.reader.summary)
+        self.table = Table(modules, self.reader.summary, names)
+        self.resolver = Resolver(self.table)
 
     def check(self, path: str) -> Checked:
         data = self.reader.summary(path)
         if data is None:
             return path, (), marshal.dumps(([], 0, ((), ()), [], None))
-        self.table.touched.clear()
+        self.table.touched = set()
+        resolver = self.resolver
+        resolver.forget()
         summary = load(data)
         ignores = [tuple(one) for one in summary.ignores]
         if summary.error is not None:
             return path, (), marshal.dumps(([], 0, ((), ()), ignores, summary.error))
         self.table.keep(path, summary, len(data))
-        resolver = Resolver(self.table)
         findings, unresolved = check_file(path, summary, resolver)
         facts = file_facts(path, summary, resolver)
         plain_facts = ([tuple(one) for one in facts.functions], [tuple(one) for one in facts.renamings])
@@ -78,9 +80,9 @@ class Checker:
         return path, touched, marshal.dumps((plain, unresolved, plain_facts, ignores, None))
 
 
-def start_checker(cache: str, modules: Modules) -> None:
+def start_checker(cache: str, modules: Modules, names: tuple[str, ...]) -> None:
     """Prepare a process for `check_files`."""
-    Checker.current = Checker(cache, modules)
+    Checker.current = Checker(cache, modules, names)
 
 
 def check_files(paths: Sequence[str]) -> list[Checked]:

@@ -60,7 +60,7 @@ class Arguments(Group):
                 name = f"{file.text(expr[1])}()"
                 yield file.finding(rule, expr[5], f"{name} {message}", targets[0].definition)
             return
-        if len(targets) == 1 and targets[0].kind == FUNCTION and len(expr[2]) > 1:
+        if len(targets) == 1 and targets[0].kind == FUNCTION and len(expr[2]) > 1 and "__" not in file.text(expr[1]):
             yield from self.swapped(file, site, expr, targets[0])
 
     def complain(self, file: FileCheck, expr: Expr, target: Value) -> tuple[Rule, str] | None:

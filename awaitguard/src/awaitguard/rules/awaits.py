@@ -119,7 +119,7 @@ class Awaits(Group):
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         if site.use == Use.SCHEDULED and not self.schedules(file, site):
             return
-        values = file.values(site.expr)
+        values = file.resolver.infer_thoroughly(file.path, site.expr)
         level = self.judge(file, site.expr, values)
         if not level:
             return

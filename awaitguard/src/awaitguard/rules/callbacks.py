@@ -97,6 +97,8 @@ class Callbacks(Group):
             last = receiver.rpartition(".")[2].lower()
             telling = origin in EXECUTOR_CLASSES or "executor" in last or last in ("pool", "thread_pool", "threadpool", "_pool")
             return BY_NAME["executor." + name] if telling else None
+        if "io_loop" in receiver.lower() or "ioloop" in receiver.lower():
+            return None  # Tornado's loop takes coroutine functions
         return BY_NAME.get("loop." + name) or BY_NAME.get("future." + name) or BY_NAME.get("list." + name)
 
 

@@ -38,7 +38,7 @@ ALIASED = Rule("AG209", "import-under-anothers-name", LIKELY, "an import puts on
     "# file: shop/__init__.py\n# file: shop/core.py\ndef create_cart():\n    return 1\n\nasync def get_cart():\n    return 1\n"
     "# file: shop/api.py\nfrom shop.core import create_cart as new_cart\n")  # fmt: skip
 
-VERBS = ("get_", "create_", "make_", "build_", "new_", "open_", "init_", "acquire_", "obtain_", "provide_", "fetch_", "load_")
+VERBS = ("get_", "create_", "make_", "build_", "new_", "open_", "obtain_", "provide_")
 # Directories and modules that exist to hold the other colour of the same names.
 TWINS = frozenset({"aio", "asyncio", "async", "_async", "async_", "sync", "_sync", "sync_", "blocking", "trio", "anyio", "asynchronous",
     "synchronous", "_asyncio", "eventloop", "compat", "_compat", "trio_backend"})  # fmt: skip
@@ -73,6 +73,7 @@ class Drift(Group):
                 yield report(COLOURS, waiting, message, plain)
             elif (
                 first.colour == second.colour
+                and first.name.startswith(VERBS)
                 and first.returns and second.returns and first.returns[1] != second.returns[1]
                 and [name for name, _ in first.params] == [name for name, _ in second.params]
                 and not (is_twin(first.path) or is_twin(second.path))

@@ -43,7 +43,12 @@ class Members(Group):
         what = "module" if owner.kind == MODULE else "class"
         cause = file.cause(owner.definition) if owner.kind != MODULE else None
         holder = cause.name if cause else owner.module
-        level = HINT if owner.extra == "self" else CERTAIN if len(owners) == 1 and owner.origin == owner.definition else LIKELY
+        if name in file.resolver.table.set_outside:
+            return
+        level = CERTAIN if len(owners) == 1 and owner.origin == owner.definition else LIKELY
+        if owner.extra in ("self", "declared"):
+            unsure = owner.extra == "self" or file.resolver.may_be_subclass(owner) or file.resolver.is_protocol(owner.definition)
+            level = HINT if unsure else LIKELY
         yield file.finding(
             MEMBER, expr[5], f"{text} is of {what} {holder}, which has nothing called `{name}`", owner.definition, level
         )
@@ -61,5 +66,7 @@ class Members(Group):
 
     def lacks(self, file: FileCheck, owner: Value, name: str) -> bool:
         if owner.kind not in (INSTANCE, CLASS) or owner.module.startswith("/"):
+            return False
+        if owner.kind == CLASS and any(name.startswith("abc.") for name in file.resolver.library_bases(owner.definition)):
             return False
         return file.resolver.attribute(owner, name) is None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from awaitguard.finding import CERTAIN, LIKELY
+from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.rules.rule import Group, Rule
-from awaitguard.summary import OP_ANNOTATED, OP_CALL, Flag, Use
+from awaitguard.summary import OP_ANNOTATED, OP_CALL, Flag, Use, qualname
 from awaitguard.value import (
     ASYNC_GENERATOR,
     CLASS,
@@ -86,8 +86,17 @@ class Overrides(Group):
             rule = PROTOCOL
         position = file.summary.scopes[own[0].scope].position if own[0].module == file.path else file.summary.scopes[index].position
         holder = file.cause(owner)
+        if self.is_twin(file, index, owner):
+            level = HINT
         message = f"{file.summary.scopes[index].name}.{name} is {mine}, but {holder.name if holder else 'its base'}.{name} is {other}"
         yield file.finding(rule, position, message, base[0].definition, level)
+
+    def is_twin(self, file: FileCheck, index: int, base: Definition) -> bool:
+        """Whether class or path say that this class is the other colour's twin of its base on purpose."""
+        summary = file.resolver.table.summary(base[0])
+        other = f"{base[0]}.{qualname(summary, base[1])}".lower() if summary else ""
+        own = f"{file.path}.{qualname(file.summary, index)}".lower()
+        return any((word in own) != (word in other) for word in ("async", "sync", "aio", "blocking", "trio"))
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         """An argument that goes to a parameter annotated with a Protocol."""
@@ -162,7 +171,11 @@ class Overrides(Group):
         summary = file.resolver.table.summary(base.module)
         scope = summary.scopes[base.scope] if summary else None
         unsure = scope is not None and bool(scope.flags & Flag.STUB) and not scope.is_async and scope.annotation < 0
-        return own, other, LIKELY if unsure else CERTAIN
+        if not unsure:
+            return own, other, CERTAIN
+        # A plain stub that may be left as it is is a hook: frameworks call those and look at what comes back.
+        hook = scope is not None and bool(scope.flags & Flag.FALLS_THROUGH) and not scope.decorators
+        return own, other, HINT if hook else LIKELY
 
     def colour(self, file: FileCheck, function: Value) -> str:
         """How a method is called, in words; empty when it can't be told."""
@@ -178,7 +191,7 @@ class Overrides(Group):
             return "an async generator"
         if kinds == {GENERATOR} and scope.is_generator:
             return "a generator"
-        if scope.is_async:
+        if scope.is_async or (scope.flags & Flag.NEVER_RETURNS and not scope.flags & Flag.STUB):
             return ""
         if UNKNOWN_KIND in kinds or not kinds:
             stub = scope.flags & Flag.STUB and scope.annotation < 0

@@ -24,10 +24,11 @@ class Parameters(NamedTuple):
     @classmethod
     def of(cls, resolver: Resolver, target: Value) -> Parameters | None:
         """The parameters of a function or class; None if they aren't surely known."""
-        if target.kind == FUNCTION:
-            return of_function(resolver, target)
+        if target.kind == FUNCTION and not {"wrapped", "decorated", "getattr", "virtual"} & set(target.via):
+            key = ("parameters", target.definition, target.bound)
+            return resolver.remember(key, lambda: of_function(resolver, target))
         if target.kind == CLASS and target.extra != "self":
-            return of_class(resolver, target.definition)
+            return resolver.remember(("parameters", target.definition), lambda: of_class(resolver, target.definition))
         return None
 
 
@@ -41,6 +42,8 @@ def of_function(resolver: Resolver, target: Value) -> Parameters | None:
     if summary is None:
         return None
     scope = summary.scopes[target.scope]
+    if scope.name == "__new__":
+        return None
     if scope.decorators and not set(resolver.decorator_paths(target.module, scope)) <= ALLOWED:
         return None
     if "overload" in resolver.decorator_names(target.module, summary, scope):

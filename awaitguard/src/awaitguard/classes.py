@@ -188,6 +188,13 @@ class Classes(Lookup):
             # A default of None in the class body gives way to what methods assign.
             if not (assigned and all(value.kind in (NONE_KIND, PLAIN_KIND) for value in values)):
                 groups.append(values)
+        if scope.decorators and groups:
+            # The default of a dataclass field: instances have their own.
+            defaults = bindings is not None and all(
+                one.kind == "value" and summary.exprs[one.value][0] == OP_ANNOTATED for one in bindings
+            )
+            if defaults and any(value.kind == FUNCTION for value in groups[0]):
+                groups = [UNKNOWN_VALUES]
         for binding in assigned:
             groups.append(self.infer(path, binding.value) if binding.kind == "value" else UNKNOWN_VALUES)
         found = merge(groups) if groups else None

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from awaitguard import __version__
+from awaitguard.version import __version__
 from awaitguard.baseline import BaselineError, apply_baseline, write_baseline
 from awaitguard.config import Config, ConfigError, find_root, load_config
 from awaitguard.engine import no_progress, run

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from awaitguard import __version__
+from awaitguard.version import __version__
 from awaitguard.cache import LAYOUT, Cache, FileRow
 from awaitguard.config import Config
 from awaitguard.discovery import SourceFile, discover

@@ -541,9 +541,11 @@ class Expressions:
         while type(left) is ast.BinOp:
             rights.append(left.right)
             left = left.left
-        plain = self.visit(left, Use.OPERAND)
+        plain = self.visit(left, use if type(left) in CONTAINER_NODES else Use.OPERAND)
         for right in reversed(rights):
-            if type(left) is ast.Constant and isinstance(left.value, str):
+            if type(right) in CONTAINER_NODES:
+                self.visit(right, use)
+            elif type(left) is ast.Constant and isinstance(left.value, str):
                 self.visit(right, Use.FORMAT)
             else:
                 self.visit(right, Use.OPERAND)

@@ -127,9 +127,9 @@ class Resolver(Calls):
         if operator == OP_CALL:
             return self.called(path, summary, expr, env)
         if operator == OP_ATTR:
-            return self.attributes(self.infer(path, expr[1], env), expr[2])
+            return self.attributes_of(self.infer(path, expr[1], env), expr[2])
         if operator == OP_GETATTR:
-            return tuple([value.reached("getattr") for value in self.attributes(self.infer(path, expr[1], env), expr[2])])
+            return tuple([value.reached("getattr") for value in self.attributes_of(self.infer(path, expr[1], env), expr[2])])
         if operator == OP_AWAIT:
             return merge([self.awaited(value) for value in self.infer(path, expr[1], env)])
         if operator == OP_UNION:
@@ -179,7 +179,7 @@ class Resolver(Calls):
             if project is not None:
                 values, parts = project
         for number, part in enumerate(parts):
-            values = self.attributes(values, part, text.rpartition(".")[0] if number == len(parts) - 1 else "")
+            values = self.attributes_of(values, part, text.rpartition(".")[0] if number == len(parts) - 1 else "")
         return values
 
     def submodule_import(self, path: str, summary: Summary, text: str) -> tuple[Values, list[str]] | None:
@@ -191,7 +191,7 @@ class Resolver(Calls):
                 return values, parts[cut:]
         return None
 
-    def attributes(self, values: Values, name: str, receiver: str = "") -> Values:
+    def attributes_of(self, values: Values, name: str, receiver: str = "") -> Values:
         """`value.name` for every candidate; a candidate that lacks it makes the whole unknown."""
         groups: list[Values] = []
         for value in values:

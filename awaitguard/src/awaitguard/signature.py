@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from awaitguard.summary import Scope, Summary
+from awaitguard.summary import NONE, OP_NAME, OP_SUBSCRIPTED, OP_UNION, Scope, Summary
 
 SYNC, ASYNC, GENERATOR, ASYNC_GENERATOR = "sync", "async", "generator", "async generator"
 CONTEXT_MANAGER, ASYNC_CONTEXT_MANAGER, PROPERTY = "context manager", "async context manager", "property"
@@ -38,3 +38,18 @@ def signature_of_scope(summary: Summary, scope: Scope) -> str:
         if param.kind == "o" and (number + 1 == len(scope.params) or scope.params[number + 1].kind != "o"):
             parts.append("/")
     return f"({', '.join(parts)})"
+
+
+def annotation_source(summary: Summary, annotation: int) -> str:
+    """The text of an annotation, as far as it is kept."""
+    if annotation <= NONE:
+        return "None" if annotation == NONE else ""
+    expr = summary.exprs[annotation]
+    if expr[0] == OP_NAME:
+        return str(expr[1])
+    if expr[0] == OP_UNION:
+        return " | ".join(annotation_source(summary, one) for one in reversed(expr[1:]))
+    if expr[0] == OP_SUBSCRIPTED:
+        inner = ", ".join(annotation_source(summary, one) or "..." for one in expr[2])
+        return f"{annotation_source(summary, expr[1])}[{inner}]"
+    return ""

@@ -6,7 +6,7 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-from awaitguard import __version__
+from awaitguard.version import __version__
 from awaitguard.baseline import fingerprint
 from awaitguard.finding import CERTAIN, LIKELY, Finding
 from awaitguard.report import Report

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from awaitguard.finding import CERTAIN, LIKELY
+from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.rules.rule import Group, Rule
-from awaitguard.summary import OP_CALL, OP_NAME, Param, ParamUse, Use
+from awaitguard.summary import OP_CALL, OP_NAME, OP_SUBSCRIPTED, Param, ParamUse, Use
 from awaitguard.value import (
     ASYNC_GENERATOR,
     AWAITABLE,
@@ -120,6 +120,8 @@ class NeverAwaited(Group):
             level = self.wants_value(file, site)
             if not level:
                 return
+        if use in (Use.ELEMENT, Use.RETURNED_DICT) and self.may_hold_anything(file, site):
+            level = HINT
         rule = BY_USE[use]
         text = file.text(site.expr)
         if use == Use.ATTRIBUTE:
@@ -129,6 +131,17 @@ class NeverAwaited(Group):
         else:
             end = WHERE[use].format(site.argument)
         yield file.finding(rule, site.position, f"{text} {end}", values[0].origin, level)
+
+    def may_hold_anything(self, file: FileCheck, site: Site) -> bool:
+        """Whether the function's return annotation (`dict[str, Any]`) leaves open that coroutines are handed out."""
+        annotation = file.summary.scopes[site.scope].annotation
+        nested = False
+        while annotation > 1:
+            expr = file.expr(annotation)
+            if expr[0] != OP_SUBSCRIPTED:
+                return nested and expr[0] == OP_NAME and str(expr[1]).rpartition(".")[2] in ("Any", "object")
+            annotation, nested = expr[2][-1], True
+        return False
 
     def applies(self, file: FileCheck, site: Site) -> bool:
         if site.use == Use.ATTRIBUTE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 import sys
@@ -19,6 +20,11 @@ CREATE TABLE IF NOT EXISTS results (path TEXT PRIMARY KEY, key BLOB, outcome BLO
 CREATE TABLE IF NOT EXISTS runs (key BLOB PRIMARY KEY, outcome BLOB) WITHOUT ROWID;
 """
 FileRow = tuple[str, int, int, bytes, bytes, str, bytes]
+
+
+def digest(data: bytes) -> bytes:
+    """What names some bytes."""
+    return hashlib.blake2b(data, digest_size=16).digest()
 
 
 class Cache:
@@ -129,8 +135,9 @@ class Reader:
         self.connection = sqlite3.connect(path, timeout=30)
 
     def summary(self, path: str) -> bytes | None:
-        row = self.connection.execute("SELECT summary FROM files WHERE path = ?", (path,)).fetchone()
-        return row[0] if row else None
+        """The summary of a file; None if it isn't there or isn't what was stored."""
+        row = self.connection.execute("SELECT digest, summary FROM files WHERE path = ?", (path,)).fetchone()
+        return row[1] if row and digest(row[1]) == row[0] else None
 
     def close(self) -> None:
         self.connection.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from awaitguard.version import __version__
-from awaitguard.cache import LAYOUT, Cache, FileRow
+from awaitguard.cache import LAYOUT, Cache, FileRow, digest
 from awaitguard.config import Config
 from awaitguard.discovery import SourceFile, discover
 from awaitguard.facts import ProjectFacts, PublicFunction, Renaming
@@ -19,7 +19,7 @@ from awaitguard.finding import CERTAIN, Cause, Finding
 from awaitguard.modules import Modules
 from awaitguard.rules import GROUPS
 from awaitguard.summary import Ignore
-from awaitguard.work import Checker, batches, check_files, digest, spread, start_checker, summarise_files
+from awaitguard.work import Checker, batches, check_files, spread, start_checker, summarise_files
 
 UNPARSED = "AG001"
 BATCH = 400_000  # bytes of source in one task
@@ -203,7 +203,30 @@ def collect(outcomes: dict[str, bytes], config: Config) -> Collected:
         facts.renamings.extend(Renaming(*one) for one in renamings)
     for group in GROUPS:
         findings.extend(group.project(facts))
-    return findings, ignores, broken, unresolved
+    return in_characters(findings, config.root), ignores, broken, unresolved
+
+
+def in_characters(findings: list[Finding], root: Path) -> list[Finding]:
+    """The findings with columns in characters: the parser counts UTF-8 bytes."""
+    lines: dict[str, list[bytes]] = {}
+    placed: list[Finding] = []
+    for one in findings:
+        if one.path not in lines:
+            try:
+                lines[one.path] = (root / one.path).read_bytes().splitlines()
+            except OSError:
+                lines[one.path] = []
+        text = lines[one.path]
+        placed.append(
+            one._replace(column=characters(text, one.line, one.column), end_column=characters(text, one.end_line, one.end_column))
+        )
+    return placed
+
+
+def characters(lines: list[bytes], line: int, column: int) -> int:
+    if not 0 < line <= len(lines) or lines[line - 1].isascii():
+        return column
+    return len(lines[line - 1][: column - 1].decode("utf-8", "replace")) + 1
 
 
 def unparsed(path: str, line: int, column: int, reason: str) -> Finding:

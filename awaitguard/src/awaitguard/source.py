@@ -52,7 +52,13 @@ def decode(data: bytes) -> str:
         line = data.count(b"\n", 0, data.index(b"\0")) + 1
         raise UnreadableSource(line, 0, "the file holds a NUL byte")
     try:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        try:
+            encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        except SyntaxError:
+            # Either the declared encoding is unknown, or there is none and the first lines aren't UTF-8.
+            if b"coding" in b"".join(data.splitlines()[:2]):
+                raise
+            encoding = "utf-8"
         return data.decode(encoding)
     except (SyntaxError, LookupError) as error:
         raise UnreadableSource(1, 0, f"unknown encoding: {error}") from None

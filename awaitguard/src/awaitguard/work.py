@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import marshal
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing import get_all_start_methods, get_context
 from typing import Any, TypeVar
 
-from awaitguard.cache import Reader
+from awaitguard.cache import Reader, digest
 from awaitguard.check import check_file
 from awaitguard.facts import file_facts
 from awaitguard.modules import Modules
@@ -23,10 +22,6 @@ Result = TypeVar("Result")
 
 Summarised = tuple[str, bytes, bytes, bytes | None, str]  # path, hash of the source, digest, summary (None: as before), names
 Checked = tuple[str, tuple[str, ...], bytes]  # path, what it depends on, outcome
-
-
-def digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=16).digest()
 
 
 def summarise_files(task: tuple[str, Sequence[tuple[str, bytes | None]]]) -> list[Summarised]:
@@ -57,11 +52,23 @@ class Checker:
 
     def __init__(self, cache: str, modules: Modules, names: tuple[str, ...]) -> None:
         self.reader = Reader(cache)
-        self.table = Table(modules, self.reader.summary, names)
+        self.root = modules.root
+        self.table = Table(modules, self.fetch, names)
         self.resolver = Resolver(self.table)
 
-    def check(self, path: str) -> Checked:
+    def fetch(self, path: str) -> bytes | None:
+        """The stored summary, or a new one where the cache is damaged."""
         data = self.reader.summary(path)
+        if data is None and not os.path.isabs(path):
+            try:
+                with open(os.path.join(self.root, path), "rb") as file:
+                    data = summarise(file.read())[0]
+            except OSError:
+                return None
+        return data
+
+    def check(self, path: str) -> Checked:
+        data = self.fetch(path)
         if data is None:
             return path, (), marshal.dumps(([], 0, ((), ()), [], None))
         self.table.touched = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sqlite3
@@ -11,11 +12,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
+from awaitguard.source import summarise
 from awaitguard.summary import FORMAT
 
 LAYOUT = f"{FORMAT}-{sys.version_info[0]}.{sys.version_info[1]}"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, changed INTEGER, hash BLOB, digest BLOB, names TEXT, summary BLOB) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS library (path TEXT PRIMARY KEY, state TEXT, digest BLOB, summary BLOB) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS results (path TEXT PRIMARY KEY, key BLOB, outcome BLOB) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runs (key BLOB PRIMARY KEY, outcome BLOB) WITHOUT ROWID;
 """
@@ -138,6 +141,22 @@ class Reader:
         """The summary of a file; None if it isn't there or isn't what was stored."""
         row = self.connection.execute("SELECT digest, summary FROM files WHERE path = ?", (path,)).fetchone()
         return row[1] if row and digest(row[1]) == row[0] else None
+
+    def library(self, path: str) -> bytes | None:
+        """The summary of a source of the library: kept while the file's size and time of change are the same."""
+        try:
+            status = os.stat(path)
+            state = f"{status.st_size}:{status.st_mtime_ns}"
+            row = self.connection.execute("SELECT state, digest, summary FROM library WHERE path = ?", (path,)).fetchone()
+            if row and row[0] == state and digest(row[2]) == row[1]:
+                return row[2]
+            with open(path, "rb") as file:
+                data, _ = summarise(file.read())
+        except OSError:
+            return None
+        with contextlib.suppress(sqlite3.OperationalError), self.connection:
+            self.connection.execute("INSERT OR REPLACE INTO library VALUES (?, ?, ?, ?)", (path, state, digest(data), data))
+        return data
 
     def close(self) -> None:
         self.connection.close()

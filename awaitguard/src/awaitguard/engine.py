@@ -57,7 +57,7 @@ def run(config: Config, starts: Iterable[Path], jobs: int = 0, progress: Progres
     with Cache(config.cache) as cache:
         digests, names = refresh(cache, root, discovery.files, jobs, progress)
         paths = [file.path for file in discovery.files]
-        salt = digest(repr((__version__, LAYOUT, config.roots, os.environ.get("VIRTUAL_ENV"), paths, names)).encode())
+        salt = digest(repr((__version__, LAYOUT, own_state(), config.roots, os.environ.get("VIRTUAL_ENV"), paths, names)).encode())
         key = digest(salt + repr(config.families).encode() + b"".join(digests[path] for path in paths))
         stored = cache.run(key)
         outcome = unpack(stored) if stored else None
@@ -70,6 +70,12 @@ def run(config: Config, starts: Iterable[Path], jobs: int = 0, progress: Progres
         sorted([*unreadable, *findings], key=lambda one: one.sort_key), ignores, len(paths), broken + len(unreadable), unresolved,
         time.perf_counter() - began,
     )  # fmt: skip
+
+
+def own_state() -> list[int]:
+    """When awaitguard's own files changed: what another version of it found isn't believed."""
+    here = Path(__file__).parent
+    return sorted(path.stat().st_mtime_ns for path in (*here.glob("*.py"), *here.glob("rules/*.py")))
 
 
 def refresh(

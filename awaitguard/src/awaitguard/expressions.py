@@ -56,6 +56,7 @@ ASKS_COLOUR = frozenset({"isawaitable", "iscoroutine", "iscoroutinefunction", "i
 ASKS_KIND = frozenset({"hasattr", "callable", "isinstance", "issubclass", "isclass", "isfunction", "ismethod"})
 ASKS_LOOP = frozenset({"get_running_loop", "_get_running_loop", "is_running", "sniff", "current_async_library"})
 FILLS_NAMESPACES = frozenset({"exec", "globals", "setattr", "vars", "locals", "__setattr__"})
+TELLING_CALLS = FILLS_NAMESPACES | ASKS_COLOUR | ASKS_LOOP | ASKS_KIND
 SCHEDULERS = frozenset({"gather", "create_task", "ensure_future", "wait_for", "shield", "run_until_complete",
     "run_coroutine_threadsafe", "run", "as_completed", "wait"})  # fmt: skip
 # Methods that are looked at even when nothing is known about the object: their names say enough.
@@ -79,6 +80,7 @@ TRACKED_USES = frozenset({Use.TRUTH, Use.COMPARE, Use.FORMAT, Use.OPERAND, Use.S
 SITED_USES = frozenset({Use.AWAIT, Use.WITH, Use.ASYNC_WITH, Use.ITERATE, Use.ASYNC_ITERATE})
 VALUE_USES = frozenset({Use.ATTRIBUTE, Use.SUBSCRIPT, Use.OPERAND, Use.FORMAT, Use.COMPARE, Use.TRUTH, Use.ITERATE,
     Use.VALUE_ARGUMENT})  # fmt: skip
+OWNED_USES = frozenset({Use.ELEMENT, Use.STORED, Use.MAPPED})
 PARENT_SITES = frozenset({Use.ARGUMENT, Use.VALUE_ARGUMENT, Use.SCHEDULED, Use.AWAIT})
 
 
@@ -120,7 +122,7 @@ class Expressions:
         if use == Use.ATTRIBUTE and not argument:
             argument = self.attribute_name
         raw = (use, expr, self.frame.index, position(node), call, argument)
-        if use in (Use.ELEMENT, Use.STORED, Use.MAPPED) and self.owner is not None:
+        if use in OWNED_USES and self.owner is not None:
             kind, name = self.owner
             if kind == "attribute":
                 self.pending_attributes.append((name, raw))
@@ -248,7 +250,8 @@ class Expressions:
             elif name in PASSING_FUNCTIONS and self.is_builtin(name):
                 self.owner = owner
                 argument_use = self.element_use(use, is_dict=False)
-            self.note_tests(name, node)
+            if name in TELLING_CALLS:
+                self.note_tests(name, node)
         elif type(function) is ast.Attribute:
             name = function.attr
             if type(function.value) is ast.Name:
@@ -257,7 +260,8 @@ class Expressions:
                     argument_use = Use.VALUE_ARGUMENT
             elif type(function.value) is ast.Constant and isinstance(function.value.value, str):
                 argument_use = Use.FORMAT
-            self.note_tests(name, node)
+            if name in TELLING_CALLS:
+                self.note_tests(name, node)
         if name in SCHEDULERS:
             argument_use = Use.SCHEDULED
         keep = use in KEEP_UNKNOWN
@@ -279,7 +283,7 @@ class Expressions:
                 continue
             self.owner = fill[1] if fill else None
             index = self.visit(argument, argument_use)
-            if name in PASSING_FUNCTIONS and index > NONE and type(function) is ast.Name and self.is_builtin(name):
+            if index > NONE and name in PASSING_FUNCTIONS and type(function) is ast.Name and self.is_builtin(name):
                 self.site(Use.ITERATE, index, argument)
             if index < 0 and type(argument) is ast.Name:
                 arguments.append(argument.id)
@@ -299,12 +303,16 @@ class Expressions:
             for index, argument, where in found:
                 self.argument_site(argument_use, index, argument, UNKNOWN, where)
             return self.plain_call(function)
-        call = self.add((OP_CALL, target, tuple(arguments), tuple(keywords), has_star, position(node)))
+        where_it_is = position(node)
+        call = self.add((OP_CALL, target, tuple(arguments), tuple(keywords), has_star, where_it_is))
         for index, argument, where in found:
             self.argument_site(argument_use, index, argument, call, where)
-        if use not in PARENT_SITES:
-            self.site(use, call, node)
         frame = self.frame
+        if use not in PARENT_SITES:
+            if use in OWNED_USES or use == Use.ATTRIBUTE:
+                self.site(use, call, node)
+            elif not self.muted:
+                self.sites.append((use, call, frame.index, where_it_is, UNKNOWN, 0))
         frame.calls.append(call)
         if name in ("run", "run_until_complete"):
             if name == "run_until_complete" or base == "asyncio" or (not base and type(function) is ast.Name):
@@ -727,8 +735,10 @@ class Expressions:
 
 def position(node: ast.expr | ast.stmt) -> int:
     """The packed position of a node."""
-    end_line, end_column = node.end_lineno, node.end_col_offset
-    return pack_position(node.lineno, node.col_offset, end_line or node.lineno, end_column or 0)
+    line, column, end_line, end_column = node.lineno, node.col_offset, node.end_lineno, node.end_col_offset
+    if end_line is None or end_column is None or column > 4095 or end_column > 4095 or end_line - line > 4095:
+        return pack_position(line, column, end_line or line, end_column or 0)
+    return (line << 36) | (column << 24) | ((end_line - line) << 12) | end_column
 
 
 def dotted_name(node: ast.expr) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar, cast
 
 from awaitguard.modules import STANDARD_LIBRARY, Modules
-from awaitguard.summary import Binding, Block, Flag, Scope, Summary
+from awaitguard.summary import Binding, Block, Flag, Lazy, Scope, Summary
 from awaitguard.table import Table
 from awaitguard.value import (
     CLASS,
@@ -36,7 +36,8 @@ class Lookup:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.modules: Modules = table.modules
-        self.memo: dict[tuple[str, int], Values] = {}
+        # What was worked out while the current file is checked, with the files that it depends on.
+        self.memo: dict[tuple[str, int] | tuple[str, int, str], tuple[Values, set[str]]] = {}
         self.remembered: dict[object, tuple[object, frozenset[str]]] = {}
         self.imported_modules: dict[tuple[str, str, int], str | None] = {}
         self.active: set[object] = set()
@@ -276,13 +277,13 @@ class Lookup:
         raise NotImplementedError
 
 
-def reaching_bindings(blocks: Sequence[Block], bindings: list[Binding], block: int, at: int) -> tuple[list[Binding], bool]:
+def reaching_bindings(blocks: Lazy[Block], bindings: list[Binding], block: int, at: int) -> tuple[list[Binding], bool]:
     """The bindings that may be in force at a use, and whether one of them is always in force.
 
     A binding that always runs before the use hides all before it. One in a branch that excludes the use's own, or in
     a branch that leaves the function, doesn't reach it. Later bindings count only inside a common loop.
     """
-    if len(bindings) == 1 and bindings[0].block == 0:
+    if len(bindings) == 1 and (at == LATE or bindings[0].block == 0):
         return bindings, True
     above: dict[int, tuple[int, int]] = {}
     current = block
@@ -308,7 +309,7 @@ def reaching_bindings(blocks: Sequence[Block], bindings: list[Binding], block: i
     return found, certain
 
 
-def excluded(blocks: Sequence[Block], block: int, above: dict[int, tuple[int, int]], arms: dict[int, int]) -> bool:
+def excluded(blocks: Lazy[Block], block: int, above: dict[int, tuple[int, int]], arms: dict[int, int]) -> bool:
     while block >= 0 and block not in above:
         entry = blocks[block]
         if entry.leaves:

@@ -82,7 +82,8 @@ class Resolver(Calls):
         if env is None:
             found = self.memo.get(key)
             if found is not None:
-                return found
+                self.table.touched |= found[1]
+                return found[0]
         self.steps += 1
         if self.depth == 0:
             self.steps = 0
@@ -94,15 +95,18 @@ class Resolver(Calls):
             return UNKNOWN_VALUES
         self.active.add(key)
         self.depth += 1
+        outer, self.table.touched = self.table.touched, {path}
         try:
             values = self.evaluate(path, summary, index, summary.exprs[index], env)
         finally:
             self.depth -= 1
             self.active.discard(key)
+            inner, self.table.touched = self.table.touched, outer
+            outer |= inner
         if len(values) > MOST:
             values = UNKNOWN_VALUES
         if env is None:
-            self.memo[key] = values
+            self.memo[key] = (values, inner)
         return values
 
     def infer_thoroughly(self, path: str, index: int) -> Values:
@@ -168,6 +172,46 @@ class Resolver(Calls):
         """A name, or a chain of attributes on one."""
         text: str = expr[1]
         block: int = expr[2]
+        if env is None and block >= 0:
+            holder = self.holder(summary, text.partition(".")[0], summary.blocks[block].scope)
+            if holder >= 0:
+                key = (path, holder, text)
+                found = self.memo.get(key)
+                if found is not None:
+                    self.table.touched |= found[1]
+                    return found[0]
+                outer, self.table.touched = self.table.touched, set()
+                try:
+                    values = self.find_dotted(path, summary, index, text, block, env)
+                finally:
+                    inner, self.table.touched = self.table.touched, outer
+                    outer |= inner
+                self.memo[key] = (values, inner)
+                return values
+        return self.find_dotted(path, summary, index, text, block, env)
+
+    @staticmethod
+    def holder(summary: Summary, root: str, index: int) -> int:
+        """The module or class by which a name means the same wherever it is used in functions; -1 if there is none.
+
+        Names of the module mean their final value inside functions, and `self` is the same in all methods of a class.
+        """
+        scope = summary.scopes[index]
+        if scope.kind not in ("function", "lambda"):
+            return -1
+        while scope.kind != "module":
+            if scope.kind != "class":
+                if root in scope.bindings:
+                    return -1
+                for number, param in enumerate(scope.params):
+                    if param.name == root:
+                        parent = summary.scopes[scope.parent]
+                        same = number == 0 and parent.kind == "class" and not scope.decorators and scope.kind == "function"
+                        return scope.parent if same and not scope.name.startswith("__") else -1
+            scope = summary.scopes[scope.parent]
+        return 0
+
+    def find_dotted(self, path: str, summary: Summary, index: int, text: str, block: int, env: Environment | None) -> Values:
         root, dot, rest = text.partition(".")
         values = self.name(path, summary, root, block, index, env)
         if not dot:
@@ -213,8 +257,13 @@ class Resolver(Calls):
         targets = self.infer(path, expr[1], env)
         if is_unknown(targets):
             return UNKNOWN_VALUES
-        arguments = tuple([self.infer(path, one, env) if isinstance(one, int) else UNKNOWN_VALUES for one in expr[2]])
-        keywords = tuple([(name, self.infer(path, one, env)) for name, one in expr[3]])
+        arguments: tuple[Values, ...] = ()
+        keywords: tuple[tuple[str | None, Values], ...] = ()
+        # Most arguments are plain or unknown and change nothing about the result.
+        telling = any(isinstance(one, int) and one > NONE for one in expr[2]) or any(one > NONE for _, one in expr[3])
+        if telling or self.thorough or any(target.kind in (LIBRARY, PARTIAL) for target in targets):
+            arguments = tuple([self.infer(path, one, env) if isinstance(one, int) else UNKNOWN_VALUES for one in expr[2]])
+            keywords = tuple([(name, self.infer(path, one, env)) for name, one in expr[3]])
         return merge([self.call(target, arguments, keywords) for target in targets]) or UNKNOWN_VALUES
 
     @staticmethod

@@ -8,8 +8,8 @@ that cannot be followed. An expression is a tuple whose first item is one of the
 from __future__ import annotations
 
 import marshal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar, cast, overload
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, NamedTuple, TypeVar, cast, overload
 
 FORMAT = 1  # part of the cache key: raise it when the walker or this layout changes
 
@@ -204,8 +204,8 @@ class Summary(NamedTuple):
     """Everything that later steps know about a file."""
 
     exprs: tuple[Expr, ...]
-    blocks: Sequence[Block]
-    scopes: Sequence[Scope]
+    blocks: Lazy[Block]
+    scopes: Lazy[Scope]
     sites: list[tuple[int, int, int, int, int, int | str]]
     imports: tuple[Import, ...]
     ignores: tuple[Ignore, ...]
@@ -244,10 +244,10 @@ def make_scope(raw: tuple[Any, ...]) -> Scope:
 Item = TypeVar("Item")
 
 
-class Lazy(Sequence[Item]):
+class Lazy(Generic[Item]):
     """A sequence whose items are put together when they are first asked for: of most files only a few are."""
 
-    __slots__ = ("make", "made", "raw")
+    __slots__ = ("made", "make", "raw")
 
     def __init__(self, raw: list[tuple[Any, ...]], make: Callable[[tuple[Any, ...]], Item]) -> None:
         self.raw = raw
@@ -257,17 +257,14 @@ class Lazy(Sequence[Item]):
     def __len__(self) -> int:
         return len(self.raw)
 
-    @overload
-    def __getitem__(self, index: int) -> Item: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Item]: ...
-    def __getitem__(self, index: int | slice) -> Item | Sequence[Item]:
-        if isinstance(index, slice):
-            return [self[one] for one in range(*index.indices(len(self.raw)))]
+    def __getitem__(self, index: int) -> Item:
         found = self.made[index]
         if found is None:
             found = self.made[index] = self.make(self.raw[index])
         return found
+
+    def __iter__(self) -> Iterator[Item]:
+        return map(self.__getitem__, range(len(self.raw)))
 
 
 class Bindings(Mapping[str, list[Binding]]):
@@ -293,6 +290,13 @@ class Bindings(Mapping[str, list[Binding]]):
         if found is None:
             found = self.made[name] = [Binding(*one) for one in self.raw[name]]
         return found
+
+    @overload
+    def get(self, key: str, default: None = None) -> list[Binding] | None: ...
+    @overload
+    def get(self, key: str, default: list[Binding]) -> list[Binding]: ...
+    def get(self, key: str, default: list[Binding] | None = None) -> list[Binding] | None:
+        return self[key] if key in self.raw else default
 
 
 def qualname(summary: Summary, scope: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import marshal
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -59,6 +60,8 @@ class Checker:
     def fetch(self, path: str) -> bytes | None:
         """The stored summary, or a new one where the cache is damaged."""
         data = self.reader.summary(path)
+        if data is None and os.path.isabs(path):
+            data = self.reader.library(path)
         if data is None and not os.path.isabs(path):
             try:
                 with open(os.path.join(self.root, path), "rb") as file:
@@ -108,6 +111,8 @@ def ignore_interrupts() -> None:
 
 def start_worker(prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
     ignore_interrupts()
+    # What a worker makes lives until it is thrown away as a whole; looking for cycles in it only costs time.
+    gc.disable()
     if prepare is not None:
         prepare(*arguments)
 

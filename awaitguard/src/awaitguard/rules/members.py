@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.rules.rule import Group, Rule
 from awaitguard.summary import OP_ATTR, OP_CALL, OP_GETATTR, OP_NAME, Use
-from awaitguard.value import CLASS, INSTANCE, MODULE, Value, Values
+from awaitguard.value import CLASS, INSTANCE, MODULE, Value, Values, is_unknown
 
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
@@ -32,6 +32,8 @@ class Members(Group):
         if expr[0] != OP_CALL or expr[1] < 0:
             return
         function = file.expr(expr[1])
+        if not is_unknown(file.values(expr[1])):
+            return
         found = self.owner(file, expr[1], function)
         if found is None:
             return

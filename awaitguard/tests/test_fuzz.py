@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from awaitguard.memory import check_sources
 from awaitguard.source import summarise
 
-NAMES = st.sampled_from(["load", "Store", "x", "self", "asyncio", "main", "print", "gather", "create_task", "data", "__init__"])
+NAMES = st.sampled_from(
+    ["load", "Store", "x", "self", "asyncio", "main", "print", "gather", "create_task", "data", "__init__"]
+)
 
 
 def expressions() -> st.SearchStrategy[str]:
@@ -57,10 +59,14 @@ def statements() -> st.SearchStrategy[str]:
             st.builds("@{}\ndef {}(self):\n{}".format, expressions(), NAMES, inner.map(indent)),
             st.builds("class {}({}):\n{}".format, NAMES, expressions(), inner.map(indent)),
             st.builds("if {}:\n{}\nelse:\n{}".format, expressions(), inner.map(indent), inner.map(indent)),
-            st.builds("try:\n{}\nexcept TypeError as x:\n{}\nfinally:\n    pass".format, inner.map(indent), inner.map(indent)),
+            st.builds(
+                "try:\n{}\nexcept TypeError as x:\n{}\nfinally:\n    pass".format, inner.map(indent), inner.map(indent)
+            ),
             st.builds("async with {} as {}:\n{}".format, expressions(), NAMES, inner.map(indent)),
             st.builds("for {} in {}:\n{}".format, NAMES, expressions(), inner.map(indent)),
-            st.builds("match {}:\n    case {{'a': x}} if x:\n{}".format, NAMES, inner.map(lambda text: indent(indent(text)))),
+            st.builds(
+                "match {}:\n    case {{'a': x}} if x:\n{}".format, NAMES, inner.map(lambda text: indent(indent(text)))
+            ),
         ),
         max_leaves=6,
     )
@@ -70,7 +76,7 @@ def indent(text: str) -> str:
     return "\n".join("    " + line for line in text.splitlines())
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(statements(), statements())
 def test_generated_code(one: str, two: str):
     files = {}
@@ -83,7 +89,7 @@ def test_generated_code(one: str, two: str):
     check_sources(files)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.binary(max_size=300))
 def test_bytes(data: bytes):
     summarise(data)
@@ -104,7 +110,9 @@ def test_mutated_library(seed: int):
             elif action == 1:
                 tokens[place] = rng.choice(tokens)
             else:
-                tokens.insert(place, rng.choice(["await", "async", "(", ")", ":", "yield", "\n", "*", "lambda:", "\x0c", "é"]))
+                tokens.insert(
+                    place, rng.choice(["await", "async", "(", ")", ":", "yield", "\n", "*", "lambda:", "\x0c", "é"])
+                )
         text = " ".join(tokens)
         try:
             ast.parse(text)

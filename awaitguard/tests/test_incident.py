@@ -17,7 +17,7 @@ def create_manager(user_context, mode="unified"):
         manager.isolate()
     return manager
 '''
-CANONICAL = '''\
+CANONICAL = """\
 from app.ws.manager import Manager
 
 _managers = {}
@@ -32,8 +32,8 @@ async def get_manager(user_context):
 
 def open_manager(user_context):
     return Manager(user_context)
-'''
-MANAGER = '''\
+"""
+MANAGER = """\
 class Manager:
     def __init__(self, context):
         self.context = context
@@ -43,7 +43,7 @@ class Manager:
 
     async def send(self, text):
         return [text]
-'''
+"""
 WRONG = "#!"
 
 
@@ -100,12 +100,17 @@ TREE = {
 
 def test_every_wrong_site_no_right_one_three_causes():
     wrong = {
-        (path, number) for path, text in TREE.items() for number, line in enumerate(text.splitlines(), 1) if line.endswith(WRONG)
+        (path, number)
+        for path, text in TREE.items()
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.endswith(WRONG)
     }
     calls = [finding for finding in check_sources(TREE) if finding.code[:3] in ("AG1", "AG3")]
     assert {(finding.path, finding.line) for finding in calls} == wrong
     assert len(wrong) >= 30
-    assert len({path for path, _ in wrong} | {path for path in TREE if path.startswith("app/core/") and TREE[path]}) >= 12
+    assert (
+        len({path for path, _ in wrong} | {path for path in TREE if path.startswith("app/core/") and TREE[path]}) >= 12
+    )
     causes = Counter(finding.cause.name for finding in calls if finding.cause)
     assert causes == {"create_manager": 21, "open_manager": 6, "app.ws.old_factory": 7}
     assert len({finding.group for finding in calls}) == 3
@@ -119,7 +124,11 @@ def test_the_import_that_hides_the_colour_is_told_too():
 @pytest.mark.parametrize("path", ["app/ws/factory.py", "app/ws/canonical.py"])
 def test_the_findings_go_when_the_factory_becomes_async(path: str):
     changed = {**TREE, path: TREE[path].replace("\ndef ", "\nasync def ")}
-    before = {finding.cause.path for finding in check_sources(TREE) if finding.cause and finding.code.startswith("AG10")}
-    after = {finding.cause.path for finding in check_sources(changed) if finding.cause and finding.code.startswith("AG10")}
+    before = {
+        finding.cause.path for finding in check_sources(TREE) if finding.cause and finding.code.startswith("AG10")
+    }
+    after = {
+        finding.cause.path for finding in check_sources(changed) if finding.cause and finding.code.startswith("AG10")
+    }
     assert path in before
     assert path not in after

@@ -8,6 +8,7 @@ from textwrap import dedent
 from typing import NamedTuple
 
 import pytest
+
 from awaitguard.memory import check_sources as check
 
 
@@ -87,7 +88,14 @@ for route, code, untyped, typed, call in [
             right = f"value = [row {'async ' if 'async def' in header else ''}for row in rows()]"
         if "session()" in call:
             right = "async with session() as value:\n        pass"
-        kind(f"await {route} {variant}", code, source.format(header) + "WRONG\n    return 1\n", "", f"value = await {call}\n    print(value)", right + "\n    print(value)")
+        kind(
+            f"await {route} {variant}",
+            code,
+            source.format(header) + "WRONG\n    return 1\n",
+            "",
+            f"value = await {call}\n    print(value)",
+            right + "\n    print(value)",
+        )
 
 for where, code, wrong, right in [
     ("gather", "AG109", "asyncio.gather(load(1), load(2))", "asyncio.gather(aload(1), aload(2))"),
@@ -99,8 +107,8 @@ for where, code, wrong, right in [
     ("loop.create_task", "AG109", "asyncio.get_running_loop().create_task(load(1))", "asyncio.get_running_loop().create_task(aload(1))"),
     ("gather of library function", "AG109", "asyncio.gather(time.sleep(1))", "asyncio.gather(asyncio.sleep(1))"),
 ]:  # fmt: skip
-    kind(f"{where}", code, f"import asyncio\nimport time\ndef load(key):\n    return [key]\nasync def aload(key):\n    return [key]\nasync def main():\n    return await WRONG\n",
-         f"import asyncio\nimport time\ndef load(key: int) -> list[int]:\n    return [key]\nasync def aload(key: int) -> list[int]:\n    return [key]\nasync def main() -> object:\n    return await WRONG\n", wrong, right)  # fmt: skip
+    kind(f"{where}", code, "import asyncio\nimport time\ndef load(key):\n    return [key]\nasync def aload(key):\n    return [key]\nasync def main():\n    return await WRONG\n",
+         "import asyncio\nimport time\ndef load(key: int) -> list[int]:\n    return [key]\nasync def aload(key: int) -> list[int]:\n    return [key]\nasync def main() -> object:\n    return await WRONG\n", wrong, right)  # fmt: skip
 kind("asyncio.run of plain", "AG109", "import asyncio\ndef load():\n    return 1\nasync def aload():\n    return 1\nWRONG\n",
      "import asyncio\ndef load() -> int:\n    return 1\nasync def aload() -> int:\n    return 1\nWRONG\n", "asyncio.run(load())", "asyncio.run(aload())")  # fmt: skip
 kind("task group", "AG109", "import asyncio\ndef load():\n    return 1\nasync def aload():\n    return 1\nasync def main():\n    async with asyncio.TaskGroup() as group:\n        group.create_task(WRONG)\n",
@@ -108,7 +116,9 @@ kind("task group", "AG109", "import asyncio\ndef load():\n    return 1\nasync de
 
 # Coroutines that are never awaited
 
-LOAD = "async def load():\n    return {'a': 1}\ndef save(user):\n    return user.name\ndef keep(user):\n    return user\n"
+LOAD = (
+    "async def load():\n    return {'a': 1}\ndef save(user):\n    return user.name\ndef keep(user):\n    return user\n"
+)
 TYPED_LOAD = "async def load() -> dict[str, int]:\n    return {'a': 1}\ndef save(user: dict[str, int]) -> int:\n    return user['a']\ndef keep(user):\n    return user\n"
 for name, code, wrong, right in [
     ("statement", "AG121", "load()", "await load()"),
@@ -190,7 +200,14 @@ def deco(fn):
 async def decorated():
     return 1
 """
-    kind(f"never awaited: {name}", code, more + LOAD + "async def main():\n    WRONG\n", more + TYPED_LOAD + "async def main() -> object:\n    WRONG\n", wrong, right)
+    kind(
+        f"never awaited: {name}",
+        code,
+        more + LOAD + "async def main():\n    WRONG\n",
+        more + TYPED_LOAD + "async def main() -> object:\n    WRONG\n",
+        wrong,
+        right,
+    )
 kind("never awaited: in a sync function", "AG121", LOAD + "def main():\n    WRONG\n", TYPED_LOAD + "def main() -> None:\n    WRONG\n", "load()", "import asyncio\n    asyncio.run(load())")  # fmt: skip
 kind("never awaited: returned from async", "AG128", LOAD + "async def main():\n    WRONG\n", TYPED_LOAD + "async def main() -> dict[str, int]:\n    WRONG\n", "return load()", "return await load()")  # fmt: skip
 kind("never awaited: attribute of self", "AG127", LOAD + "class App:\n    async def start(self):\n        WRONG\n", TYPED_LOAD + "class App:\n    async def start(self) -> None:\n        WRONG\n",
@@ -313,22 +330,88 @@ for name, wrong, right in [
     ("async with inside", "with LOCK:\n            async with asyncio.Lock():\n                pass", "with LOCK:\n            pass"),
     ("self", "with self.lock:\n            await asyncio.sleep(1)", "async with self.alock:\n            await asyncio.sleep(1)"),
 ]:  # fmt: skip
-    both(f"lock: {name}", "AG171", "import asyncio\nimport threading\nLOCK = threading.RLock()\nclass App:\n    def __init__(self):\n        self.lock = threading.Lock()\n        self.alock = asyncio.Lock()\n    async def go(self):\n        WRONG\n", wrong, right)
+    both(
+        f"lock: {name}",
+        "AG171",
+        "import asyncio\nimport threading\nLOCK = threading.RLock()\nclass App:\n    def __init__(self):\n        self.lock = threading.Lock()\n        self.alock = asyncio.Lock()\n    async def go(self):\n        WRONG\n",
+        wrong,
+        right,
+    )
 
 # Interfaces
 
-both("override sync of async", "AG204", "class A:\n    async def go(self):\n        return 1\nclass B(A):\n    WRONG\n        return 2\n", "def go(self):", "async def go(self):")
-both("override async of sync", "AG204", "class A:\n    def go(self):\n        return 1\nclass B(A):\n    WRONG\n        return 2\n", "async def go(self):", "def go(self):")
-both("override two levels down", "AG204", "class A:\n    async def go(self):\n        return 1\nclass M(A):\n    pass\nclass B(M):\n    WRONG\n        return 2\n", "def go(self):", "async def go(self):")
-both("abstract sync of async", "AG205", "import abc\nclass A(abc.ABC):\n    @abc.abstractmethod\n    async def go(self): ...\nclass B(A):\n    WRONG\n        return 2\n", "def go(self):", "async def go(self):")
-both("abstract async of sync", "AG205", "import abc\nclass A(abc.ABC):\n    @abc.abstractmethod\n    def go(self) -> int: ...\nclass B(A):\n    WRONG\n        return 2\n", "async def go(self):", "def go(self):")
+both(
+    "override sync of async",
+    "AG204",
+    "class A:\n    async def go(self):\n        return 1\nclass B(A):\n    WRONG\n        return 2\n",
+    "def go(self):",
+    "async def go(self):",
+)
+both(
+    "override async of sync",
+    "AG204",
+    "class A:\n    def go(self):\n        return 1\nclass B(A):\n    WRONG\n        return 2\n",
+    "async def go(self):",
+    "def go(self):",
+)
+both(
+    "override two levels down",
+    "AG204",
+    "class A:\n    async def go(self):\n        return 1\nclass M(A):\n    pass\nclass B(M):\n    WRONG\n        return 2\n",
+    "def go(self):",
+    "async def go(self):",
+)
+both(
+    "abstract sync of async",
+    "AG205",
+    "import abc\nclass A(abc.ABC):\n    @abc.abstractmethod\n    async def go(self): ...\nclass B(A):\n    WRONG\n        return 2\n",
+    "def go(self):",
+    "async def go(self):",
+)
+both(
+    "abstract async of sync",
+    "AG205",
+    "import abc\nclass A(abc.ABC):\n    @abc.abstractmethod\n    def go(self) -> int: ...\nclass B(A):\n    WRONG\n        return 2\n",
+    "async def go(self):",
+    "def go(self):",
+)
 PROTO = "import typing\nclass P(typing.Protocol):\n    {} go(self) -> int: ...\nclass B:\n    WRONG\n        return 2\n"
-both("protocol argument sync of async", "AG206", PROTO.format("async def") + "def use(p: P):\n    return p\nuse(B())\n", "def go(self):", "async def go(self):")
-both("protocol argument async of sync", "AG206", PROTO.format("def") + "def use(p: P):\n    return p\nuse(p=B())\n", "async def go(self):", "def go(self):")
+both(
+    "protocol argument sync of async",
+    "AG206",
+    PROTO.format("async def") + "def use(p: P):\n    return p\nuse(B())\n",
+    "def go(self):",
+    "async def go(self):",
+)
+both(
+    "protocol argument async of sync",
+    "AG206",
+    PROTO.format("def") + "def use(p: P):\n    return p\nuse(p=B())\n",
+    "async def go(self):",
+    "def go(self):",
+)
 both("protocol assignment", "AG206", PROTO.format("async def") + "p: P = B()\n", "def go(self):", "async def go(self):")
-both("protocol base", "AG206", "import typing\nclass P(typing.Protocol):\n    async def go(self) -> int: ...\nclass B(P):\n    WRONG\n        return 2\n", "def go(self):", "async def go(self):")
-both("protocol in constructor", "AG206", PROTO.format("async def") + "class App:\n    def __init__(self, p: P) -> None:\n        self.p = p\nApp(B())\n", "def go(self):", "async def go(self):")
-both("protocol return", "AG206", PROTO.format("async def") + "def make() -> P:\n    return B()\n", "def go(self):", "async def go(self):")
+both(
+    "protocol base",
+    "AG206",
+    "import typing\nclass P(typing.Protocol):\n    async def go(self) -> int: ...\nclass B(P):\n    WRONG\n        return 2\n",
+    "def go(self):",
+    "async def go(self):",
+)
+both(
+    "protocol in constructor",
+    "AG206",
+    PROTO.format("async def") + "class App:\n    def __init__(self, p: P) -> None:\n        self.p = p\nApp(B())\n",
+    "def go(self):",
+    "async def go(self):",
+)
+both(
+    "protocol return",
+    "AG206",
+    PROTO.format("async def") + "def make() -> P:\n    return B()\n",
+    "def go(self):",
+    "async def go(self):",
+)
 
 # Calls that can't work
 

@@ -189,7 +189,9 @@ def test_families():
     async def open_manager(user_context): ...
 
     assert_family([get_manager, create_manager, open_manager])
-    with pytest.raises(AssertionError, match="parameter 1 is `context` in make_manager and `user_context` in get_manager"):
+    with pytest.raises(
+        AssertionError, match="parameter 1 is `context` in make_manager and `user_context` in get_manager"
+    ):
         assert_family([get_manager, create_manager, make_manager])
     with pytest.raises(AssertionError, match="open_manager is async, get_manager is sync"):
         assert_family([get_manager, open_manager], same_colour=True)

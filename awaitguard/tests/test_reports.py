@@ -15,10 +15,36 @@ from awaitguard.report import json as json_report
 
 FACTORY = Cause("create", "shop/core.py", 3, "sync", "(user)")
 FINDINGS = [
-    Finding("AG101", "await-sync-function", "certain", "app.py", 2, 5, 2, 13, "create() is awaited, but it isn't async", FACTORY),
-    Finding("AG103", "await-sync-alias", "certain", "b.py", 7, 1, 8, 2, "make() is awaited, but it isn't async", FACTORY),
-    Finding("AG127", "coroutine-stored", "likely", "a,b:c%.py", 1, 1, 1, 1, "odd <&\"'> \x01 100% text\nand a line", None),
-    Finding("AG301", "missing-module", "certain", "c.py", 1, 1, 1, 9, "there is no module shop.old", Cause("shop.old", "", 0, "missing", "")),
+    Finding(
+        "AG101",
+        "await-sync-function",
+        "certain",
+        "app.py",
+        2,
+        5,
+        2,
+        13,
+        "create() is awaited, but it isn't async",
+        FACTORY,
+    ),
+    Finding(
+        "AG103", "await-sync-alias", "certain", "b.py", 7, 1, 8, 2, "make() is awaited, but it isn't async", FACTORY
+    ),
+    Finding(
+        "AG127", "coroutine-stored", "likely", "a,b:c%.py", 1, 1, 1, 1, "odd <&\"'> \x01 100% text\nand a line", None
+    ),
+    Finding(
+        "AG301",
+        "missing-module",
+        "certain",
+        "c.py",
+        1,
+        1,
+        1,
+        9,
+        "there is no module shop.old",
+        Cause("shop.old", "", 0, "missing", ""),
+    ),
     Finding("AG001", "unreadable-file", "certain", "d.py", 1, 1, 1, 1, "not checked: syntax error", None),
     Finding("AG311", "swapped-arguments", "hint", "e.py", 1, 1, 1, 1, "f() gets `a` as `b`", None),
 ]
@@ -35,7 +61,13 @@ def test_json_fits_its_schema(report: Report):
     jsonschema.Draft202012Validator.check_schema(json_report.schema())
     jsonschema.Draft202012Validator(json_report.schema()).validate(document)
     assert document["summary"] == {"files": 12, "unparsed": 1, "unresolved": 34, "seconds": 0.5}
-    assert document["findings"][0]["cause"] == {"name": "create", "path": "shop/core.py", "line": 3, "colour": "sync", "signature": "(user)"}
+    assert document["findings"][0]["cause"] == {
+        "name": "create",
+        "path": "shop/core.py",
+        "line": 3,
+        "colour": "sync",
+        "signature": "(user)",
+    }
     assert document["findings"][0]["group"] == document["findings"][1]["group"]
     assert document["groups"][0]["count"] == 2
     assert document["groups"][0]["paths"] == ["app.py", "b.py"]

@@ -49,7 +49,9 @@ def test_a_file_that_cannot_be_checked_is_reported_and_the_rest_is_checked(tmp_p
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="this Python knows the grammar")
-@pytest.mark.parametrize("line", ["type Alias = int\n", "def f[T](x: T) -> T:\n    return x\n", "class Box[T]:\n    pass\n"])
+@pytest.mark.parametrize(
+    "line", ["type Alias = int\n", "def f[T](x: T) -> T:\n    return x\n", "class Box[T]:\n    pass\n"]
+)
 def test_a_newer_grammar_is_told_as_such(tmp_path: Path, line: str):
     (tmp_path / "new.py").write_text(line)
     assert "newer Python" in check(tmp_path).findings[0].message
@@ -93,6 +95,7 @@ def test_encodings_and_line_ends(tmp_path: Path, data: bytes):
         "from a import *\nfrom .a import *\nimport a\n",
         "global x\n",
         "async def f():\n    return await f\n",
+        "x: a[b][c] = 1\ny: (a.b[c] | d)[e]\n",
         "é = 1\nｆｏｏ = é\n",
     ],
 )
@@ -102,7 +105,9 @@ def test_deep_and_circular_code_does_not_crash(tmp_path: Path, source: str):
 
 
 def test_five_megabytes(tmp_path: Path):
-    (tmp_path / "big.py").write_text(WRONG + "DATA = [\n" + "    ('text of some length', 12345, None),\n" * 120_000 + "]\n")
+    (tmp_path / "big.py").write_text(
+        WRONG + "DATA = [\n" + "    ('text of some length', 12345, None),\n" * 120_000 + "]\n"
+    )
     assert codes(check(tmp_path)) == [("big.py", "AG101")]
 
 
@@ -158,7 +163,9 @@ def test_it_never_runs_what_it_reads(tmp_path: Path):
     (tmp_path / "sitecustomize.py").write_text(plant)
     (tmp_path / "conftest.py").write_text(plant)
     (tmp_path / "asyncio.py").write_text(plant)
-    (tmp_path / "app.py").write_text("import planted\nfrom planted import x\nimport asyncio\n\nasync def main():\n    await planted.x()\n")
+    (tmp_path / "app.py").write_text(
+        "import planted\nfrom planted import x\nimport asyncio\n\nasync def main():\n    await planted.x()\n"
+    )
     command = [sys.executable, "-m", "awaitguard", "check", "."]
     subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, env={**os.environ, "PYTHONSAFEPATH": "1"})
     assert not trace.exists()
@@ -247,7 +254,14 @@ def test_two_runs_on_one_cache(tmp_path: Path):
     found: list[tuple[int, str]] = []
 
     def go() -> None:
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONSAFEPATH": "1"})
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONSAFEPATH": "1"},
+        )
         found.append((done.returncode, done.stdout))
 
     threads = [threading.Thread(target=go) for _ in range(3)]

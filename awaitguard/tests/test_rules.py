@@ -1,10 +1,10 @@
 """Every rule's own pages: the bad example is reported under its code, the good one is silent."""
 
 import pytest
-from awaitguard.memory import check_sources as check
 
 from awaitguard.explain import explain_code, list_codes
 from awaitguard.finding import LEVELS
+from awaitguard.memory import check_sources as check
 from awaitguard.rules import RULES
 
 CODES = sorted(RULES)

@@ -27,7 +27,10 @@ def fingerprint(finding: Finding) -> str:
 def write_baseline(path: Path, findings: Iterable[Finding]) -> int:
     """Write the findings as a baseline and give their number."""
     counts = Counter((finding.path, finding.code, fingerprint(finding)) for finding in findings)
-    entries = [{"path": file, "code": code, "fingerprint": mark, "count": count} for (file, code, mark), count in sorted(counts.items())]
+    entries = [
+        {"path": file, "code": code, "fingerprint": mark, "count": count}
+        for (file, code, mark), count in sorted(counts.items())
+    ]
     path.write_text(json.dumps({"version": VERSION, "findings": entries}, indent=1) + "\n", encoding="utf-8")
     return sum(counts.values())
 
@@ -41,7 +44,9 @@ def apply_baseline(path: Path, findings: Iterable[Finding]) -> list[Finding]:
     try:
         loaded = cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
         if loaded["version"] != VERSION:
-            raise BaselineError(f"{path} is a baseline of version {loaded['version']}; write it anew with `awaitguard baseline`")
+            raise BaselineError(
+                f"{path} is a baseline of version {loaded['version']}; write it anew with `awaitguard baseline`"
+            )
         known = Counter({str(one["fingerprint"]): int(one["count"]) for one in loaded["findings"]})
     except OSError as error:
         raise BaselineError(f"{path} can't be read: {error.strerror}") from None

@@ -96,7 +96,10 @@ class Cache:
 
     def results(self) -> dict[str, tuple[bytes, bytes]]:
         """Key and outcome of every cached result, by path."""
-        return {path: (key, outcome) for path, key, outcome in self.connection.execute("SELECT path, key, outcome FROM results")}
+        return {
+            path: (key, outcome)
+            for path, key, outcome in self.connection.execute("SELECT path, key, outcome FROM results")
+        }
 
     def store_results(self, rows: Iterable[tuple[str, bytes, bytes]]) -> None:
         self.write("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", rows)
@@ -127,7 +130,9 @@ class Cache:
     def __enter__(self) -> Cache:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -147,7 +152,9 @@ class Reader:
         try:
             status = os.stat(path)
             state = f"{status.st_size}:{status.st_mtime_ns}"
-            row = self.connection.execute("SELECT state, digest, summary FROM library WHERE path = ?", (path,)).fetchone()
+            row = self.connection.execute(
+                "SELECT state, digest, summary FROM library WHERE path = ?", (path,)
+            ).fetchone()
             if row and row[0] == state and digest(row[2]) == row[1]:
                 return row[2]
             with open(path, "rb") as file:
@@ -155,7 +162,9 @@ class Reader:
         except OSError:
             return None
         with contextlib.suppress(sqlite3.OperationalError), self.connection:
-            self.connection.execute("INSERT OR REPLACE INTO library VALUES (?, ?, ?, ?)", (path, state, digest(data), data))
+            self.connection.execute(
+                "INSERT OR REPLACE INTO library VALUES (?, ?, ?, ?)", (path, state, digest(data), data)
+            )
         return data
 
     def close(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from awaitguard.classes import Classes
 from awaitguard.library import (
     ASYNC_METHODS,
@@ -163,7 +165,7 @@ class Calls(Classes):
                 found.append(self.library_name(path, expr[1] if expr[0] == OP_CALL else decorator))
         return tuple(found)
 
-    def decorator_names(self, path: str, summary: Summary, scope: Scope) -> tuple[str, ...]:
+    def decorator_names(self, summary: Summary, scope: Scope) -> tuple[str, ...]:
         """The last parts of the decorators' names as they are written."""
         found: list[str] = []
         for decorator in scope.decorators:
@@ -242,7 +244,9 @@ class Calls(Classes):
             groups.append((NONE_VALUE,))
         return merge(groups) or UNKNOWN_VALUES
 
-    def call(self, value: Value, arguments: tuple[Values, ...] = (), keywords: tuple[tuple[str | None, Values], ...] = ()) -> Values:
+    def call(
+        self, value: Value, arguments: tuple[Values, ...] = (), keywords: tuple[tuple[str | None, Values], ...] = ()
+    ) -> Values:
         """What calling `value` gives."""
         kind = value.kind
         if kind == FUNCTION:
@@ -299,15 +303,16 @@ class Calls(Classes):
         if found is not None and owner is not None and not owner[0].startswith("/"):
             made = self.class_member(value.definition, "__new__")[0] or ()
             results = merge([self.returned(one) for one in made if one.kind == FUNCTION]) or UNKNOWN_VALUES
-            mine = {one for one, _ in [(definition, 0) for definition in self.lineage(value.definition)[0]]}
-            if not all(one.kind == INSTANCE and one.definition in mine for one in results):
-                # The usual singleton: what is kept on the class is an instance of it.
-                if any(one.kind not in (INSTANCE, "unknown", "none") for one in results):
-                    return UNKNOWN_VALUES
-        summary = self.table.summary(value.module)
-        if summary is not None and any(key == "metaclass" for key, _ in summary.scopes[value.scope].keywords):
-            if not self.bases(*value.definition)[1]:
+            # The usual singleton gives an instance that is kept on the class, which can't be followed: still its own.
+            if any(one.kind not in (INSTANCE, "unknown", "none") for one in results):
                 return UNKNOWN_VALUES
+        summary = self.table.summary(value.module)
+        if (
+            summary is not None
+            and any(key == "metaclass" for key, _ in summary.scopes[value.scope].keywords)
+            and not self.bases(*value.definition)[1]
+        ):
+            return UNKNOWN_VALUES
         return (Value(INSTANCE, *value.definition, origin=value.definition, via=value.via),)
 
     def call_library(self, value: Value, arguments: tuple[Values, ...]) -> Values:
@@ -319,7 +324,12 @@ class Calls(Classes):
         if name in ("functools.partial", "functools.partialmethod"):
             if not arguments or is_unknown(arguments[0]):
                 return UNKNOWN_VALUES
-            return tuple([Value(PARTIAL, one.module, one.scope, one.origin, one.via, extra=(one, arguments[1:])) for one in arguments[0]])
+            return tuple(
+                [
+                    Value(PARTIAL, one.module, one.scope, one.origin, one.via, extra=(one, arguments[1:]))
+                    for one in arguments[0]
+                ]
+            )
         if name == "functools.wraps":
             return UNKNOWN_VALUES
         if name in ("functools.update_wrapper", "typing.cast") and arguments:
@@ -335,9 +345,9 @@ class Calls(Classes):
             found = merge([self.call(one) for one in expanded])
             if not is_unknown(found):
                 return tuple([one._replace(origin=name) if one.kind != INSTANCE else one for one in found])
-        if root in PLAIN_MODULES and name not in PASSES_THROUGH and rest and rest[0].islower():
-            if not expanded or all(one.kind in (FUNCTION, LIBRARY) for one in expanded):
-                return (PLAIN_VALUE._replace(origin=name),)
+        is_function = not expanded or all(one.kind in (FUNCTION, LIBRARY) for one in expanded)
+        if is_function and root in PLAIN_MODULES and name not in PASSES_THROUGH and rest[:1].islower():
+            return (PLAIN_VALUE._replace(origin=name),)
         return UNKNOWN_VALUES
 
     def call_builtin(self, name: str, arguments: tuple[Values, ...]) -> Values:
@@ -359,17 +369,22 @@ class Calls(Classes):
         if name in ("staticmethod", "classmethod") and arguments:
             return arguments[0]
         if name == "property" and arguments:
-            return tuple([one._replace(kind=PROPERTY) if one.kind == FUNCTION else UNKNOWN_VALUE for one in arguments[0]])
+            return tuple(
+                [one._replace(kind=PROPERTY) if one.kind == FUNCTION else UNKNOWN_VALUE for one in arguments[0]]
+            )
         return UNKNOWN_VALUES
 
     def call_method(self, value: Value) -> Values:
         """A method of a library object, or `mapping.get`."""
         if isinstance(value.extra, tuple):
-            name, mapping = value.extra
+            name, mapping = cast("tuple[str, Value]", value.extra)
             if name in ("get", "pop", "setdefault"):
                 return self.item(mapping, None)
-            if name in ("values", "copy"):
-                return (Value(CONTAINER, extra=tuple(one for _, one in mapping.extra)),) if name == "values" else (mapping,)
+            if name == "copy":
+                return (mapping,)
+            if name == "values":
+                pairs = cast("tuple[tuple[Any, Values], ...]", mapping.extra)
+                return (Value(CONTAINER, extra=tuple([one for _, one in pairs])),)
             return UNKNOWN_VALUES
         name, owner = str(value.extra), str(value.origin or "")
         if name in ASYNC_METHODS.get(owner, ()):

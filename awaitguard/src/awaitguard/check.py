@@ -8,7 +8,18 @@ from awaitguard.finding import Cause, Finding
 from awaitguard.resolver import Resolver
 from awaitguard.rules.rule import Rule
 from awaitguard.signature import colour_of_scope, signature_of_scope
-from awaitguard.summary import OP_ATTR, OP_CALL, OP_GETATTR, OP_NAME, Expr, Scope, Site, Summary, qualname, unpack_position
+from awaitguard.summary import (
+    OP_ATTR,
+    OP_CALL,
+    OP_GETATTR,
+    OP_NAME,
+    Expr,
+    Scope,
+    Site,
+    Summary,
+    qualname,
+    unpack_position,
+)
 from awaitguard.value import Definition, Values
 
 
@@ -66,19 +77,30 @@ class FileCheck:
             return None
         scope = summary.scopes[index]
         line = unpack_position(scope.position)[0]
-        names = self.resolver.decorator_names(path, summary, scope)
-        return Cause(qualname(summary, index), path, line, colour_of_scope(scope, names), signature_of_scope(summary, scope))
+        names = self.resolver.decorator_names(summary, scope)
+        return Cause(qualname(summary, index), path, line, colour_of_scope(scope, names), signature_of_scope(scope))
 
-    def finding(self, rule: Rule, position: int, message: str, origin: Definition | str | None = None, level: str = "") -> Finding:
+    def finding(
+        self, rule: Rule, position: int, message: str, origin: Definition | str | None = None, level: str = ""
+    ) -> Finding:
         line, column, end_line, end_column = unpack_position(position)
         return Finding(
-            rule.code, rule.name, level or rule.level, self.path, line, column + 1, end_line, end_column + 1, message, self.cause(origin)
+            rule.code,
+            rule.name,
+            level or rule.level,
+            self.path,
+            line,
+            column + 1,
+            end_line,
+            end_column + 1,
+            message,
+            self.cause(origin),
         )
 
 
 def check_file(path: str, summary: Summary, resolver: Resolver) -> tuple[list[Finding], int]:
     """All findings of one file and the number of calls that couldn't be resolved."""
-    from awaitguard.rules import GROUPS, SITE_GROUPS  # noqa: PLC0415 - rules describe findings of this module's FileCheck
+    from awaitguard.rules import GROUPS, SITE_GROUPS
 
     file = FileCheck(path, summary, resolver)
     found: list[Finding] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from awaitguard.lookup import LATE, Lookup
-from awaitguard.summary import OP_ANNOTATED, ABSENT, Flag, Scope, Summary
+from awaitguard.summary import ABSENT, OP_ANNOTATED, Flag, Scope, Summary
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -43,7 +43,9 @@ SILENT_BASES = frozenset({"builtins.object", "typing.Generic", "typing.Protocol"
     "typing_extensions.Generic"})  # fmt: skip
 ENUM_BASES = frozenset({"enum.Enum", "enum.IntEnum", "enum.StrEnum", "enum.Flag", "enum.IntFlag"})
 BUILTIN_EXCEPTION = ("Error", "Exception", "Warning", "BaseException", "StopIteration", "KeyboardInterrupt")
-BUILTIN_TYPES = frozenset({"int", "str", "float", "bool", "bytes", "dict", "list", "set", "tuple", "frozenset", "bytearray"})
+BUILTIN_TYPES = frozenset(
+    {"int", "str", "float", "bool", "bytes", "dict", "list", "set", "tuple", "frozenset", "bytearray"}
+)
 # What values of these kinds answer to, beyond what their classes say.
 SPECIAL = {
     COROUTINE: {"__await__"},
@@ -144,7 +146,9 @@ class Classes(Lookup):
     def is_protocol(self, definition: Definition) -> bool:
         return any(name.endswith(".Protocol") for name in self.bases(*definition)[2])
 
-    def class_member(self, definition: Definition, name: str, skip_first: bool = False) -> tuple[Values | None, Definition | None]:
+    def class_member(
+        self, definition: Definition, name: str, skip_first: bool = False
+    ) -> tuple[Values | None, Definition | None]:
         """A member of a class and the class that has it.
 
         None as the first item means that surely no class in the lineage has it.
@@ -152,7 +156,9 @@ class Classes(Lookup):
         key = ("class member", definition, name, skip_first)
         return self.remember(key, lambda: self.find_class_member(definition, name, skip_first))
 
-    def find_class_member(self, definition: Definition, name: str, skip_first: bool) -> tuple[Values | None, Definition | None]:
+    def find_class_member(
+        self, definition: Definition, name: str, skip_first: bool
+    ) -> tuple[Values | None, Definition | None]:
         order, complete = self.lineage(definition)
         for current in order[1:] if skip_first else order:
             path, index = current
@@ -205,7 +211,12 @@ class Classes(Lookup):
     @staticmethod
     def is_annotation_only(summary: Summary, scope: Scope, name: str) -> bool:
         bindings = scope.bindings.get(name) or []
-        return all(one.kind == "value" and summary.exprs[one.value][:1] == (OP_ANNOTATED,) and summary.exprs[one.value][2] == ABSENT for one in bindings)
+        return all(
+            one.kind == "value"
+            and summary.exprs[one.value][:1] == (OP_ANNOTATED,)
+            and summary.exprs[one.value][2] == ABSENT
+            for one in bindings
+        )
 
     def has_dynamic_attributes(self, definition: Definition) -> bool:
         """Whether a class can have attributes that no one sees: __getattr__, __slots__ tricks, setattr, mixins."""
@@ -216,7 +227,7 @@ class Classes(Lookup):
             if summary is None:
                 return True
             scope = summary.scopes[index]
-            if scope.flags & Flag.OWN_NAMESPACE or scope.decorators and not self.is_dataclass(path, index):
+            if scope.flags & Flag.OWN_NAMESPACE or (scope.decorators and not self.is_dataclass(path, index)):
                 return True
             if {"__getattr__", "__getattribute__"} & scope.bindings.keys():
                 return True
@@ -239,7 +250,9 @@ class Classes(Lookup):
             found, _ = self.class_member(value.definition, name, skip_first=True)
             if not found:
                 return UNKNOWN_VALUES
-            return tuple([one.reached("virtual") for one in self.bind_members(found, Value(INSTANCE, *value.definition))])
+            return tuple(
+                [one.reached("virtual") for one in self.bind_members(found, Value(INSTANCE, *value.definition))]
+            )
         if kind == LIBRARY:
             return (value._replace(extra=f"{value.extra}.{name}"),)
         if kind == OBJECT:
@@ -265,7 +278,7 @@ class Classes(Lookup):
                 result.append(self.property_value(member) if value.kind != CLASS else UNKNOWN_VALUES)
             elif member.kind == FUNCTION and not member.bound and "attribute" not in member.via:
                 summary = self.table.summary(member.module)
-                names = self.decorator_names(member.module, summary, summary.scopes[member.scope]) if summary else ()
+                names = self.decorator_names(summary, summary.scopes[member.scope]) if summary else ()
                 is_method = summary is not None and summary.scopes[summary.scopes[member.scope].parent].kind == "class"
                 if "staticmethod" in names or not is_method:
                     result.append((member,))
@@ -306,7 +319,12 @@ class Classes(Lookup):
             found, _ = self.class_member(value.definition, dunder)
             if found is None:
                 names = self.library_bases(value.definition)
-                return None if any(name.startswith("builtins.") and name[9:] in BUILTIN_TYPES for name in names) and dunder == "__iter__" else False
+                return (
+                    None
+                    if any(name.startswith("builtins.") and name[9:] in BUILTIN_TYPES for name in names)
+                    and dunder == "__iter__"
+                    else False
+                )
             if any(one.kind == NONE_KIND for one in found):
                 return False
             return None if any(one.kind == "unknown" for one in found) else True
@@ -317,7 +335,9 @@ class Classes(Lookup):
     def class_answers(self, value: Value, dunder: str) -> bool | None:
         """A class object is iterable or a context manager only by its metaclass."""
         _, complete, names = self.bases(*value.definition)
-        if dunder == "__iter__" and (set(names) & ENUM_BASES or not complete or self.library_bases(value.definition) & ENUM_BASES):
+        if dunder == "__iter__" and (
+            set(names) & ENUM_BASES or not complete or self.library_bases(value.definition) & ENUM_BASES
+        ):
             return None
         return False if self.lineage(value.definition)[1] else None
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from awaitguard.version import __version__
 from awaitguard.baseline import BaselineError, apply_baseline, write_baseline
 from awaitguard.config import Config, ConfigError, find_root, load_config
 from awaitguard.engine import no_progress, run
@@ -22,9 +22,10 @@ from awaitguard.ignores import apply_ignores
 from awaitguard.interfaces import find_interfaces
 from awaitguard.report import Report, github, json, junit, sarif, text
 from awaitguard.report.interfaces import render_interfaces
+from awaitguard.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from awaitguard.finding import Finding
 
@@ -46,8 +47,14 @@ class Format(str, Enum):  # noqa: UP042 - Typer shows the values of this kind of
     junit = "junit"
 
 
-Paths = Annotated[list[Path] | None, typer.Argument(help="Files and directories; the current directory if there are none.", show_default=False)]
-Select = Annotated[list[str] | None, typer.Option(help="Only these codes, by prefix: AG1 stands for all of AG1xx. Repeatable, or comma-separated.")]
+Paths = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Files and directories; the current directory if there are none.", show_default=False),
+]
+Select = Annotated[
+    list[str] | None,
+    typer.Option(help="Only these codes, by prefix: AG1 stands for all of AG1xx. Repeatable, or comma-separated."),
+]
 Ignore = Annotated[list[str] | None, typer.Option(help="Not these codes, by prefix.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Read everything anew and keep nothing.")]
 Jobs = Annotated[int, typer.Option(min=0, help="Processes; 0 means one per processor.")]
@@ -61,7 +68,9 @@ def version(value: bool) -> None:
 
 @app.callback()
 def options(
-    _version: Annotated[bool, typer.Option("--version", callback=version, is_eager=True, help="Show the version.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """Options of all commands."""
 
@@ -69,7 +78,7 @@ def options(
 @app.command()
 def check(
     paths: Paths = None,
-    format: Annotated[Format, typer.Option(help="How to report.")] = Format.text,  # noqa: A002 - the option's name
+    format: Annotated[Format, typer.Option(help="How to report.")] = Format.text,
     select: Select = None,
     ignore: Ignore = None,
     output: Annotated[Path | None, typer.Option(help="Write the report to this file.")] = None,
@@ -129,7 +138,11 @@ def interfaces(
 
 
 @app.command()
-def explain(code: Annotated[str | None, typer.Argument(help="A code such as AG101; all codes if there is none.", show_default=False)] = None) -> None:
+def explain(
+    code: Annotated[
+        str | None, typer.Argument(help="A code such as AG101; all codes if there is none.", show_default=False)
+    ] = None,
+) -> None:
     """Show the page of a code: what it finds, why it bites, a bad and a good example, how to silence it."""
     page = list_codes() if code is None else explain_code(code)
     if page is None:
@@ -142,17 +155,20 @@ def starting(paths: list[Path] | None) -> list[Path]:
     return paths or [Path()]
 
 
-def configure(paths: list[Path] | None, select: list[str] | None, ignore: list[str] | None, no_cache: bool, hints: bool) -> Config:
+def configure(
+    paths: list[Path] | None, select: list[str] | None, ignore: list[str] | None, no_cache: bool, hints: bool
+) -> Config:
     """The project's configuration, with what the command line changes in it."""
     starts = starting(paths)
     root = find_root(starts[0].absolute()) if len(starts) == 1 else find_root(Path().absolute())
     config = load_config(root)
-    changes: dict[str, object] = {"cache": None if no_cache else root / CACHE, "hints": hints or config.hints}
-    if select:
-        changes["select"] = split(select)
-    if ignore:
-        changes["ignore"] = (*config.ignore, *split(ignore))
-    return Config(**{**vars(config), **changes})
+    return replace(
+        config,
+        cache=None if no_cache else root / CACHE,
+        hints=hints or config.hints,
+        select=split(select) if select else config.select,
+        ignore=(*config.ignore, *split(ignore or [])),
+    )
 
 
 def split(values: list[str]) -> tuple[str, ...]:
@@ -167,14 +183,16 @@ def collect(
     config = configure(paths, select, ignore, no_cache, hints)
     with watched() as progress:
         outcome = run(config, starting(paths), jobs, progress)
-    findings: list[Finding] = [one for one in apply_ignores(outcome.findings, outcome.ignores) if config.shows(one.code, one.level, one.path)]
+    findings: list[Finding] = [
+        one for one in apply_ignores(outcome.findings, outcome.ignores) if config.shows(one.code, one.level, one.path)
+    ]
     if baseline is not None:
         findings = apply_baseline(baseline, findings)
     return Report(findings, str(config.root), outcome.files, outcome.unparsed, outcome.unresolved, outcome.seconds)
 
 
 @contextmanager
-def watched() -> Iterator[Callable[[str, int, int], None]]:
+def watched() -> Generator[Callable[[str, int, int], None]]:
     """A progress bar on a terminal, for trees that take a while."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -182,7 +200,7 @@ def watched() -> Iterator[Callable[[str, int, int], None]]:
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     bar = Progress(*columns, console=console, transient=True, auto_refresh=False)
-    tasks = {}
+    tasks: dict[str, TaskID] = {}
 
     def advance(step: str, done: int, total: int) -> None:
         if total < 200:
@@ -202,7 +220,7 @@ def watched() -> Iterator[Callable[[str, int, int], None]]:
 
 
 @contextmanager
-def failures() -> Iterator[None]:
+def failures() -> Generator[None]:
     """Errors that a user can mend are told in a line, with exit code 2."""
     try:
         yield

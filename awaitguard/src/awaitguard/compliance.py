@@ -64,7 +64,9 @@ def assert_same_interface(real: object, double: object) -> None:
         found += [Mismatch(name, "is only on the double") for name in public_names(double)
                   if name not in theirs and callable(member(double, name))]  # fmt: skip
     if found:
-        raise AssertionError(f"{label(double)} does not stand for {label(real)}:\n" + "\n".join(f"  {one}" for one in found))
+        raise AssertionError(
+            f"{label(double)} does not stand for {label(real)}:\n" + "\n".join(f"  {one}" for one in found)
+        )
 
 
 def assert_family(members: Iterable[object], *, same_colour: bool = False) -> None:

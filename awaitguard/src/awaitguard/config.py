@@ -37,7 +37,8 @@ class Config:
         if level == "hint" and not (self.hints or code in self.select):
             return False
         return not any(
-            fnmatch.fnmatch(path, pattern) and any(code.startswith(one) for one in codes) for pattern, codes in self.per_file_ignores
+            fnmatch.fnmatch(path, pattern) and any(code.startswith(one) for one in codes)
+            for pattern, codes in self.per_file_ignores
         )
 
 
@@ -67,11 +68,13 @@ def load_config(root: Path) -> Config:
             loaded = tomllib.load(file)
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path.name} can't be read: {error}") from None
-    tool = loaded.get("tool", {})
-    table = cast("dict[str, Any]", tool.get("awaitguard", {}) if isinstance(tool, dict) else {})
+    tool = cast("dict[str, Any]", loaded.get("tool", {}))
+    table = cast("dict[str, Any]", tool.get("awaitguard", {}))
     unknown = sorted(set(table) - KNOWN)
     if unknown:
-        raise ConfigError(f"[tool.awaitguard] in {path.name} has no setting {unknown[0]!r}; it has {', '.join(sorted(KNOWN))}")
+        raise ConfigError(
+            f"[tool.awaitguard] in {path.name} has no setting {unknown[0]!r}; it has {', '.join(sorted(KNOWN))}"
+        )
     per_file = table.get("per-file-ignores", {})
     families = table.get("families", [])
     if not isinstance(per_file, dict) or not isinstance(families, list):
@@ -80,7 +83,10 @@ def load_config(root: Path) -> Config:
         root,
         names(table, "select", path),
         names(table, "ignore", path),
-        tuple((str(pattern), names(cast("dict[str, Any]", per_file), str(pattern), path)) for pattern in cast("dict[str, Any]", per_file)),
+        tuple(
+            (str(pattern), names(cast("dict[str, Any]", per_file), str(pattern), path))
+            for pattern in cast("dict[str, Any]", per_file)
+        ),
         tuple(names({"families": one}, "families", path) for one in cast("list[Any]", families)),
         names(table, "roots", path),
         names(table, "exclude", path),

@@ -63,8 +63,14 @@ def discover(root: Path, starts: Iterable[Path], exclude: tuple[str, ...] = ()) 
             name = entry.name
             try:
                 if entry.is_dir(follow_symlinks=False):
-                    package = name in ("env", "build", "dist") and os.path.exists(os.path.join(entry.path, "__init__.py"))
-                    if not name.startswith(".") and (name not in SKIPPED or package) and not excluded(relative(entry.path, base), exclude):
+                    package = name in ("env", "build", "dist") and os.path.exists(
+                        os.path.join(entry.path, "__init__.py")
+                    )
+                    if (
+                        not name.startswith(".")
+                        and (name not in SKIPPED or package)
+                        and not excluded(relative(entry.path, base), exclude)
+                    ):
                         waiting.append(entry.path)
                 elif name.endswith(".py") and not entry.is_dir():
                     path = relative(entry.path, base)
@@ -78,9 +84,15 @@ def discover(root: Path, starts: Iterable[Path], exclude: tuple[str, ...] = ()) 
 
 def relative(path: str, base: str) -> str:
     """`path` as seen from `base`, with forward slashes; absolute if it lies outside."""
-    shorter = path[len(base) :].lstrip(os.sep) if path.startswith(base.rstrip(os.sep) + os.sep) else os.path.relpath(path, base)
+    shorter = (
+        path[len(base) :].lstrip(os.sep)
+        if path.startswith(base.rstrip(os.sep) + os.sep)
+        else os.path.relpath(path, base)
+    )
     return shorter.replace(os.sep, "/") if os.sep != "/" else shorter
 
 
 def excluded(path: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatch.fnmatch(path, pattern) or fnmatch.fnmatch(path, pattern.rstrip("/") + "/*") for pattern in patterns)
+    return any(
+        fnmatch.fnmatch(path, pattern) or fnmatch.fnmatch(path, pattern.rstrip("/") + "/*") for pattern in patterns
+    )

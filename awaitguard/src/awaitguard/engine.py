@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from awaitguard.version import __version__
 from awaitguard.cache import LAYOUT, Cache, FileRow, digest
 from awaitguard.config import Config
 from awaitguard.discovery import SourceFile, discover
@@ -19,6 +18,7 @@ from awaitguard.finding import CERTAIN, Cause, Finding
 from awaitguard.modules import Modules
 from awaitguard.rules import GROUPS
 from awaitguard.summary import Ignore
+from awaitguard.version import __version__
 from awaitguard.work import Checker, batches, check_files, spread, start_checker, summarise_files
 
 UNPARSED = "AG001"
@@ -57,7 +57,9 @@ def run(config: Config, starts: Iterable[Path], jobs: int = 0, progress: Progres
     with Cache(config.cache) as cache:
         digests, names = refresh(cache, root, discovery.files, jobs, progress)
         paths = [file.path for file in discovery.files]
-        salt = digest(repr((__version__, LAYOUT, own_state(), config.roots, os.environ.get("VIRTUAL_ENV"), paths, names)).encode())
+        salt = digest(
+            repr((__version__, LAYOUT, own_state(), config.roots, os.environ.get("VIRTUAL_ENV"), paths, names)).encode()
+        )
         key = digest(salt + repr(config.families).encode() + b"".join(digests[path] for path in paths))
         stored = cache.run(key)
         outcome = unpack(stored) if stored else None
@@ -196,8 +198,8 @@ def collect(outcomes: dict[str, bytes], config: Config) -> Collected:
     broken = unresolved = 0
     facts = ProjectFacts({}, [], config.families)
     for path in sorted(outcomes):
-        plain, missed, (functions, renamings), comments, error = cast("Any", marshal.loads(outcomes[path]))  # noqa: S302 - our own
-        findings.extend(Finding(*one[:-1], Cause(*one[-1]) if one[-1] else None) for one in plain)
+        plain, missed, (functions, renamings), comments, error = marshal.loads(outcomes[path])  # noqa: S302 - our own
+        findings.extend(revive(one) for one in plain)
         unresolved += missed
         if comments:
             ignores[path] = [Ignore(*one) for one in comments]
@@ -224,7 +226,9 @@ def in_characters(findings: list[Finding], root: Path) -> list[Finding]:
                 lines[one.path] = []
         text = lines[one.path]
         placed.append(
-            one._replace(column=characters(text, one.line, one.column), end_column=characters(text, one.end_line, one.end_column))
+            one._replace(
+                column=characters(text, one.line, one.column), end_column=characters(text, one.end_line, one.end_column)
+            )
         )
     return placed
 
@@ -237,19 +241,36 @@ def characters(lines: list[bytes], line: int, column: int) -> int:
 
 def unparsed(path: str, line: int, column: int, reason: str) -> Finding:
     line = max(line, 1)
-    return Finding(UNPARSED, "unreadable-file", CERTAIN, path, line, max(column, 0) + 1, line, max(column, 0) + 1, f"not checked: {reason}")
+    return Finding(
+        UNPARSED,
+        "unreadable-file",
+        CERTAIN,
+        path,
+        line,
+        max(column, 0) + 1,
+        line,
+        max(column, 0) + 1,
+        f"not checked: {reason}",
+    )
+
+
+def revive(plain: tuple[Any, ...]) -> Finding:
+    """A finding from its stored form."""
+    return Finding._make((*plain[:-1], Cause(*plain[-1]) if plain[-1] else None))
 
 
 def pack(outcome: Collected) -> bytes:
     findings, ignores, broken, unresolved = outcome
     plain = [(*one[:-1], tuple(one.cause) if one.cause else None) for one in findings]
-    return marshal.dumps((plain, {path: [tuple(one) for one in found] for path, found in ignores.items()}, broken, unresolved))
+    return marshal.dumps(
+        (plain, {path: [tuple(one) for one in found] for path, found in ignores.items()}, broken, unresolved)
+    )
 
 
 def unpack(data: bytes) -> Collected | None:
     try:
-        plain, ignores, broken, unresolved = cast("Any", marshal.loads(data))  # noqa: S302 - our own cache
-        findings = [Finding(*one[:-1], Cause(*one[-1]) if one[-1] else None) for one in plain]
+        plain, ignores, broken, unresolved = marshal.loads(data)  # noqa: S302 - our own cache
+        findings = [revive(one) for one in plain]
         return findings, {path: [Ignore(*one) for one in found] for path, found in ignores.items()}, broken, unresolved
     except (ValueError, EOFError, TypeError):
         return None

@@ -24,7 +24,7 @@ class PublicFunction(NamedTuple):
     signature: str
     params: tuple[tuple[str, str], ...]  # name and annotation's text, without defaults' details
     required: int
-    returns: tuple[str, str] | None  # path and name of the class it gives
+    returns: tuple[str, ...]  # names of the class it gives and of that class's bases
 
     @property
     def line(self) -> int:
@@ -83,16 +83,20 @@ def file_facts(path: str, summary: Summary, resolver: Resolver) -> FileFacts:
         elif last.kind == "from" and last.name != name and not last.name.startswith("_"):
             target = renamed(path, summary, last.name, name, last.block, resolver)
             if target:
-                position = next((one.position for one in summary.imports if one.name == last.name and one.module == last.value), 0)
+                position = next(
+                    (one.position for one in summary.imports if one.name == last.name and one.module == last.value), 0
+                )
                 renamings.append(Renaming(path, position, last.name, name, target))
     return FileFacts(tuple(functions), tuple(renamings))
 
 
 def public_function(path: str, summary: Summary, index: int, resolver: Resolver) -> PublicFunction:
     scope = summary.scopes[index]
-    names = resolver.decorator_names(path, summary, scope)
+    names = resolver.decorator_names(summary, scope)
     colour = colour_of_scope(scope, names)
-    if scope.decorators and colour in ("sync", "async") and set(names) - {"lru_cache", "cache", "wraps", "deprecated"} or -1 in scope.decorators:
+    if (
+        scope.decorators and colour in ("sync", "async") and set(names) - {"lru_cache", "cache", "wraps", "deprecated"}
+    ) or -1 in scope.decorators:
         colour = "decorated"
     elif colour == "sync":
         made = resolver.result(Value(FUNCTION, path, index)) if scope.returns else ()
@@ -100,13 +104,16 @@ def public_function(path: str, summary: Summary, index: int, resolver: Resolver)
             colour = "async"
     params = tuple((one.name, annotation_text(summary, one.annotation)) for one in scope.params if one.kind in "op")
     required = sum(1 for one in scope.params if one.kind in "opk" and not one.has_default)
-    returns = None
+    returns: tuple[str, ...] = ()
     if (scope.annotation > 1 or any(one > 1 for one in scope.returns)) and not scope.is_generator:
         made = resolver.returned(Value(FUNCTION, path, index))
         if len(made) == 1 and made[0].kind == INSTANCE:
-            owner = resolver.table.summary(made[0].module)
-            returns = (made[0].module, owner.scopes[made[0].scope].name) if owner else None
-    return PublicFunction(scope.name, path, scope.position, colour, signature_of_scope(summary, scope), params, required, returns)
+            lineage = resolver.lineage(made[0].definition)[0]
+            owners = [(resolver.table.summary(file), scope_index) for file, scope_index in lineage]
+            returns = tuple([owner.scopes[scope_index].name for owner, scope_index in owners if owner])
+    return PublicFunction(
+        scope.name, path, scope.position, colour, signature_of_scope(scope), params, required, returns
+    )
 
 
 def annotation_text(summary: Summary, annotation: int) -> str:
@@ -118,10 +125,17 @@ def annotation_text(summary: Summary, annotation: int) -> str:
     return str(expr[1]).rpartition(".")[2] if expr[0] == "n" else ""
 
 
-def renamed(path: str, summary: Summary, original: str, name: str, block: int, resolver: Resolver) -> tuple[str, int] | None:
+def renamed(
+    path: str, summary: Summary, original: str, name: str, block: int, resolver: Resolver
+) -> tuple[str, int] | None:
     """The project function behind a renaming import."""
     values = resolver.name(path, summary, name, block, 1 << 60, None)
-    if len(values) != 1 or values[0].kind not in (FUNCTION, CLASS) or values[0].kind == CLASS or values[0].module.startswith("/"):
+    if (
+        len(values) != 1
+        or values[0].kind not in (FUNCTION, CLASS)
+        or values[0].kind == CLASS
+        or values[0].module.startswith("/")
+    ):
         return None
     owner = resolver.table.summary(values[0].module)
     if owner is None or owner.scopes[values[0].scope].name != original:

@@ -113,9 +113,12 @@ class Frame:
                 continue
             if name in self.param_use and not found:
                 continue
-            kept[name] = [] if all(one[0] == "unknown" or one[1] == PLAIN for one in found if one[0] in VALUE_KINDS) and not any(
-                one[0] not in VALUE_KINDS for one in found
-            ) else found
+            kept[name] = (
+                []
+                if all(one[0] == "unknown" or one[1] == PLAIN for one in found if one[0] in VALUE_KINDS)
+                and not any(one[0] not in VALUE_KINDS for one in found)
+                else found
+            )
         return kept
 
 

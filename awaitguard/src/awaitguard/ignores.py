@@ -38,5 +38,7 @@ def apply_ignores(findings: Iterable[Finding], ignores: dict[str, list[Ignore]])
                 if (path, ignore.line, code) not in used:
                     what = f"ignore[{code}]" if code else "ignore"
                     message = f"this `awaitguard: {what}` silences nothing: remove it"
-                    kept.append(Finding(UNUSED, "unused-ignore", CERTAIN, path, ignore.line, 1, ignore.line, 1, message))
+                    kept.append(
+                        Finding(UNUSED, "unused-ignore", CERTAIN, path, ignore.line, 1, ignore.line, 1, message)
+                    )
     return sorted(kept, key=lambda one: one.sort_key)

@@ -56,7 +56,9 @@ def find_interfaces(config: Config, starts: Iterable[Path], name: str, jobs: int
         paths = {file.path for file in discovery.files}
         table = Table(Modules(str(config.root), paths, config.roots), reader.summary, names)
         last = name.rpartition(".")[2]
-        rows = cache.connection.execute("SELECT path, summary FROM files WHERE instr(summary, ?) > 0 ORDER BY path", (last.encode(),))
+        rows = cache.connection.execute(
+            "SELECT path, summary FROM files WHERE instr(summary, ?) > 0 ORDER BY path", (last.encode(),)
+        )
         search = Search(name, table)
         for path, data in rows.fetchall():
             if path in paths:
@@ -86,11 +88,11 @@ class Search:
         for name, bindings in summary.scopes[0].bindings.items():
             for binding in bindings:
                 if binding.kind == "from" and self.last in (name, binding.name):
-                    target = resolver.binding(path, summary, 0, name, binding, None)
+                    target = resolver.binding(path, summary, name, binding, None)
                     what = f"imports {binding.name} as {name}" if binding.name != name else f"imports {name}"
                     self.place(check, target, Place(path, binding.line, what), export=True)
                 elif binding.kind == "value" and name == self.last:
-                    target = resolver.binding(path, summary, 0, name, binding, None)
+                    target = resolver.binding(path, summary, name, binding, None)
                     self.place(check, target, Place(path, binding.line, f"assigns {name}"), export=True)
         for raw in summary.sites:
             site = Site._make(raw)
@@ -99,7 +101,13 @@ class Search:
                 continue
             if check.text(expr[1]).rpartition(".")[2] == self.last or self.means_it(check, expr):
                 line = unpack_position(expr[5])[0]
-                how = "awaited" if site.use == Use.AWAIT else "scheduled" if site.use == Use.SCHEDULED else "called without await"
+                how = (
+                    "awaited"
+                    if site.use == Use.AWAIT
+                    else "scheduled"
+                    if site.use == Use.SCHEDULED
+                    else "called without await"
+                )
                 self.place(check, resolver.infer(path, expr[1]), Place(path, line, how), export=False)
 
     def means_it(self, check: FileCheck, expr: Any) -> bool:
@@ -107,7 +115,9 @@ class Search:
         function = check.expr(expr[1])
         if function[0] != OP_NAME:
             return False
-        return any(value.definition in self.interfaces for value in check.values(expr[1]) if value.kind in (FUNCTION, CLASS))
+        return any(
+            value.definition in self.interfaces for value in check.values(expr[1]) if value.kind in (FUNCTION, CLASS)
+        )
 
     def definition(self, check: FileCheck, definition: Definition) -> Interface | None:
         if definition not in self.interfaces:
@@ -129,4 +139,6 @@ class Search:
     def result(self) -> Interfaces:
         wanted = self.name if "." in self.name else ""
         found = [one for one in self.interfaces.values() if not wanted or one.cause.name.endswith(wanted)]
-        return Interfaces(self.name, sorted(found, key=lambda one: (one.cause.path, one.cause.line)), sorted(set(self.unresolved)))
+        return Interfaces(
+            self.name, sorted(found, key=lambda one: (one.cause.path, one.cause.line)), sorted(set(self.unresolved))
+        )

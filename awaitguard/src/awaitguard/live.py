@@ -31,7 +31,8 @@ from awaitguard.signature import (
 )
 from awaitguard.source import summarise
 from awaitguard.table import Table
-from awaitguard.value import FUNCTION, MODULE, PROPERTY as PROPERTY_KIND, Value, Values
+from awaitguard.value import FUNCTION, MODULE, Value, Values
+from awaitguard.value import PROPERTY as PROPERTY_KIND
 
 KINDS = {
     inspect.Parameter.POSITIONAL_ONLY: "positional-only",
@@ -123,7 +124,11 @@ def is_async_autospec(target: object) -> bool:
 def manager_colour(target: object) -> str:
     """Functions under @contextmanager and @asynccontextmanager are plain wrappers from contextlib."""
     inner = getattr(target, "__wrapped__", None)
-    code = getattr(inspect.unwrap(cast("Callable[..., Any]", target), stop=lambda one: one is target) if inner else None, "__code__", None)
+    code = getattr(
+        inspect.unwrap(cast("Callable[..., Any]", target), stop=lambda one: one is target) if inner else None,
+        "__code__",
+        None,
+    )
     if inner is None or code is None or code.co_filename != contextlib.__file__:
         return ""
     return ASYNC_CONTEXT_MANAGER if inspect.isasyncgenfunction(inner) else CONTEXT_MANAGER
@@ -197,7 +202,7 @@ def of_source(resolver: Resolver, value: Value) -> Signature:
     if summary is None:
         raise LookupError(f"{value.module} can't be read")
     scope = summary.scopes[value.scope]
-    names = resolver.decorator_names(value.module, summary, scope)
+    names = resolver.decorator_names(summary, scope)
     colour = colour_of_scope(scope, names)
     params = scope.params
     if scope.kind == "class":
@@ -208,7 +213,12 @@ def of_source(resolver: Resolver, value: Value) -> Signature:
     elif summary.scopes[scope.parent].kind == "class" and "staticmethod" not in names:
         params = params[1:]
     parameters = tuple(
-        Parameter(one.name, LETTERS[one.kind], not one.has_default and one.kind not in "vw", annotation_source(summary, one.annotation))
+        Parameter(
+            one.name,
+            LETTERS[one.kind],
+            not one.has_default and one.kind not in "vw",
+            annotation_source(summary, one.annotation),
+        )
         for one in params
     )
     return Signature(scope.name, colour, parameters, annotation_source(summary, scope.annotation))

@@ -41,11 +41,11 @@ class Lookup:
         self.remembered: dict[object, tuple[object, frozenset[str]]] = {}
         self.imported_modules: dict[tuple[str, str, int], str | None] = {}
         self.active: set[object] = set()
-        self.depth = 0
-        self.steps = 0
+        self.depth: int = 0
+        self.steps: int = 0
         self.thorough = False
         # How often a cycle or the depth limit cut an answer short: such answers hold only where they were asked for.
-        self.cuts = 0
+        self.cuts: int = 0
 
     def forget(self) -> None:
         """Begin with another file: what was worked out inside the last one isn't needed any more."""
@@ -88,9 +88,7 @@ class Lookup:
                     if bindings is not None and not bindings:
                         return UNKNOWN_VALUES
                     return self.local(path, summary, index, name, bindings or [], block, at, own, env)
-            if own and scope.kind != "class":
-                own = False
-            elif own:
+            if (own and scope.kind != "class") or own:
                 own = False
             block, at = scope.block, LATE
             index = scope.parent
@@ -106,7 +104,7 @@ class Lookup:
         scope = summary.scopes[index]
         use_block = block if own else scope.body
         reaching, certain = reaching_bindings(summary.blocks, bindings, use_block, at if own else LATE)
-        groups = [self.binding(path, summary, index, name, one, env) for one in reaching]
+        groups = [self.binding(path, summary, name, one, env) for one in reaching]
         if not certain and any(param.name == name for param in scope.params):
             groups.append(self.parameter(path, summary, index, name, env))
         if not groups:
@@ -116,7 +114,7 @@ class Lookup:
             values = tuple([value.reached("conditional") for value in values])
         return values
 
-    def binding(self, path: str, summary: Summary, index: int, name: str, binding: Binding, env: Environment | None) -> Values:
+    def binding(self, path: str, summary: Summary, name: str, binding: Binding, env: Environment | None) -> Values:
         """What one binding gives its name."""
         kind = binding.kind
         if kind == "def":
@@ -144,14 +142,13 @@ class Lookup:
             if given is not None:
                 return given
         scope = summary.scopes[index]
-        for number, param in enumerate(scope.params):
-            if param.name == name:
-                break
-        else:
+        number = next((number for number, one in enumerate(scope.params) if one.name == name), None)
+        if number is None:
             return UNKNOWN_VALUES
+        param = scope.params[number]
         parent = summary.scopes[scope.parent] if scope.parent >= 0 else None
         if number == 0 and parent is not None and parent.kind == "class" and scope.kind == "function":
-            names = self.decorator_names(path, summary, scope)
+            names = self.decorator_names(summary, scope)
             if "staticmethod" not in names:
                 is_class = "classmethod" in names or scope.name in ("__new__", "__init_subclass__", "__class_getitem__")
                 return (Value(CLASS if is_class else INSTANCE, path, scope.parent, extra="self"),)
@@ -273,7 +270,7 @@ class Lookup:
     def annotated(self, path: str, index: int, env: Environment | None = None) -> Values:
         raise NotImplementedError
 
-    def decorator_names(self, path: str, summary: Summary, scope: Scope) -> tuple[str, ...]:
+    def decorator_names(self, summary: Summary, scope: Scope) -> tuple[str, ...]:
         raise NotImplementedError
 
 
@@ -298,7 +295,11 @@ def reaching_bindings(blocks: Lazy[Block], bindings: list[Binding], block: int, 
     for binding in bindings:
         dominates = binding.block in above
         if binding.at > at:
-            if in_loop and blocks[binding.block].loops and (dominates or not excluded(blocks, binding.block, above, arms)):
+            if (
+                in_loop
+                and blocks[binding.block].loops
+                and (dominates or not excluded(blocks, binding.block, above, arms))
+            ):
                 found.append(binding)
             continue
         if dominates:

@@ -11,7 +11,11 @@ from awaitguard.table import Table
 
 
 def check_sources(files: dict[str, str], families: tuple[tuple[str, ...], ...] = ()) -> list[Finding]:
-    """All findings, of every level, of a tree given as text by path."""
+    """All findings, of every level, of a tree given as text by path.
+
+    Raises:
+        ValueError: one of the sources can't be parsed.
+    """
     made = {path: summarise(text.encode()) for path, text in files.items()}
     stored = {path: data for path, (data, _) in made.items()}
     table = Table(Modules("/nonexistent", stored), stored.get, [names for _, names in made.values()])
@@ -21,7 +25,8 @@ def check_sources(files: dict[str, str], families: tuple[tuple[str, ...], ...] =
     for path in sorted(stored):
         resolver.forget()
         summary = table.summary(path)
-        assert summary is not None, f"{path} does not parse"
+        if summary is None:
+            raise ValueError(f"{path} can't be parsed")
         found += check_file(path, summary, resolver)[0]
         of_file = file_facts(path, summary, resolver)
         for function in of_file.functions:

@@ -23,7 +23,7 @@ class Modules:
     def __init__(self, root: str, paths: Iterable[str], extra_roots: Iterable[str] = ()) -> None:
         self.root = root
         self.paths = frozenset(paths)
-        self.packages = {posixpath.dirname(path) for path in self.paths if path.endswith("/__init__.py")}
+        self.packages: set[str] = {posixpath.dirname(path) for path in self.paths if path.endswith("/__init__.py")}
         self.sources: set[str] = {"", *(one.strip("/").removeprefix("./") for one in extra_roots)}
         self.names: dict[str, list[str]] = {}
         self.name_of: dict[str, str] = {}
@@ -47,12 +47,10 @@ class Modules:
 
     def top_of(self, directory: str) -> str:
         """The topmost package directory above `directory`."""
-        while posixpath.dirname(directory) in self.packages and directory:
-            parent = posixpath.dirname(directory)
-            if parent == directory:
-                break
-            directory = parent
-        return directory
+        parts = directory.split("/")
+        while len(parts) > 1 and "/".join(parts[:-1]) in self.packages:
+            parts.pop()
+        return "/".join(parts)
 
     def register(self, path: str) -> None:
         stem = path.removesuffix(".py").removesuffix("/__init__")
@@ -87,16 +85,14 @@ class Modules:
             return None
         if len(found) == 1:
             return found[0]
-        return max(found, key=lambda path: (len(os.path.commonprefix([path, importer])), -len(path)))
+        return max(found, key=lambda path: (shared(path, importer), -len(path)))
 
     def relative(self, importer: str, level: int, module: str) -> str | None:
         """The file or (with a slash at the end) namespace directory that a relative import means."""
-        directory = posixpath.dirname(importer)
-        for _ in range(level - 1):
-            if not directory:
-                return None
-            directory = posixpath.dirname(directory)
-        stem = posixpath.join(directory, module.replace(".", "/")) if module else directory
+        parts = importer.split("/")[:-level]
+        if level > importer.count("/") + 1:
+            return None
+        stem = "/".join([*parts, *(module.split(".") if module else ())])
         return self.at(stem)
 
     def at(self, stem: str) -> str | None:
@@ -135,7 +131,11 @@ class Modules:
             for directory in self.search:
                 for stub in ("", "-stubs"):
                     root, _, rest = name.partition(".")
-                    stem = os.path.join(directory, root + stub, *rest.split(".")) if rest else os.path.join(directory, root + stub)
+                    stem = (
+                        os.path.join(directory, root + stub, *rest.split("."))
+                        if rest
+                        else os.path.join(directory, root + stub)
+                    )
                     found = self.file_outside(stem)
                     if found:
                         self.outside[name] = found
@@ -151,16 +151,28 @@ class Modules:
 
     def is_generated(self, directory: str, name: str) -> bool:
         """Whether something that isn't Python source gives a module of this name there, or a build will."""
-        if name.startswith(("_version", "version", "__version", "_build", "_generated")) or name.endswith(("_pb2", "_pb2_grpc", "_rc", "_ui")):
+        if name.startswith(("_version", "version", "__version", "_build", "_generated")) or name.endswith(
+            ("_pb2", "_pb2_grpc", "_rc", "_ui")
+        ):
             return True
         full = os.path.join(self.root, directory)
         try:
             entries = os.listdir(full)
         except OSError:
             return False
-        return any(entry.startswith(name + ".") and not entry.endswith((".py", ".md", ".txt")) for entry in entries) or (
-            os.path.isdir(os.path.join(full, name))
-        )
+        return any(
+            entry.startswith(name + ".") and not entry.endswith((".py", ".md", ".txt")) for entry in entries
+        ) or (os.path.isdir(os.path.join(full, name)))
+
+
+def shared(one: str, two: str) -> int:
+    """How many directories two paths have in common from the top."""
+    count = 0
+    for left, right in zip(one.split("/")[:-1], two.split("/")[:-1], strict=False):
+        if left != right:
+            break
+        count += 1
+    return count
 
 
 def library_paths(root: str) -> list[str]:

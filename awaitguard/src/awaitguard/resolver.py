@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from awaitguard.calls import Calls
-from awaitguard.expressions import TELLING_METHODS
 from awaitguard.library import AWAITABLE_TYPES, OBJECTS
 from awaitguard.summary import (
     ABSENT,
@@ -59,6 +58,7 @@ from awaitguard.value import (
     is_unknown,
     merge,
 )
+from awaitguard.vocabulary import TELLING_METHODS
 
 STEPS = 1500  # expressions that are looked at to answer one question
 MOST = 40  # elements of a display that are looked at
@@ -133,7 +133,9 @@ class Resolver(Calls):
         if operator == OP_ATTR:
             return self.attributes_of(self.infer(path, expr[1], env), expr[2])
         if operator == OP_GETATTR:
-            return tuple([value.reached("getattr") for value in self.attributes_of(self.infer(path, expr[1], env), expr[2])])
+            return tuple(
+                [value.reached("getattr") for value in self.attributes_of(self.infer(path, expr[1], env), expr[2])]
+            )
         if operator == OP_AWAIT:
             return merge([self.awaited(value) for value in self.infer(path, expr[1], env)])
         if operator == OP_UNION:
@@ -206,12 +208,16 @@ class Resolver(Calls):
                 for number, param in enumerate(scope.params):
                     if param.name == root:
                         parent = summary.scopes[scope.parent]
-                        same = number == 0 and parent.kind == "class" and not scope.decorators and scope.kind == "function"
+                        same = (
+                            number == 0 and parent.kind == "class" and not scope.decorators and scope.kind == "function"
+                        )
                         return scope.parent if same and not scope.name.startswith("__") else -1
             scope = summary.scopes[scope.parent]
         return 0
 
-    def find_dotted(self, path: str, summary: Summary, index: int, text: str, block: int, env: Environment | None) -> Values:
+    def find_dotted(
+        self, path: str, summary: Summary, index: int, text: str, block: int, env: Environment | None
+    ) -> Values:
         root, dot, rest = text.partition(".")
         values = self.name(path, summary, root, block, index, env)
         if not dot:
@@ -262,7 +268,9 @@ class Resolver(Calls):
         # Most arguments are plain or unknown and change nothing about the result.
         telling = any(isinstance(one, int) and one > NONE for one in expr[2]) or any(one > NONE for _, one in expr[3])
         if telling or self.thorough or any(target.kind in (LIBRARY, PARTIAL) for target in targets):
-            arguments = tuple([self.infer(path, one, env) if isinstance(one, int) else UNKNOWN_VALUES for one in expr[2]])
+            arguments = tuple(
+                [self.infer(path, one, env) if isinstance(one, int) else UNKNOWN_VALUES for one in expr[2]]
+            )
             keywords = tuple([(name, self.infer(path, one, env)) for name, one in expr[3]])
         return merge([self.call(target, arguments, keywords) for target in targets]) or UNKNOWN_VALUES
 
@@ -334,7 +342,7 @@ class Resolver(Calls):
         if value.kind == MAPPING and not is_async:
             return (PLAIN_VALUE,)
         if value.kind == (ASYNC_GENERATOR if is_async else GENERATOR) and isinstance(value.extra, tuple):
-            return value.extra
+            return cast("Values", value.extra)
         return UNKNOWN_VALUES
 
     def unpacked(self, value: Value, number: Any) -> Values:
@@ -370,7 +378,11 @@ class Resolver(Calls):
         if expr[2] == ABSENT:
             return self.annotated(path, expr[1], env)
         summary = self.table.summary(path)
-        if summary is not None and expr[1] > NONE and str(summary.exprs[expr[1]][1]).rpartition(".")[2] in ("Any", "object"):
+        if (
+            summary is not None
+            and expr[1] > NONE
+            and str(summary.exprs[expr[1]][1]).rpartition(".")[2] in ("Any", "object")
+        ):
             return UNKNOWN_VALUES
         values = self.infer(path, expr[2], env)
         if not is_unknown(values) and not all(one.kind in ("none", PLAIN_KIND, MAPPING) for one in values):

@@ -24,7 +24,7 @@ def colour_of_scope(scope: Scope, decorators: tuple[str, ...]) -> str:
     return GENERATOR if scope.is_generator else SYNC
 
 
-def signature_of_scope(summary: Summary, scope: Scope) -> str:
+def signature_of_scope(scope: Scope) -> str:
     """The parameters of a function as text, without annotations: `(user, *, key=...)`."""
     parts: list[str] = []
     starred = False

@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING
 from awaitguard.walker import IGNORE, Walker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 # Pure Python calls need no C stack, so a tree that the parser accepts can be walked at any depth.
 WALK_DEPTH = 1_000_000
-NEWER = re.compile(r"^\s*(?:lazy\s+(?:import|from)\b|type\s+\w+\s*(?:\[.*\])?\s*=|(?:async\s+)?def\s+\w+\s*\[|class\s+\w+\s*\[)|except\s+\w+\s*,\s*\w+|\bt[\"']", re.MULTILINE)
+NEWER = re.compile(
+    r"^\s*(?:lazy\s+(?:import|from)\b|type\s+\w+\s*(?:\[.*\])?\s*=|(?:async\s+)?def\s+\w+\s*\[|class\s+\w+\s*\[)|except\s+\w+\s*,\s*\w+|\bt[\"']",
+    re.MULTILINE,
+)
 
 
-class UnreadableSource(Exception):
+class UnreadableSourceError(Exception):
     """A file that can't be summarised, with the line and column and the reason in words."""
 
     def __init__(self, line: int, column: int, reason: str) -> None:
@@ -32,7 +35,7 @@ class UnreadableSource(Exception):
 
 
 @contextmanager
-def walking_deep() -> Iterator[None]:
+def walking_deep() -> Generator[None]:
     """Raise the recursion limit for the walk only: the parser keeps the ordinary one, which guards the C stack."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, WALK_DEPTH))
@@ -46,11 +49,11 @@ def decode(data: bytes) -> str:
     """The text of a source file by its BOM or encoding comment.
 
     Raises:
-        UnreadableSource: the bytes don't fit the encoding, or it is unknown.
+        UnreadableSourceError: the bytes don't fit the encoding, or it is unknown.
     """
     if b"\0" in data:
         line = data.count(b"\n", 0, data.index(b"\0")) + 1
-        raise UnreadableSource(line, 0, "the file holds a NUL byte")
+        raise UnreadableSourceError(line, 0, "the file holds a NUL byte")
     try:
         try:
             encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
@@ -61,17 +64,17 @@ def decode(data: bytes) -> str:
             encoding = "utf-8"
         return data.decode(encoding)
     except (SyntaxError, LookupError) as error:
-        raise UnreadableSource(1, 0, f"unknown encoding: {error}") from None
+        raise UnreadableSourceError(1, 0, f"unknown encoding: {error}") from None
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise UnreadableSource(line, 0, f"not valid {error.encoding}: {error.reason}") from None
+        raise UnreadableSourceError(line, 0, f"not valid {error.encoding}: {error.reason}") from None
 
 
 def parse(data: bytes) -> tuple[ast.Module, str]:
     """The tree and text of a source file.
 
     Raises:
-        UnreadableSource: it can't be parsed by this Python.
+        UnreadableSourceError: it can't be parsed by this Python.
     """
     text = decode(data)
     try:
@@ -81,15 +84,19 @@ def parse(data: bytes) -> tuple[ast.Module, str]:
     except SyntaxError as error:
         reason = error.msg or "invalid syntax"
         line = error.lineno or 1
-        offending = text.splitlines()[line - 1] if 0 < line <= text.count("\n") + 1 and text.splitlines()[line - 1 : line] else ""
+        offending = (
+            text.splitlines()[line - 1]
+            if 0 < line <= text.count("\n") + 1 and text.splitlines()[line - 1 : line]
+            else ""
+        )
         if NEWER.search(offending):
             version = ".".join(map(str, sys.version_info[:2]))
             reason += f" in Python {version}; the file looks like it needs a newer Python to check it"
-        raise UnreadableSource(line, (error.offset or 1) - 1, f"syntax error: {reason}") from None
+        raise UnreadableSourceError(line, (error.offset or 1) - 1, f"syntax error: {reason}") from None
     except (RecursionError, MemoryError):
-        raise UnreadableSource(1, 0, "nested too deeply for Python's parser") from None
+        raise UnreadableSourceError(1, 0, "nested too deeply for Python's parser") from None
     except ValueError as error:
-        raise UnreadableSource(1, 0, str(error)) from None
+        raise UnreadableSourceError(1, 0, str(error)) from None
 
 
 def ignores(text: str) -> list[tuple[int, tuple[str, ...], str]]:
@@ -122,13 +129,13 @@ def summarise(data: bytes) -> tuple[bytes, str]:
             walker = Walker()
             raw = walker.walk(tree, ignores(text))
         return marshal.dumps(raw), walker.names()
-    except UnreadableSource as error:
+    except UnreadableSourceError as error:
         return unreadable(error), ""
     finally:
         if collecting:
             gc.enable()
 
 
-def unreadable(error: UnreadableSource) -> bytes:
+def unreadable(error: UnreadableSourceError) -> bytes:
     """The summary of a file that can't be read."""
     return marshal.dumps(((), [], [], [], [], [], (error.line, error.column, error.reason)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import marshal
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Generic, NamedTuple, TypeVar, cast, overload
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 FORMAT = 1  # part of the cache key: raise it when the walker or this layout changes
 
@@ -238,7 +238,7 @@ def load(data: bytes) -> Summary:
 
 def make_scope(raw: tuple[Any, ...]) -> Scope:
     params = tuple([Param(*one) for one in raw[8]])
-    return Scope(*raw[:6], Bindings(raw[6]), raw[7], params, *raw[9:14], Bindings(raw[14]), *raw[15:])
+    return Scope._make((*raw[:6], Bindings(raw[6]), raw[7], params, *raw[9:14], Bindings(raw[14]), *raw[15:]))
 
 
 Item = TypeVar("Item")
@@ -290,13 +290,6 @@ class Bindings(Mapping[str, list[Binding]]):
         if found is None:
             found = self.made[name] = [Binding(*one) for one in self.raw[name]]
         return found
-
-    @overload
-    def get(self, key: str, default: None = None) -> list[Binding] | None: ...
-    @overload
-    def get(self, key: str, default: list[Binding]) -> list[Binding]: ...
-    def get(self, key: str, default: list[Binding] | None = None) -> list[Binding] | None:
-        return self[key] if key in self.raw else default
 
 
 def qualname(summary: Summary, scope: int) -> str:

@@ -14,14 +14,16 @@ from awaitguard.check import check_file
 from awaitguard.facts import file_facts
 from awaitguard.modules import Modules
 from awaitguard.resolver import Resolver
-from awaitguard.source import UnreadableSource, summarise, unreadable
+from awaitguard.source import UnreadableSourceError, summarise, unreadable
 from awaitguard.summary import load
 from awaitguard.table import Table
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-Summarised = tuple[str, bytes, bytes, bytes | None, str]  # path, hash of the source, digest, summary (None: as before), names
+Summarised = tuple[
+    str, bytes, bytes, bytes | None, str
+]  # path, hash of the source, digest, summary (None: as before), names
 Checked = tuple[str, tuple[str, ...], bytes]  # path, what it depends on, outcome
 
 
@@ -34,7 +36,7 @@ def summarise_files(task: tuple[str, Sequence[tuple[str, bytes | None]]]) -> lis
             with open(os.path.join(root, path), "rb") as file:
                 data = file.read()
         except OSError as error:
-            summary = unreadable(UnreadableSource(1, 0, f"can't be read: {error.strerror or error}"))
+            summary = unreadable(UnreadableSourceError(1, 0, f"can't be read: {error.strerror or error}"))
             done.append((path, b"", digest(summary), summary, ""))
             continue
         content = digest(data)
@@ -104,7 +106,7 @@ def check_files(paths: Sequence[str]) -> list[Checked]:
 
 
 def ignore_interrupts() -> None:
-    import signal  # noqa: PLC0415 - only in workers
+    import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

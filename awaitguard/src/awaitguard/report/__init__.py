@@ -32,5 +32,6 @@ class Report(NamedTuple):
             group = found.setdefault(finding.group, Grouped(finding.group, finding.cause, []))
             group.findings.append(finding)
         return sorted(
-            found.values(), key=lambda one: (min(LEVELS.index(each.level) for each in one.findings), -len(one.findings), one.key)
+            found.values(),
+            key=lambda one: (min(LEVELS.index(each.level) for each in one.findings), -len(one.findings), one.key),
         )

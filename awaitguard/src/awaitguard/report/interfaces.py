@@ -13,7 +13,15 @@ from awaitguard.interfaces import Interfaces
 def render_interfaces(found: Interfaces, colour: bool = False) -> str:
     """Every definition with its exports and callers; `colour` adds terminal colours."""
     out = StringIO()
-    console = Console(file=out, force_terminal=colour, no_color=not colour, width=120, highlight=False, soft_wrap=True, color_system="standard" if colour else None)
+    console = Console(
+        file=out,
+        force_terminal=colour,
+        no_color=not colour,
+        width=120,
+        highlight=False,
+        soft_wrap=True,
+        color_system="standard" if colour else None,
+    )
     if not found.found:
         console.print(Text(f"Nothing called {found.name} is defined here."))
     for one in found.found:
@@ -28,7 +36,9 @@ def render_interfaces(found: Interfaces, colour: bool = False) -> str:
             console.print(Text(f"    {place.path}:{place.line}  {place.what}"))
         console.print()
     if found.unresolved:
-        console.print(Text(f"{len(found.unresolved)} place(s) use the name, but its definition can't be found:", style="bold"))
+        console.print(
+            Text(f"{len(found.unresolved)} place(s) use the name, but its definition can't be found:", style="bold")
+        )
         for place in found.unresolved:
             console.print(Text(f"    {place.path}:{place.line}  {place.what}"))
     return out.getvalue()

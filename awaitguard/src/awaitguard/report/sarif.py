@@ -6,11 +6,11 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-from awaitguard.version import __version__
 from awaitguard.baseline import fingerprint
 from awaitguard.finding import CERTAIN, LIKELY, Finding
 from awaitguard.report import Report
 from awaitguard.rules import RULES
+from awaitguard.version import __version__
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS = {CERTAIN: "error", LIKELY: "warning"}
@@ -70,5 +70,10 @@ def result(finding: Finding, index: int) -> dict[str, Any]:
 def location(path: str, line: int, column: int, end_line: int, end_column: int) -> dict[str, Any]:
     outside = path.startswith("/")
     artifact = {"uri": quote(path)} if outside else {"uri": quote(path), "uriBaseId": "ROOT"}
-    region = {"startLine": line, "startColumn": column, "endLine": end_line, "endColumn": max(end_column, column if line == end_line else 1)}
+    region = {
+        "startLine": line,
+        "startColumn": column,
+        "endLine": end_line,
+        "endColumn": max(end_column, column if line == end_line else 1),
+    }
     return {"physicalLocation": {"artifactLocation": artifact, "region": region}}

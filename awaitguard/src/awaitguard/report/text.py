@@ -29,7 +29,15 @@ AWAITED = "Leave out the `await`, or call the async function that was meant."
 def render(report: Report, colour: bool = False, width: int = 120, verbose: bool = False) -> str:
     """The report as text; `colour` adds terminal colours."""
     out = StringIO()
-    console = Console(file=out, force_terminal=colour, no_color=not colour, width=width, highlight=False, soft_wrap=True, color_system="standard" if colour else None)
+    console = Console(
+        file=out,
+        force_terminal=colour,
+        no_color=not colour,
+        width=width,
+        highlight=False,
+        soft_wrap=True,
+        color_system="standard" if colour else None,
+    )
     for group in report.groups():
         print_group(console, report, group)
     print_summary(console, report, verbose)
@@ -42,7 +50,13 @@ def print_group(console: Console, report: Report, group: Grouped) -> None:
     if cause is not None and cause.colour == "missing":
         title.append(f"{cause.name} isn't there", style="bold")
     elif cause is not None and cause.path:
-        what = "class" if cause.colour == "class" else f"{cause.colour} function" if cause.colour in ("sync", "async") else cause.colour
+        what = (
+            "class"
+            if cause.colour == "class"
+            else f"{cause.colour} function"
+            if cause.colour in ("sync", "async")
+            else cause.colour
+        )
         title.append(f"{cause.name}{cause.signature if cause.colour != 'class' else ''}", style="bold")
         title.append(f"  {what}, {cause.path}:{cause.line}")
     elif cause is not None:
@@ -87,7 +101,11 @@ def print_frame(console: Console, report: Report, finding: Finding) -> None:
         if number == finding.line:
             text = lines[number - 1]
             start = len(text[: finding.column - 1].expandtabs(4))
-            end = len(text[: finding.end_column - 1].expandtabs(4)) if finding.end_line == finding.line else len(text.rstrip().expandtabs(4))
+            end = (
+                len(text[: finding.end_column - 1].expandtabs(4))
+                if finding.end_line == finding.line
+                else len(text.rstrip().expandtabs(4))
+            )
             console.print(Text(f"    {' ' * width} | {' ' * start}{'^' * max(1, min(end - start, 160))}", style="red"))
 
 

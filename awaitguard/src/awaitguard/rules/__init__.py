@@ -13,14 +13,22 @@ def _collect() -> tuple[Group, ...]:
     found: list[Group] = []
     for module in sorted(pkgutil.iter_modules(__path__), key=lambda one: one.name):
         loaded = importlib.import_module(f"{__name__}.{module.name}")
-        for value in vars(loaded).values():
-            if isinstance(value, type) and issubclass(value, Group) and value.__module__ == loaded.__name__ and value is not Group:
-                found.append(value())
+        found.extend(
+            value()
+            for value in vars(loaded).values()
+            if isinstance(value, type)
+            and issubclass(value, Group)
+            and value.__module__ == loaded.__name__
+            and value is not Group
+        )
     return tuple(sorted(found, key=lambda group: group.rules[0].code))
 
 
 GROUPS = _collect()
-RULES: dict[str, Rule] = {rule.code: rule for rule in sorted((one for group in GROUPS for one in group.rules), key=lambda rule: rule.code)}
+RULES: dict[str, Rule] = {
+    rule.code: rule for rule in sorted((one for group in GROUPS for one in group.rules), key=lambda rule: rule.code)
+}
 SITE_GROUPS: tuple[tuple[Group, ...], ...] = tuple(
-    tuple(group for group in GROUPS if use in group.uses) for use in range(max(value for value in vars(Use).values() if isinstance(value, int)) + 1)
+    tuple(group for group in GROUPS if use in group.uses)
+    for use in range(max(value for value in vars(Use).values() if isinstance(value, int)) + 1)
 )

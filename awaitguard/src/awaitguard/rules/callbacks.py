@@ -6,7 +6,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from awaitguard.finding import CERTAIN
-from awaitguard.library import EXECUTOR_CLASSES, EXECUTORS, EXIT_HANDLERS, LOOP_CALLBACKS, SIGNALS, SORTS, THREAD_TARGETS
+from awaitguard.library import (
+    EXECUTOR_CLASSES,
+    EXECUTORS,
+    EXIT_HANDLERS,
+    LOOP_CALLBACKS,
+    SIGNALS,
+    SORTS,
+    THREAD_TARGETS,
+)
 from awaitguard.rules.rule import Group, Rule
 from awaitguard.summary import OP_CALL, OP_NAME, Use
 from awaitguard.value import COROUTINE, FUNCTION, INSTANCE, LIBRARY, METHOD, PARTIAL, Value
@@ -22,7 +30,9 @@ START = "import {0}\n\nasync def work(*args):\n    return 1\n\ndef plain(*args):
 
 def _rule(code: str, name: str, title: str, why: str, module: str, line: str) -> Rule:
     start = START.format(module)
-    return Rule(code, name, CERTAIN, title, WHY + why, start + line.format("work") + "\n", start + line.format("plain") + "\n")
+    return Rule(
+        code, name, CERTAIN, title, WHY + why, start + line.format("work") + "\n", start + line.format("plain") + "\n"
+    )
 
 
 THREAD = _rule("AG161", "async-thread-target", "an async function as the target of a thread or process",
@@ -40,7 +50,14 @@ EXIT = _rule("AG165", "async-exit-handler", "an async function registered for th
 CALLBACK = _rule("AG166", "async-loop-callback", "an async function as callback of a loop or future",
     "call_soon, call_later, add_done_callback and their kin want plain functions; create a task instead.", "asyncio",
     "async def main():\n    asyncio.get_running_loop().call_soon({0})")  # fmt: skip
-TABLES = ((THREAD, THREAD_TARGETS), (EXECUTOR, EXECUTORS), (SORT, SORTS), (SIGNAL, SIGNALS), (EXIT, EXIT_HANDLERS), (CALLBACK, LOOP_CALLBACKS))
+TABLES = (
+    (THREAD, THREAD_TARGETS),
+    (EXECUTOR, EXECUTORS),
+    (SORT, SORTS),
+    (SIGNAL, SIGNALS),
+    (EXIT, EXIT_HANDLERS),
+    (CALLBACK, LOOP_CALLBACKS),
+)
 BY_NAME = {name: (rule, *where) for rule, table in TABLES for name, where in table.items()}
 LAST_PARTS = frozenset(name.rpartition(".")[2] for name in BY_NAME)
 
@@ -72,7 +89,9 @@ class Callbacks(Group):
             if values and all(makes_coroutine(file, value) for value in values):
                 text = file.text(argument)
                 named = "a lambda that makes a coroutine" if text == "the value" else f"{text}, an async function,"
-                yield file.finding(rule, expr[5], f"{file.text(expr[1])}() is given {named} and never awaits it", values[0].definition)
+                yield file.finding(
+                    rule, expr[5], f"{file.text(expr[1])}() is given {named} and never awaits it", values[0].definition
+                )
 
     def known(self, file: FileCheck, target: Value) -> tuple[Rule, int | None, str] | None:
         """Whether `target` takes a plain function, and where."""
@@ -95,7 +114,11 @@ class Callbacks(Group):
         """Methods known by name: of loops and futures whatever they are called, of executors only under a telling name."""
         if name in ("submit", "map"):
             last = receiver.rpartition(".")[2].lower()
-            telling = origin in EXECUTOR_CLASSES or "executor" in last or last in ("pool", "thread_pool", "threadpool", "_pool")
+            telling = (
+                origin in EXECUTOR_CLASSES
+                or "executor" in last
+                or last in ("pool", "thread_pool", "threadpool", "_pool")
+            )
             return BY_NAME["executor." + name] if telling else None
         if "io_loop" in receiver.lower() or "ioloop" in receiver.lower():
             return None  # Tornado's loop takes coroutine functions

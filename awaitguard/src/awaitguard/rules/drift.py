@@ -74,14 +74,16 @@ class Drift(Group):
             elif (
                 first.colour == second.colour
                 and first.name.startswith(VERBS)
-                and first.returns and second.returns and first.returns[1] != second.returns[1]
+                and first.returns and second.returns and not set(first.returns) & set(second.returns)
                 and [name for name, _ in first.params] == [name for name, _ in second.params]
                 and not (is_twin(first.path) or is_twin(second.path))
             ):  # fmt: skip
                 if second.path in told:
                     continue
                 told.add(second.path)
-                message = f"{second.name} gives {second.returns[1]} here and {first.returns[1]} in {first.path}:{first.line}"
+                message = (
+                    f"{second.name} gives {second.returns[0]} here and {first.returns[0]} in {first.path}:{first.line}"
+                )
                 yield report(RETURNS, second, message, first)
 
     def families(self, facts: ProjectFacts) -> Iterator[Finding]:
@@ -112,14 +114,27 @@ class Drift(Group):
                     continue
                 line, column, end_line, end_column = unpack_position(one.position)
                 message = f"{one.name} is imported as {one.other}, but {other.path}:{other.line} has another function of that name"
-                yield Finding(ALIASED.code, ALIASED.name, ALIASED.level, one.path, line, column + 1, end_line, end_column + 1, message, cause(other))
+                yield Finding(
+                    ALIASED.code,
+                    ALIASED.name,
+                    ALIASED.level,
+                    one.path,
+                    line,
+                    column + 1,
+                    end_line,
+                    end_column + 1,
+                    message,
+                    cause(other),
+                )
                 break
 
 
 def report(rule: Rule, function: PublicFunction, message: str, other: PublicFunction, level: str = "") -> Finding:
     line, column, _, _ = unpack_position(function.position)
     end = column + 1 + len("def ") + len(function.name)
-    return Finding(rule.code, rule.name, level or rule.level, function.path, line, column + 1, line, end, message, cause(other))
+    return Finding(
+        rule.code, rule.name, level or rule.level, function.path, line, column + 1, line, end, message, cause(other)
+    )
 
 
 def cause(function: PublicFunction) -> Cause:
@@ -140,7 +155,9 @@ def noun(name: str) -> str:
 def related(first: str, second: str) -> bool:
     """Whether two files are of one package, or one package is inside the other's."""
     one, two = posixpath.dirname(first), posixpath.dirname(second)
-    return one == two or f"{one}/".startswith(f"{two}/") and bool(two) or f"{two}/".startswith(f"{one}/") and bool(one)
+    return (
+        one == two or (f"{one}/".startswith(f"{two}/") and bool(two)) or (f"{two}/".startswith(f"{one}/") and bool(one))
+    )
 
 
 def is_twin(path: str) -> bool:
@@ -165,7 +182,9 @@ def drift(first: PublicFunction, second: PublicFunction, strict: bool) -> str:
         return ""
     if sorted(one) == sorted(two):
         return f"{second.name} has the same parameters as {where}, in another order"
-    different = [(index, left, right) for index, (left, right) in enumerate(zip(one, two, strict=True)) if left != right]
+    different = [
+        (index, left, right) for index, (left, right) in enumerate(zip(one, two, strict=True)) if left != right
+    ]
     if len(different) != 1 or different[0][2] in one or different[0][1] in two:
         return ""
     index, left, right = different[0]

@@ -31,7 +31,7 @@ class Fallbacks(Group):
 
     def file(self, file: FileCheck) -> Iterator[Finding]:
         blocks = file.summary.blocks
-        for index, scope in enumerate(file.summary.scopes):
+        for scope in file.summary.scopes:
             for name, bindings in scope.bindings.items():
                 if len(bindings) < 2:
                     continue
@@ -41,12 +41,12 @@ class Fallbacks(Group):
                     for first in bindings:
                         same_try = blocks[first.block].statement == statement and blocks[first.block].arm == 0
                         if same_try and not blocks[first.block].fallback:
-                            yield from self.compare(file, index, name, first, fallback)
+                            yield from self.compare(file, name, first, fallback)
 
-    def compare(self, file: FileCheck, scope: int, name: str, first: Binding, fallback: Binding) -> Iterator[Finding]:
+    def compare(self, file: FileCheck, name: str, first: Binding, fallback: Binding) -> Iterator[Finding]:
         resolver = file.resolver
-        one = resolver.binding(file.path, file.summary, scope, name, first, None)
-        two = resolver.binding(file.path, file.summary, scope, name, fallback, None)
+        one = resolver.binding(file.path, file.summary, name, first, None)
+        two = resolver.binding(file.path, file.summary, name, fallback, None)
         if len(one) != 1 or len(two) != 1 or not {one[0].kind, two[0].kind} <= {FUNCTION, CLASS}:
             return
         colours = self.colour(file, one[0]), self.colour(file, two[0])
@@ -78,7 +78,11 @@ class Fallbacks(Group):
             return "async"
         if UNKNOWN_KIND in kinds:
             summary = file.resolver.table.summary(value.module)
-            return "a plain function" if summary and not summary.scopes[value.scope].is_async and value.module == file.path else ""
+            return (
+                "a plain function"
+                if summary and not summary.scopes[value.scope].is_async and value.module == file.path
+                else ""
+            )
         return "a plain function" if all(file.resolver.is_awaitable(one) is False for one in made) else ""
 
 

@@ -46,11 +46,17 @@ class Imports(Group):
             if missing:
                 if (one.position, missing) not in seen:
                     seen.add((one.position, missing))
-                    yield self.report(file, LATE_MODULE if late else MODULE, one, f"there is no module {missing}", missing)
+                    yield self.report(
+                        file, LATE_MODULE if late else MODULE, one, f"there is no module {missing}", missing
+                    )
             elif one.name and one.name != "*" and self.is_missing(file, one):
                 module = "." * one.level + one.module
                 yield self.report(
-                    file, LATE_NAME if late else NAME, one, f"{module} has nothing called {one.name}", f"{module}.{one.name}"
+                    file,
+                    LATE_NAME if late else NAME,
+                    one,
+                    f"{module} has nothing called {one.name}",
+                    f"{module}.{one.name}",
                 )
 
     def report(self, file: FileCheck, rule: Rule, one: Import, message: str, name: str) -> Finding:
@@ -69,7 +75,9 @@ class Imports(Group):
             for _ in range(one.level - 1):
                 directory = posixpath.dirname(directory)
             stem = posixpath.join(directory, one.module.replace(".", "/"))
-            if posixpath.dirname(file.path) not in modules.packages or modules.is_generated(posixpath.dirname(stem), posixpath.basename(stem)):
+            if posixpath.dirname(file.path) not in modules.packages or modules.is_generated(
+                posixpath.dirname(stem), posixpath.basename(stem)
+            ):
                 return ""
             return "." * one.level + one.module
         parts = one.module.split(".")
@@ -84,7 +92,10 @@ class Imports(Group):
                 return one.module
             if self.is_dynamic(file, above) or modules.find_outside(one.module):
                 return ""
-            if any(modules.is_generated(posixpath.dirname(path), parts[cut]) for path in modules.names[".".join(parts[:cut])]):
+            if any(
+                modules.is_generated(posixpath.dirname(path), parts[cut])
+                for path in modules.names[".".join(parts[:cut])]
+            ):
                 return ""
             return one.module
         return ""
@@ -92,12 +103,20 @@ class Imports(Group):
     def is_dynamic(self, file: FileCheck, path: str) -> bool:
         """Whether a package makes modules by itself: __path__, __getattr__, sys.modules."""
         summary = file.resolver.table.summary(path)
-        return summary is None or bool({"__path__", "__getattr__"} & summary.scopes[0].bindings.keys()) or bool(summary.scopes[0].flags & 256)
+        return (
+            summary is None
+            or bool({"__path__", "__getattr__"} & summary.scopes[0].bindings.keys())
+            or bool(summary.scopes[0].flags & 256)
+        )
 
     def is_missing(self, file: FileCheck, one: Import) -> bool:
         resolver = file.resolver
         target = resolver.imported_module(file.path, one.module, one.level)
-        if target is None or target == file.path or not (one.level or one.module.partition(".")[0] in resolver.modules.regular):
+        if (
+            target is None
+            or target == file.path
+            or not (one.level or one.module.partition(".")[0] in resolver.modules.regular)
+        ):
             return False
         if resolver.member(target, one.name) is not None:
             return False

@@ -56,11 +56,16 @@ class Loops(Group):
             if target.kind == LIBRARY and target.extra in RUNNERS:
                 message = f"{file.text(site.expr)} is called inside an async function, where a loop runs already: await instead"
                 yield file.finding(RUN, site.position, message)
-            elif target.kind == METHOD and target.extra == "run_until_complete":
+            elif (target.kind == METHOD and target.extra == "run_until_complete") or (
+                target.kind == LIBRARY and str(target.extra).endswith(".run_until_complete")
+            ):
                 yield file.finding(UNTIL, site.position, f"{file.text(site.expr)} runs inside a loop that runs already")
-            elif target.kind == LIBRARY and str(target.extra).endswith(".run_until_complete"):
-                yield file.finding(UNTIL, site.position, f"{file.text(site.expr)} runs inside a loop that runs already")
-            elif site.use != Use.AWAIT and target.kind == FUNCTION and not target.module.startswith("/") and not {"wrapped", "decorated"} & set(target.via):
+            elif (
+                site.use != Use.AWAIT
+                and target.kind == FUNCTION
+                and not target.module.startswith("/")
+                and not {"wrapped", "decorated"} & set(target.via)
+            ):
                 chain = self.chain(file, target.definition, 0, set())
                 if chain:
                     message = f"{file.text(site.expr)} starts an event loop ({' -> '.join(chain)}), but a loop runs here already"

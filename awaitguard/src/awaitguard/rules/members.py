@@ -49,7 +49,11 @@ class Members(Group):
             return
         level = CERTAIN if len(owners) == 1 and owner.origin == owner.definition else LIKELY
         if owner.extra in ("self", "declared"):
-            unsure = owner.extra == "self" or file.resolver.may_be_subclass(owner) or file.resolver.is_protocol(owner.definition)
+            unsure = (
+                owner.extra == "self"
+                or file.resolver.may_be_subclass(owner)
+                or file.resolver.is_protocol(owner.definition)
+            )
             level = HINT if unsure else LIKELY
         yield file.finding(
             MEMBER, expr[5], f"{text} is of {what} {holder}, which has nothing called `{name}`", owner.definition, level
@@ -69,6 +73,8 @@ class Members(Group):
     def lacks(self, file: FileCheck, owner: Value, name: str) -> bool:
         if owner.kind not in (INSTANCE, CLASS) or owner.module.startswith("/"):
             return False
-        if owner.kind == CLASS and any(name.startswith("abc.") for name in file.resolver.library_bases(owner.definition)):
+        if owner.kind == CLASS and any(
+            name.startswith("abc.") for name in file.resolver.library_bases(owner.definition)
+        ):
             return False
         return file.resolver.attribute(owner, name) is None

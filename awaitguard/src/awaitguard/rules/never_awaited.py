@@ -17,7 +17,6 @@ from awaitguard.value import (
     FUNCTION,
     UNKNOWN_KIND,
     Value,
-    Values,
     is_unknown,
 )
 
@@ -31,7 +30,9 @@ LOAD = "async def load():\n    return {'a': 1}\n\n"
 
 
 def _rule(code: str, name: str, title: str, why: str, bad: str, good: str, level: str = CERTAIN) -> Rule:
-    return Rule(code, name, level, title, WHY + why, LOAD + "async def main():\n" + bad, LOAD + "async def main():\n" + good)
+    return Rule(
+        code, name, level, title, WHY + why, LOAD + "async def main():\n" + bad, LOAD + "async def main():\n" + good
+    )
 
 
 STATEMENT = _rule("AG121", "coroutine-never-awaited", "a coroutine that is made and dropped",
@@ -95,7 +96,21 @@ OF_COROUTINES = frozenset({"close", "send", "throw", "cr_frame", "cr_running", "
 class NeverAwaited(Group):
     """Looks at every use of a value that isn't an await."""
 
-    rules = (STATEMENT, FORGOTTEN, TRUTH, COMPARE, ITERATE, FORMAT, STORED, RETURNED, PASSED, ATTRIBUTE, SUBSCRIPT, OPERAND, GENERATOR)
+    rules = (
+        STATEMENT,
+        FORGOTTEN,
+        TRUTH,
+        COMPARE,
+        ITERATE,
+        FORMAT,
+        STORED,
+        RETURNED,
+        PASSED,
+        ATTRIBUTE,
+        SUBSCRIPT,
+        OPERAND,
+        GENERATOR,
+    )
     uses = frozenset(BY_USE)
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
@@ -107,13 +122,15 @@ class NeverAwaited(Group):
             return
         if use == Use.STATEMENT and all(value.kind == ASYNC_GENERATOR for value in values) and values[0].module:
             text = file.text(site.expr)
-            yield file.finding(GENERATOR, site.position, f"{text} makes an async generator that is never iterated", values[0].origin)
+            yield file.finding(
+                GENERATOR, site.position, f"{text} makes an async generator that is never iterated", values[0].origin
+            )
             return
         if not all(is_coroutine(value) for value in values):
             if values[0].kind == UNKNOWN_KIND:
                 file.unresolved += 1
             return
-        if use == Use.RETURN and not self.returns_by_mistake(file, site, values):
+        if use == Use.RETURN and not self.returns_by_mistake(file, site):
             return
         level = ""
         if use == Use.ARGUMENT:
@@ -151,7 +168,7 @@ class NeverAwaited(Group):
         function = file.function(site.scope)
         return function is not None and function.is_async
 
-    def returns_by_mistake(self, file: FileCheck, site: Site, values: Values) -> bool:
+    def returns_by_mistake(self, file: FileCheck, site: Site) -> bool:
         """An async function that returns a coroutine may mean to, if its annotation says so."""
         function = file.summary.scopes[site.scope]
         if function.annotation < 0:

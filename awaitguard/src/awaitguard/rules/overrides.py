@@ -79,12 +79,16 @@ class Overrides(Group):
         rule = OVERRIDE
         summary = file.resolver.table.summary(base[0].module)
         if summary is not None and "abstractmethod" in file.resolver.decorator_names(
-            base[0].module, summary, summary.scopes[base[0].scope]
+            summary, summary.scopes[base[0].scope]
         ):
             rule = ABSTRACT
         if file.resolver.is_protocol(owner):
             rule = PROTOCOL
-        position = file.summary.scopes[own[0].scope].position if own[0].module == file.path else file.summary.scopes[index].position
+        position = (
+            file.summary.scopes[own[0].scope].position
+            if own[0].module == file.path
+            else file.summary.scopes[index].position
+        )
         holder = file.cause(owner)
         if self.is_twin(file, index, owner):
             level = HINT
@@ -131,13 +135,21 @@ class Overrides(Group):
         if annotation > 1 and value > 1 and file.expr(value)[0] == OP_CALL:
             yield from self.stands_for(file, value, file.path, annotation, file.expr(value)[5])
 
-    def stands_for(self, file: FileCheck, argument: int, path: str, annotation: int, position: int) -> Iterator[Finding]:
+    def stands_for(
+        self, file: FileCheck, argument: int, path: str, annotation: int, position: int
+    ) -> Iterator[Finding]:
         declared = file.resolver.annotated(path, annotation)
-        wanted = [one.definition for one in declared if one.kind == INSTANCE and file.resolver.is_protocol(one.definition)]
+        wanted = [
+            one.definition for one in declared if one.kind == INSTANCE and file.resolver.is_protocol(one.definition)
+        ]
         if len(wanted) != 1 or len(declared) != 1:
             return
         values = file.values(argument)
-        if len(values) != 1 or values[0].kind != INSTANCE or wanted[0] in file.resolver.lineage(values[0].definition)[0]:
+        if (
+            len(values) != 1
+            or values[0].kind != INSTANCE
+            or wanted[0] in file.resolver.lineage(values[0].definition)[0]
+        ):
             return
         yield from self.compare(file, values[0], wanted[0], position)
 

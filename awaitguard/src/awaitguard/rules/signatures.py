@@ -46,10 +46,10 @@ def of_function(resolver: Resolver, target: Value) -> Parameters | None:
         return None
     if scope.decorators and not set(resolver.decorator_paths(target.module, scope)) <= ALLOWED:
         return None
-    if "overload" in resolver.decorator_names(target.module, summary, scope):
+    if "overload" in resolver.decorator_names(summary, scope):
         return None
     parent = summary.scopes[scope.parent]
-    if parent.kind == "class" and not target.bound and "staticmethod" not in resolver.decorator_names(target.module, summary, scope):
+    if parent.kind == "class" and not target.bound and "staticmethod" not in resolver.decorator_names(summary, scope):
         return from_scope(scope, 0) if scope.params and scope.params[0].kind in "op" else None
     return from_scope(scope, 1 if target.bound else 0)
 
@@ -83,7 +83,10 @@ def of_class(resolver: Resolver, definition: Definition) -> Parameters | None:
             return None
     if any(name.startswith("builtins.") and name != "builtins.object" for name in resolver.library_bases(definition)):
         return None
-    if any(not name.startswith(("abc.", "typing.Generic", "typing.Protocol", "builtins.")) for name in resolver.library_bases(definition)):
+    if any(
+        not name.startswith(("abc.", "typing.Generic", "typing.Protocol", "builtins."))
+        for name in resolver.library_bases(definition)
+    ):
         return None
     for path, index in lineage:
         summary = resolver.table.summary(path)

@@ -1,0 +1,444 @@
+"""What calling something gives: colours of functions, what decorators do to them, results."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from awaitguard.classes import Classes
+from awaitguard.library import (
+    ASYNC_METHODS,
+    AWAITABLE_TYPES,
+    GIVES_AWAITABLE,
+    OBJECTS,
+    PASSES_THROUGH,
+    PLAIN_BUILTINS,
+    PLAIN_MODULES,
+    SYNC_METHODS,
+)
+from awaitguard.modules import STANDARD_LIBRARY
+from awaitguard.summary import ABSENT, OP_CALL, OP_NAME, VAR_KEYWORD, VAR_POSITIONAL, Flag, ParamUse, Scope, Summary
+from awaitguard.value import (
+    ASYNC_CONTEXT,
+    ASYNC_GENERATOR,
+    AWAITABLE,
+    CLASS,
+    CONTAINER,
+    CONTEXT,
+    COROUTINE,
+    FUNCTION,
+    GENERATOR,
+    INSTANCE,
+    LIBRARY,
+    MAPPING,
+    METHOD,
+    MODULE,
+    NONE_VALUE,
+    OBJECT,
+    PARTIAL,
+    PLAIN_VALUE,
+    PROPERTY,
+    UNKNOWN_VALUE,
+    UNKNOWN_VALUES,
+    Environment,
+    Value,
+    Values,
+    is_unknown,
+    merge,
+)
+
+# Decorators of the library that leave a function as callable as it was, and as coloured.
+KEEPING = frozenset({"builtins.staticmethod", "builtins.classmethod", "functools.lru_cache", "functools.cache",
+    "functools.wraps", "abc.abstractmethod", "typing.override", "typing_extensions.override", "typing.final",
+    "typing.overload", "typing_extensions.overload", "typing.no_type_check", "atexit.register",
+    "typing_extensions.deprecated", "warnings.deprecated", "typing.runtime_checkable", "functools.singledispatch",
+    "functools.total_ordering", "pytest.mark.asyncio", "typing_extensions.final",
+    "abc.abstractclassmethod", "abc.abstractstaticmethod"})  # fmt: skip
+# These keep the colour but may change the parameters.
+COLOUR_KEEPING = ("pytest.mark.", "unittest.mock.patch", "mock.patch", "tenacity.retry", "backoff.on_", "hypothesis.given",
+    "hypothesis.settings", "unittest.skip", "pytest.skip")  # fmt: skip
+PROPERTIES = frozenset({"builtins.property", "functools.cached_property", "abc.abstractproperty"})
+
+
+class Calls(Classes):
+    """The part of the resolver that knows about calls."""
+
+    # Decorators
+
+    def function_value(self, path: str, summary: Summary, index: int, env: Environment | None) -> Values:
+        scope = summary.scopes[index]
+        values: Values = (Value(FUNCTION, path, index, extra=env),)
+        for decorator in reversed(scope.decorators):
+            values = merge([self.decorate(path, decorator, value, env) for value in values])
+        return values
+
+    def decorate(self, path: str, decorator: int, value: Value, env: Environment | None) -> Values:
+        """What a decorator makes of a function."""
+        if decorator < 0 or self.depth > 12:
+            return UNKNOWN_VALUES
+        summary = self.table.summary(path)
+        if summary is None:
+            return UNKNOWN_VALUES
+        expr = summary.exprs[decorator]
+        if expr[0] == OP_NAME and expr[1].endswith((".setter", ".deleter", ".getter")):
+            return (value._replace(kind=PROPERTY),) if value.kind == FUNCTION else (value,)
+        self.depth += 1
+        try:
+            name = self.library_name(path, expr[1] if expr[0] == OP_CALL else decorator)
+            if name:
+                return self.decorate_by_library(name, value)
+            found = self.infer(path, decorator, env)
+            return merge([self.decorate_by(one, value) for one in found])
+        finally:
+            self.depth -= 1
+
+    def library_name(self, path: str, expr: int) -> str:
+        """The dotted library name that an expression means, or nothing."""
+        values = self.infer(path, expr) if expr >= 0 else ()
+        return values[0].extra if len(values) == 1 and values[0].kind == LIBRARY else ""
+
+    def decorate_by_library(self, name: str, value: Value) -> Values:
+        if name in KEEPING:
+            return (value,)
+        if name in PROPERTIES:
+            return (value._replace(kind=PROPERTY) if value.kind == FUNCTION else UNKNOWN_VALUE,)
+        if name in ("contextlib.contextmanager", "contextlib.asynccontextmanager"):
+            return (value.reached(name.partition(".")[2]),)
+        if name in ("types.coroutine", "asyncio.coroutine"):
+            return (value.reached("awaitable"),)
+        if name.startswith(COLOUR_KEEPING):
+            return (value.reached("wrapped"),)
+        return UNKNOWN_VALUES
+
+    def decorate_by(self, decorator: Value, value: Value) -> Values:
+        """A decorator of the project: see what it returns when it is given this function."""
+        if decorator.kind == CLASS:
+            return (Value(INSTANCE, *decorator.definition, origin=value.definition, via=(*value.via, "decorated")),)
+        if decorator.kind != FUNCTION:
+            return UNKNOWN_VALUES
+        summary = self.table.summary(decorator.module)
+        if summary is None:
+            return UNKNOWN_VALUES
+        scope = summary.scopes[decorator.scope]
+        asks = self.asks_colour(summary, decorator.scope)
+        names = [param.name for param in scope.params if param.kind in "op"]
+        if decorator.bound:
+            names = names[1:]
+        if not names:
+            return UNKNOWN_VALUES
+        key = (decorator.module, decorator.scope, names[0])
+        given = dict(decorator.extra.given) if isinstance(decorator.extra, Environment) else {}
+        results = self.result(decorator, Environment({**given, key: (value,)}))
+        if asks and (is_unknown(results) or len(results) > 1):
+            # It makes one wrapper for each colour, so the function stays what it was.
+            colours = {self.is_async_function(one) for one in results if one.kind == FUNCTION}
+            return (value.reached("wrapped"),) if len(colours) > 1 else UNKNOWN_VALUES
+        made: list[Value] = []
+        for one in results:
+            if one.kind == FUNCTION and one.definition != value.definition:
+                made.append(one._replace(origin=value.origin or value.definition, via=(*value.via, "decorated")))
+            else:
+                made.append(one)
+        return tuple(made)
+
+    def is_async_function(self, value: Value) -> bool:
+        summary = self.table.summary(value.module)
+        return summary is not None and summary.scopes[value.scope].is_async
+
+    def asks_colour(self, summary: Summary, index: int) -> bool:
+        """Whether a function or one nested in it asks what colour a function has."""
+        for number, scope in enumerate(summary.scopes):
+            if not scope.flags & Flag.ASKS_COLOUR:
+                continue
+            while number > index:
+                number = summary.scopes[number].parent
+            if number == index:
+                return True
+        return False
+
+    def decorator_paths(self, path: str, scope: Scope) -> tuple[str, ...]:
+        """Dotted library names of a scope's decorators, without those that can't be followed."""
+        summary = self.table.summary(path)
+        found: list[str] = []
+        for decorator in scope.decorators:
+            if summary is not None and decorator >= 0:
+                expr = summary.exprs[decorator]
+                found.append(self.library_name(path, expr[1] if expr[0] == OP_CALL else decorator))
+        return tuple(found)
+
+    def decorator_names(self, summary: Summary, scope: Scope) -> tuple[str, ...]:
+        """The last parts of the decorators' names as they are written."""
+        found: list[str] = []
+        for decorator in scope.decorators:
+            if decorator >= 0:
+                expr = summary.exprs[decorator]
+                expr = summary.exprs[expr[1]] if expr[0] == OP_CALL and expr[1] >= 0 else expr
+                if expr[0] == OP_NAME:
+                    found.append(expr[1].rpartition(".")[2])
+        return tuple(found)
+
+    # Results
+
+    def result(self, function: Value, env: Environment | None = None) -> Values:
+        """What calling a function gives."""
+        summary = self.table.summary(function.module)
+        if summary is None:
+            return UNKNOWN_VALUES
+        scope = summary.scopes[function.scope]
+        origin = function.origin or function.definition
+        made = Value("", function.module, function.scope, origin, function.via, extra=env or function.extra)
+        if "contextmanager" in function.via:
+            return (made._replace(kind=CONTEXT),)
+        if "asynccontextmanager" in function.via:
+            return (made._replace(kind=ASYNC_CONTEXT),)
+        if "awaitable" in function.via:
+            return (made._replace(kind=AWAITABLE),)
+        stub = bool(scope.flags & Flag.STUB) or function.module.endswith(".pyi")
+        if scope.is_async:
+            if scope.is_generator:
+                return (made._replace(kind=ASYNC_GENERATOR),)
+            if stub and scope.annotation >= 0:
+                annotated = self.annotated(function.module, scope.annotation, None)
+                if any(one.kind in (ASYNC_GENERATOR, AWAITABLE) for one in annotated):
+                    return UNKNOWN_VALUES
+            return (made._replace(kind=COROUTINE),)
+        if scope.is_generator:
+            return (made._replace(kind=GENERATOR),)
+        return tuple([value._replace(origin=origin, via=function.via) for value in self.returned(function, env)])
+
+    def returned(self, function: Value, env: Environment | None = None) -> Values:
+        """What the return statements of a function give; for a coroutine function, what awaiting it gives."""
+        summary = self.table.summary(function.module)
+        if summary is None:
+            return UNKNOWN_VALUES
+        if env is None and isinstance(function.extra, Environment):
+            env = function.extra
+        scope = summary.scopes[function.scope]
+        key = ("returned", function.module, function.scope)
+        if key in self.active or self.depth > 14:
+            self.cuts += 1
+            return UNKNOWN_VALUES
+        self.active.add(key)
+        self.depth += 1
+        try:
+            if env is None:
+                return self.remember(key, lambda: self.find_returned(function, summary, scope, None))
+            return self.find_returned(function, summary, scope, env)
+        finally:
+            self.depth -= 1
+            self.active.discard(key)
+
+    def find_returned(self, function: Value, summary: Summary, scope: Scope, env: Environment | None) -> Values:
+        if scope.annotation >= 0:
+            values = self.annotated(function.module, scope.annotation, env)
+            if not is_unknown(values):
+                return values
+        if function.module.endswith(".pyi"):
+            return UNKNOWN_VALUES
+        if scope.flags & Flag.STUB:
+            free = summary.scopes[scope.parent].kind != "class" and not scope.decorators
+            return (NONE_VALUE,) if free and scope.flags & Flag.FALLS_THROUGH else UNKNOWN_VALUES
+        if scope.flags & Flag.NEVER_RETURNS:
+            return UNKNOWN_VALUES
+        groups = [self.infer(function.module, index, env) if index >= 0 else UNKNOWN_VALUES for index in scope.returns]
+        if scope.flags & Flag.FALLS_THROUGH:
+            groups.append((NONE_VALUE,))
+        return merge(groups) or UNKNOWN_VALUES
+
+    def call(
+        self, value: Value, arguments: tuple[Values, ...] = (), keywords: tuple[tuple[str | None, Values], ...] = ()
+    ) -> Values:
+        """What calling `value` gives."""
+        kind = value.kind
+        if kind == FUNCTION:
+            return self.result(value, self.environment(value, arguments, keywords))
+        if kind == CLASS:
+            return self.construct(value)
+        if kind == PARTIAL:
+            inner: Value = value.extra[0]
+            given: tuple[Values, ...] = (*value.extra[1], *arguments)
+            return tuple([one.reached("partial") for one in self.call(inner, given, keywords)])
+        if kind == LIBRARY:
+            return self.call_library(value, arguments)
+        if kind == INSTANCE:
+            members = self.instance_attribute(value, "__call__")
+            if members is None or is_unknown(members):
+                return UNKNOWN_VALUES
+            found = merge([self.call(member) for member in members])
+            return tuple([one._replace(origin=value.origin or one.origin, via=(*one.via, *value.via)) for one in found])
+        if kind == METHOD:
+            return self.call_method(value)
+        return UNKNOWN_VALUES
+
+    def environment(
+        self, function: Value, arguments: tuple[Values, ...], keywords: tuple[tuple[str | None, Values], ...]
+    ) -> Environment | None:
+        """Bind functions and coroutines given as arguments, so that wrappers can be seen through."""
+        given: dict[tuple[str, int, str], Values] = {}
+        callable_kinds = (FUNCTION, COROUTINE, PARTIAL, AWAITABLE)
+        passed = (*arguments, *(one for _, one in keywords))
+        # Functions are worth following into wrappers; plain values only where everything hangs on one call.
+        wanted = any(value.kind in callable_kinds for values in passed for value in values) or (
+            self.thorough and self.depth <= 2 and any(not is_unknown(values) for values in passed)
+        )
+        if wanted and self.depth < 16:
+            summary = self.table.summary(function.module)
+            scope = summary.scopes[function.scope] if summary is not None else None
+            if scope is not None and any(param.use & ParamUse.PASSED_ON for param in scope.params):
+                params = [param for param in scope.params if param.kind in "opk"]
+                params = params[1:] if function.bound else params
+                for param, values in zip(params, arguments, strict=False):
+                    given[function.module, function.scope, param.name] = values
+                for name, values in keywords:
+                    if any(param.name == name for param in params):
+                        given[function.module, function.scope, name or ""] = values
+        if isinstance(function.extra, Environment):
+            given = {**function.extra.given, **given}
+        return Environment(given) if given else None
+
+    def construct(self, value: Value) -> Values:
+        """An instance of a class, unless `__new__` or a metaclass may give something else."""
+        if value.extra == "self":
+            return (Value(INSTANCE, *value.definition, origin=value.definition, via=value.via),)
+        found, owner = self.class_member(value.definition, "__new__")
+        if found is not None and owner is not None and not owner[0].startswith("/"):
+            made = self.class_member(value.definition, "__new__")[0] or ()
+            results = merge([self.returned(one) for one in made if one.kind == FUNCTION]) or UNKNOWN_VALUES
+            # The usual singleton gives an instance that is kept on the class, which can't be followed: still its own.
+            if any(one.kind not in (INSTANCE, "unknown", "none") for one in results):
+                return UNKNOWN_VALUES
+        summary = self.table.summary(value.module)
+        if (
+            summary is not None
+            and any(key == "metaclass" for key, _ in summary.scopes[value.scope].keywords)
+            and not self.bases(*value.definition)[1]
+        ):
+            return UNKNOWN_VALUES
+        return (Value(INSTANCE, *value.definition, origin=value.definition, via=value.via),)
+
+    def call_library(self, value: Value, arguments: tuple[Values, ...]) -> Values:
+        """What a function or class of the library gives."""
+        name: str = value.extra
+        root, _, rest = name.partition(".")
+        if root == "builtins":
+            return self.call_builtin(rest, arguments)
+        if name in ("functools.partial", "functools.partialmethod"):
+            if not arguments or is_unknown(arguments[0]):
+                return UNKNOWN_VALUES
+            return tuple(
+                [
+                    Value(PARTIAL, one.module, one.scope, one.origin, one.via, extra=(one, arguments[1:]))
+                    for one in arguments[0]
+                ]
+            )
+        if name == "functools.wraps":
+            return UNKNOWN_VALUES
+        if name in ("functools.update_wrapper", "typing.cast") and arguments:
+            return arguments[0] if name.startswith("functools") else UNKNOWN_VALUES
+        if name in GIVES_AWAITABLE:
+            return (Value(AWAITABLE, origin=name),)
+        if name in OBJECTS:
+            return (Value(OBJECT, extra=name, origin=name),)
+        if name.startswith(("unittest.mock.", "mock.")) or rest.rpartition(".")[2] in ("cast", "TypeVar", "NewType"):
+            return UNKNOWN_VALUES
+        expanded = self.expand(value)
+        if expanded and not any(one.kind == LIBRARY for one in expanded):
+            found = merge([self.call(one) for one in expanded])
+            if not is_unknown(found):
+                return tuple([one._replace(origin=name) if one.kind != INSTANCE else one for one in found])
+        is_function = not expanded or all(one.kind in (FUNCTION, LIBRARY) for one in expanded)
+        if is_function and root in PLAIN_MODULES and name not in PASSES_THROUGH and rest[:1].islower():
+            return (PLAIN_VALUE._replace(origin=name),)
+        return UNKNOWN_VALUES
+
+    def call_builtin(self, name: str, arguments: tuple[Values, ...]) -> Values:
+        if name in PLAIN_BUILTINS:
+            return (PLAIN_VALUE._replace(origin="builtins." + name),)
+        if name == "open":
+            return (Value(OBJECT, extra="builtins.open", origin="builtins.open"),)
+        if name in ("list", "tuple", "set", "sorted", "iter"):
+            if arguments and arguments[0] and arguments[0][0].kind == CONTAINER:
+                return arguments[0]
+            return (PLAIN_VALUE._replace(origin="builtins." + name),)
+        if name == "map" and arguments:
+            made = merge([self.call(one) for one in arguments[0]])
+            return (Value(CONTAINER, extra=(made,), origin="builtins.map"),)
+        if name == "filter":
+            return (PLAIN_VALUE._replace(origin="builtins.filter"),)
+        if name == "anext":
+            return (Value(AWAITABLE, origin="builtins.anext"),)
+        if name in ("staticmethod", "classmethod") and arguments:
+            return arguments[0]
+        if name == "property" and arguments:
+            return tuple(
+                [one._replace(kind=PROPERTY) if one.kind == FUNCTION else UNKNOWN_VALUE for one in arguments[0]]
+            )
+        return UNKNOWN_VALUES
+
+    def call_method(self, value: Value) -> Values:
+        """A method of a library object, or `mapping.get`."""
+        if isinstance(value.extra, tuple):
+            name, mapping = cast("tuple[str, Value]", value.extra)
+            if name in ("get", "pop", "setdefault"):
+                return self.item(mapping, None)
+            if name == "copy":
+                return (mapping,)
+            if name == "values":
+                pairs = cast("tuple[tuple[Any, Values], ...]", mapping.extra)
+                return (Value(CONTAINER, extra=tuple([one for _, one in pairs])),)
+            return UNKNOWN_VALUES
+        name, owner = str(value.extra), str(value.origin or "")
+        if name in ASYNC_METHODS.get(owner, ()):
+            return (Value(AWAITABLE, origin=f"{owner}.{name}", extra="coroutine"),)
+        if name in SYNC_METHODS.get(owner, ()):
+            return (PLAIN_VALUE._replace(origin=f"{owner}.{name}"),)
+        if name in ("create_task", "ensure_future", "run_in_executor") and not owner:
+            return (Value(AWAITABLE, origin=f"loop.{name}"),)
+        return UNKNOWN_VALUES
+
+    def expand(self, value: Value) -> Values:
+        """The definitions behind a library name, read from its source; empty if there is none."""
+        name: str = value.extra
+        key = ("expand", name)
+        if name.startswith("builtins."):
+            return ()
+        if key in self.active or self.depth > 14:
+            self.cuts += 1
+            return ()
+        parts = name.split(".")
+        if parts[0] not in STANDARD_LIBRARY and self.modules.is_project(parts[0]):
+            return ()
+        self.active.add(key)
+        self.depth += 1
+        try:
+            return self.remember(key, lambda: self.find_expansion(parts))
+        finally:
+            self.depth -= 1
+            self.active.discard(key)
+
+    def find_expansion(self, parts: list[str]) -> Values:
+        for cut in range(len(parts) - 1, 0, -1):
+            path = self.modules.find_outside(".".join(parts[:cut]))
+            if path is None:
+                continue
+            values: Values = (Value(MODULE, path),)
+            for part in parts[cut:]:
+                found = [self.attribute(one, part) for one in values]
+                values = merge([one for one in found if one is not None])
+                values = merge([self.expand(one) or (one,) if one.kind == LIBRARY else (one,) for one in values])
+            return () if is_unknown(values) else values
+        return ()
+
+    def object_answers(self, name: str, dunder: str) -> bool | None:
+        known = OBJECTS.get(name)
+        return None if known is None else dunder in known
+
+    def takes_anything(self, scope: Scope) -> bool:
+        return any(param.kind in (VAR_POSITIONAL, VAR_KEYWORD) for param in scope.params)
+
+    # Implemented by the resolver
+
+    def item(self, value: Value, key: object) -> Values:
+        raise NotImplementedError
+
+
+__all__ = ["ABSENT", "AWAITABLE_TYPES", "MAPPING", "Calls"]

@@ -1,0 +1,375 @@
+"""Classes: bases, members, and what can be done with an instance."""
+
+from __future__ import annotations
+
+from awaitguard.lookup import LATE, Lookup
+from awaitguard.summary import ABSENT, OP_ANNOTATED, Flag, Scope, Summary
+from awaitguard.value import (
+    ASYNC_CONTEXT,
+    ASYNC_GENERATOR,
+    AWAITABLE,
+    CLASS,
+    CONTAINER,
+    CONTEXT,
+    COROUTINE,
+    FUNCTION,
+    GENERATOR,
+    INSTANCE,
+    LIBRARY,
+    MAPPING,
+    METHOD,
+    MODULE,
+    NONE_KIND,
+    OBJECT,
+    PARTIAL,
+    PLAIN_KIND,
+    PLAIN_VALUE,
+    PROPERTY,
+    SUPER,
+    UNKNOWN_VALUES,
+    Definition,
+    Environment,
+    Value,
+    Values,
+    merge,
+)
+
+# Bases that add nothing a rule asks about.
+NEUTRAL_BASES = frozenset({"builtins.object", "typing.Generic", "typing.Protocol", "abc.ABC", "typing_extensions.Protocol",
+    "typing_extensions.Generic", "enum.Enum", "enum.IntEnum", "enum.StrEnum", "enum.Flag", "enum.IntFlag",
+    "typing.NamedTuple", "typing.TypedDict", "typing_extensions.TypedDict"})  # fmt: skip
+# Of these, the ones that bring no attributes of their own.
+SILENT_BASES = frozenset({"builtins.object", "typing.Generic", "typing.Protocol", "abc.ABC", "typing_extensions.Protocol",
+    "typing_extensions.Generic"})  # fmt: skip
+ENUM_BASES = frozenset({"enum.Enum", "enum.IntEnum", "enum.StrEnum", "enum.Flag", "enum.IntFlag"})
+BUILTIN_EXCEPTION = ("Error", "Exception", "Warning", "BaseException", "StopIteration", "KeyboardInterrupt")
+BUILTIN_TYPES = frozenset(
+    {"int", "str", "float", "bool", "bytes", "dict", "list", "set", "tuple", "frozenset", "bytearray"}
+)
+# What values of these kinds answer to, beyond what their classes say.
+SPECIAL = {
+    COROUTINE: {"__await__"},
+    AWAITABLE: {"__await__"},
+    GENERATOR: {"__iter__"},
+    ASYNC_GENERATOR: {"__aiter__"},
+    CONTEXT: {"__enter__"},
+    ASYNC_CONTEXT: {"__aenter__"},
+    CONTAINER: {"__iter__"},
+    MAPPING: {"__iter__"},
+    NONE_KIND: set[str](),
+    FUNCTION: set[str](),
+    PARTIAL: set[str](),
+    CLASS: set[str](),
+    MODULE: set[str](),
+}
+PLAIN_SPECIAL = {"__iter__"}
+
+
+class Classes(Lookup):
+    """The part of the resolver that knows about classes."""
+
+    def bases(self, path: str, index: int) -> tuple[list[Definition], bool, list[str]]:
+        """The direct bases of a class that can be read, whether that is all of them, and the library's names."""
+        key = ("bases", path, index)
+        if key in self.active:
+            self.cuts += 1
+            return [], False, []
+        self.active.add(key)
+        try:
+            return self.remember(key, lambda: self.find_bases(path, index))
+        finally:
+            self.active.discard(key)
+
+    def find_bases(self, path: str, index: int) -> tuple[list[Definition], bool, list[str]]:
+        summary = self.table.summary(path)
+        if summary is None:
+            return [], False, []
+        scope = summary.scopes[index]
+        found: list[Definition] = []
+        names: list[str] = []
+        complete = True
+        for base in scope.bases:
+            values = self.infer(path, base) if base >= 0 else UNKNOWN_VALUES
+            classes = [value for value in values if value.kind == CLASS]
+            library = [value for value in values if value.kind == LIBRARY]
+            if len(values) == 1 and classes:
+                found.append(classes[0].definition)
+            elif len(values) == 1 and library:
+                name: str = library[0].extra
+                names.append(name)
+                if name in NEUTRAL_BASES or (name.startswith("builtins.") and name.endswith(BUILTIN_EXCEPTION)):
+                    continue
+                expanded = self.expand(library[0]) if not name.startswith("builtins.") else ()
+                classes = [value for value in expanded if value.kind == CLASS]
+                if len(expanded) == 1 and classes:
+                    found.append(classes[0].definition)
+                else:
+                    complete = False
+            else:
+                complete = False
+        for key, value in scope.keywords:
+            if key == "metaclass":
+                metaclass = self.infer(path, value) if value >= 0 else UNKNOWN_VALUES
+                neutral = {"abc.ABCMeta", "enum.EnumMeta", "enum.EnumType", "builtins.type"}
+                if not all(one.kind == LIBRARY and one.extra in neutral for one in metaclass):
+                    complete = False
+        return found, complete, names
+
+    def lineage(self, definition: Definition) -> tuple[list[Definition], bool]:
+        """The class and all its bases in order of lookup, and whether every one of them is known."""
+        return self.remember(("lineage", definition), lambda: self.find_lineage(definition))
+
+    def find_lineage(self, definition: Definition) -> tuple[list[Definition], bool]:
+        key = ("lineage", definition)
+        if key in self.active:
+            self.cuts += 1
+            return [definition], False
+        self.active.add(key)
+        try:
+            bases, complete, _ = self.bases(*definition)
+            above = [self.lineage(base) for base in bases]
+        finally:
+            self.active.discard(key)
+        complete = complete and all(whole for _, whole in above)
+        return [definition, *linearise([order for order, _ in above] + [bases])], complete
+
+    def library_bases(self, definition: Definition) -> set[str]:
+        """Dotted names of the library's classes above a class."""
+        return self.remember(("library bases", definition), lambda: self.find_library_bases(definition))
+
+    def find_library_bases(self, definition: Definition) -> set[str]:
+        found: set[str] = set()
+        for one in self.lineage(definition)[0]:
+            found.update(self.bases(*one)[2])
+        return found
+
+    def is_protocol(self, definition: Definition) -> bool:
+        return any(name.endswith(".Protocol") for name in self.bases(*definition)[2])
+
+    def class_member(
+        self, definition: Definition, name: str, skip_first: bool = False
+    ) -> tuple[Values | None, Definition | None]:
+        """A member of a class and the class that has it.
+
+        None as the first item means that surely no class in the lineage has it.
+        """
+        key = ("class member", definition, name, skip_first)
+        return self.remember(key, lambda: self.find_class_member(definition, name, skip_first))
+
+    def find_class_member(
+        self, definition: Definition, name: str, skip_first: bool
+    ) -> tuple[Values | None, Definition | None]:
+        order, complete = self.lineage(definition)
+        for current in order[1:] if skip_first else order:
+            path, index = current
+            summary = self.table.summary(path)
+            if summary is None:
+                return UNKNOWN_VALUES, None
+            values = self.own_member(path, summary, index, name)
+            if values is not None:
+                return values, current
+            if not complete and current != definition and not self.bases(*current)[1]:
+                return UNKNOWN_VALUES, None
+        return (None if complete else UNKNOWN_VALUES), None
+
+    def own_member(self, path: str, summary: Summary, index: int, name: str) -> Values | None:
+        """A member that the class itself defines, in its body or by `self.name = ...`."""
+        key = ("own", path, index, name)
+        if key in self.active:
+            self.cuts += 1
+            return UNKNOWN_VALUES
+        self.active.add(key)
+        try:
+            return self.remember(key, lambda: self.find_own_member(path, summary, index, name))
+        finally:
+            self.active.discard(key)
+
+    def find_own_member(self, path: str, summary: Summary, index: int, name: str) -> Values | None:
+        scope = summary.scopes[index]
+        groups: list[Values] = []
+        bindings = scope.bindings.get(name)
+        assigned = scope.attributes.get(name, [])
+        if bindings is not None:
+            values = self.local(path, summary, index, name, list(bindings), scope.body, LATE, own=True, env=None)
+            # A default of None in the class body gives way to what methods assign.
+            if not (assigned and all(value.kind in (NONE_KIND, PLAIN_KIND) for value in values)):
+                groups.append(values)
+        if scope.decorators and groups:
+            # The default of a dataclass field: instances have their own.
+            defaults = bindings is not None and all(
+                one.kind == "value" and summary.exprs[one.value][0] == OP_ANNOTATED for one in bindings
+            )
+            if defaults and any(value.kind == FUNCTION for value in groups[0]):
+                groups = [UNKNOWN_VALUES]
+        for binding in assigned:
+            groups.append(self.infer(path, binding.value) if binding.kind == "value" else UNKNOWN_VALUES)
+        found = merge(groups) if groups else None
+        if found is not None and self.is_annotation_only(summary, scope, name):
+            found = found or UNKNOWN_VALUES
+        return found
+
+    @staticmethod
+    def is_annotation_only(summary: Summary, scope: Scope, name: str) -> bool:
+        bindings = scope.bindings.get(name) or []
+        return all(
+            one.kind == "value"
+            and summary.exprs[one.value][:1] == (OP_ANNOTATED,)
+            and summary.exprs[one.value][2] == ABSENT
+            for one in bindings
+        )
+
+    def has_dynamic_attributes(self, definition: Definition) -> bool:
+        """Whether a class can have attributes that no one sees: __getattr__, __slots__ tricks, setattr, mixins."""
+        if not self.library_bases(definition) <= SILENT_BASES:
+            return True
+        for path, index in self.lineage(definition)[0]:
+            summary = self.table.summary(path)
+            if summary is None:
+                return True
+            scope = summary.scopes[index]
+            if scope.flags & Flag.OWN_NAMESPACE or (scope.decorators and not self.is_dataclass(path, index)):
+                return True
+            if {"__getattr__", "__getattribute__"} & scope.bindings.keys():
+                return True
+        return False
+
+    def is_dataclass(self, path: str, index: int) -> bool:
+        summary = self.table.summary(path)
+        return summary is not None and any(
+            name in ("dataclasses.dataclass", "dataclass") for name in self.decorator_paths(path, summary.scopes[index])
+        )
+
+    def attribute(self, value: Value, name: str) -> Values | None:
+        """`value.name`; None when it surely isn't there."""
+        kind = value.kind
+        if kind == MODULE:
+            return self.member(value.module, name)
+        if kind in (INSTANCE, CLASS):
+            return self.instance_attribute(value, name)
+        if kind == SUPER:
+            found, _ = self.class_member(value.definition, name, skip_first=True)
+            if not found:
+                return UNKNOWN_VALUES
+            return tuple(
+                [one.reached("virtual") for one in self.bind_members(found, Value(INSTANCE, *value.definition))]
+            )
+        if kind == LIBRARY:
+            return (value._replace(extra=f"{value.extra}.{name}"),)
+        if kind == OBJECT:
+            return (Value(METHOD, extra=name, origin=value.extra),)
+        return UNKNOWN_VALUES
+
+    def instance_attribute(self, value: Value, name: str) -> Values | None:
+        found, owner = self.class_member(value.definition, name)
+        if found is None:
+            if name.startswith("__") and name.endswith("__"):
+                return UNKNOWN_VALUES
+            return UNKNOWN_VALUES if self.has_dynamic_attributes(value.definition) else None
+        del owner
+        return self.bind_members(found, value)
+
+    def bind_members(self, found: Values, value: Value) -> Values:
+        """Class members as seen through an instance or the class."""
+        result: list[Values] = []
+        for member in found:
+            if member.kind == INSTANCE and member.extra != "self" and self.answers_to(member, "__get__") is not False:
+                result.append(UNKNOWN_VALUES)
+            elif member.kind == PROPERTY:
+                result.append(self.property_value(member) if value.kind != CLASS else UNKNOWN_VALUES)
+            elif member.kind == FUNCTION and not member.bound and "attribute" not in member.via:
+                summary = self.table.summary(member.module)
+                names = self.decorator_names(summary, summary.scopes[member.scope]) if summary else ()
+                is_method = summary is not None and summary.scopes[summary.scopes[member.scope].parent].kind == "class"
+                if "staticmethod" in names or not is_method:
+                    result.append((member,))
+                elif value.kind == INSTANCE or "classmethod" in names:
+                    bound = member._replace(bound=True)
+                    result.append((bound.reached("virtual") if self.may_be_subclass(value) else bound,))
+                else:
+                    result.append((member,))
+            else:
+                result.append((member,))
+        return merge(result)
+
+    def may_be_subclass(self, value: Value) -> bool:
+        """Whether an object that is only declared to be of a class may be of a subclass in the project."""
+        if value.extra not in ("self", "declared"):
+            return False
+        summary = self.table.summary(value.module)
+        return summary is None or summary.scopes[value.scope].name in self.table.subclassed
+
+    def property_value(self, member: Value) -> Values:
+        values = self.result(member)
+        return tuple([value._replace(origin=member.definition, via=("property",)) for value in values])
+
+    # Protocol questions: True, False, or None when it can't be known.
+
+    def answers_to(self, value: Value, dunder: str) -> bool | None:
+        """Whether `value` has a special method such as `__await__` or `__aenter__`."""
+        kind = value.kind
+        if kind in SPECIAL:
+            if kind == CLASS:
+                return self.class_answers(value, dunder)
+            if kind == AWAITABLE and dunder != "__await__":
+                return None
+            return dunder in SPECIAL[kind]
+        if kind == PLAIN_KIND:
+            return dunder in PLAIN_SPECIAL
+        if kind == INSTANCE:
+            found, _ = self.class_member(value.definition, dunder)
+            if found is None:
+                names = self.library_bases(value.definition)
+                return (
+                    None
+                    if any(name.startswith("builtins.") and name[9:] in BUILTIN_TYPES for name in names)
+                    and dunder == "__iter__"
+                    else False
+                )
+            if any(one.kind == NONE_KIND for one in found):
+                return False
+            return None if any(one.kind == "unknown" for one in found) else True
+        if kind == OBJECT:
+            return self.object_answers(value.extra, dunder)
+        return None
+
+    def class_answers(self, value: Value, dunder: str) -> bool | None:
+        """A class object is iterable or a context manager only by its metaclass."""
+        _, complete, names = self.bases(*value.definition)
+        if dunder == "__iter__" and (
+            set(names) & ENUM_BASES or not complete or self.library_bases(value.definition) & ENUM_BASES
+        ):
+            return None
+        return False if self.lineage(value.definition)[1] else None
+
+    def is_awaitable(self, value: Value) -> bool | None:
+        return self.answers_to(value, "__await__")
+
+    # Implemented by the other parts
+
+    def object_answers(self, name: str, dunder: str) -> bool | None:
+        raise NotImplementedError
+
+    def expand(self, value: Value) -> Values:
+        raise NotImplementedError
+
+    def result(self, function: Value, env: Environment | None = None) -> Values:
+        raise NotImplementedError
+
+    def decorator_paths(self, path: str, scope: Scope) -> tuple[str, ...]:
+        raise NotImplementedError
+
+
+def linearise(sequences: list[list[Definition]]) -> list[Definition]:
+    """Python's method resolution order of the bases' orders; what contradicts itself is put in anyhow."""
+    order: list[Definition] = []
+    sequences = [list(one) for one in sequences if one]
+    while sequences:
+        head = next(
+            (one[0] for one in sequences if not any(one[0] in other[1:] for other in sequences)), sequences[0][0]
+        )
+        order.append(head)
+        sequences = [rest for one in sequences if (rest := [each for each in one if each != head])]
+    return order
+
+
+__all__ = ["Classes", "PLAIN_VALUE"]

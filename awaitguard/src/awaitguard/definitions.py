@@ -1,0 +1,390 @@
+"""Definitions, imports and assignments: everything that gives a name a meaning."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any, cast
+
+from awaitguard.expressions import Expressions
+from awaitguard.frame import Frame
+from awaitguard.naming import dotted_name, position
+from awaitguard.summary import (
+    ABSENT,
+    NONE,
+    OP_ANNOTATED,
+    OP_NAME,
+    UNKNOWN,
+    Binding,
+    Flag,
+    ParamUse,
+    Use,
+)
+from awaitguard.syntax import decorator_names, is_stub
+from awaitguard.vocabulary import QUIET_LIBRARY
+
+PLAIN_TYPES = frozenset({"int", "str", "float", "bool", "bytes", "dict", "list", "set", "tuple", "Any", "Dict", "List",
+    "Set", "Tuple", "Callable", "Optional", "object", "None"})  # fmt: skip
+
+
+class Definitions(Expressions):
+    """The part of the walker that enters scopes and binds names in them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks: list[list[Any]] = [[UNKNOWN, 0, 0, 0, False, False, False, False]]
+        self.scopes: list[Any] = [None]
+        self.imports: list[tuple[Any, ...]] = []
+        self.base_names: set[str] = set()
+        self.statements = 0
+        self.guarded_imports = 0
+
+    # Blocks and scopes
+
+    def new_block(
+        self, leaves: bool = False, statement: int = 0, arm: int = 0, exclusive: bool = False, fallback: bool = False
+    ) -> int:
+        self.blocks.append([self.block, self.frame.index, statement, arm, self.loops, leaves, exclusive, fallback])
+        return len(self.blocks) - 1
+
+    def arm(
+        self, body: list[ast.stmt], statement: int, arm: int, exclusive: bool = True, fallback: bool = False
+    ) -> bool:
+        """Walk a branch in a block of its own; True if control leaves there."""
+        outer, held = self.block, self.frame.held
+        self.frame.held = dict(held)
+        self.block = self.new_block(False, statement, arm, exclusive, fallback)
+        leaves = self.body(body)
+        self.frame.held = held
+        if leaves:
+            self.blocks[self.block][5] = True
+        self.block = outer
+        return leaves
+
+    def body(self, statements: list[ast.stmt]) -> bool:
+        """Walk statements; True if control leaves there."""
+        raise NotImplementedError
+
+    def next_statement(self) -> int:
+        self.statements += 1
+        return self.statements
+
+    def enter(self, kind: str, name: str, node: ast.expr | ast.stmt) -> Frame:
+        frame = Frame(kind, name, len(self.scopes), self.frame, self.block)
+        frame.position = position(node)
+        frame.site_start = len(self.sites)
+        self.scopes.append(None)
+        self.frame = frame
+        self.block = self.new_block()
+        frame.body = self.block
+        return frame
+
+    def leave(self, frame: Frame) -> None:
+        """Finish a scope: decide what was forgotten in it and hand its free names to the scope around it."""
+        for name, site in frame.pending:
+            if name in frame.bindings and name in frame.consumed:
+                continue
+            if name in frame.bindings or frame.parent is None:
+                self.sites.append(site)
+            else:
+                frame.parent.pending.append((name, site))
+        for name, at, site, loops in frame.forgettable:
+            last = frame.loads.get(name, -1)
+            if last < at and not (loops and last >= 0):
+                self.sites.append((int(Use.FORGOTTEN), *site[1:4], UNKNOWN, name))
+        if frame.tested:
+            self.drop_tested(frame)
+        parent = frame.parent
+        if parent is not None:
+            late = 1 << 60
+            for name in frame.loads:
+                if name not in frame.bindings:
+                    parent.loads[name] = late
+                    if name in frame.consumed:
+                        parent.consumed.add(name)
+                    if name in parent.param_use:
+                        parent.param_use[name] |= ParamUse.PASSED_ON
+        self.scopes[frame.index] = frame.finish()
+
+    def drop_tested(self, frame: Frame) -> None:
+        """Sites on names whose colour or kind the function asks about are the author's own affair."""
+        tested = frame.tested
+        kept = [
+            site
+            for site in self.sites[frame.site_start :]
+            if not (site[2] == frame.index and self.is_tested(site[1], tested))
+        ]
+        self.sites[frame.site_start :] = kept
+
+    def is_tested(self, expr: int, tested: set[str]) -> bool:
+        for _ in range(20):
+            if expr < 0:
+                return False
+            entry = self.exprs[expr]
+            if entry[0] == OP_NAME:
+                name: str = entry[1]
+                return any(name == one or name.startswith(one + ".") for one in tested)
+            if entry[0] == "c" and any(isinstance(one, int) and self.is_tested(one, tested) for one in entry[2]):
+                return True
+            if entry[0] not in "cw.Gsi":
+                return False
+            expr = entry[1]
+        return False
+
+    # Definitions
+
+    def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+        decorators = tuple([self.visit(one, Use.OTHER) for one in node.decorator_list])
+        parent = self.frame
+        outer_block, outer_loops, outer_guards = self.block, self.loops, self.guards
+        params = self.parameters(node.args)
+        annotation = self.annotation(node.returns)
+        index = len(self.scopes)
+        parent.bind(node.name, Binding("def", index, len(self.exprs), self.block, node.lineno))
+        frame = self.enter("function", node.name, node)
+        frame.position = position(node)
+        frame.decorators, frame.annotation = decorators, annotation
+        self.loops, self.guards = False, {}
+        if type(node) is ast.AsyncFunctionDef:
+            frame.flags |= Flag.ASYNC
+        self.bind_parameters(frame, params, parent.kind == "class" and "staticmethod" not in decorator_names(node))
+        if is_stub(node.body):
+            frame.flags |= Flag.STUB
+        leaves = self.body(node.body)
+        if not leaves:
+            frame.flags |= Flag.FALLS_THROUGH
+        elif not frame.returns and not frame.flags & Flag.GENERATOR:
+            frame.flags |= Flag.NEVER_RETURNS
+        self.leave(frame)
+        self.frame = parent
+        self.block, self.loops, self.guards = outer_block, outer_loops, outer_guards
+        return False
+
+    def lambda_scope(self, node: ast.Lambda) -> int:
+        parent, outer_block, outer_loops = self.frame, self.block, self.loops
+        owner, self.owner = self.owner, None
+        params = self.parameters(node.args)
+        frame = self.enter("lambda", "<lambda>", node)
+        self.loops = False
+        self.bind_parameters(frame, params, method=False)
+        frame.returns.append(self.visit(node.body, Use.RETURN))
+        self.leave(frame)
+        self.frame, self.block, self.loops, self.owner = parent, outer_block, outer_loops, owner
+        return frame.index
+
+    def parameters(self, node: ast.arguments) -> list[tuple[str, str, int, bool]]:
+        """The parameters with their annotations and defaults, which belong to the scope around the function."""
+        found: list[tuple[str, str, int, bool]] = []
+        positional = [(one, "o") for one in node.posonlyargs] + [(one, "p") for one in node.args]
+        without = len(positional) - len(node.defaults)
+        for number, (one, kind) in enumerate(positional):
+            found.append((one.arg, kind, self.annotation(one.annotation), number >= without))
+        if node.vararg:
+            found.append((node.vararg.arg, "v", UNKNOWN, False))
+        for one, default in zip(node.kwonlyargs, node.kw_defaults, strict=True):
+            found.append((one.arg, "k", self.annotation(one.annotation), default is not None))
+        if node.kwarg:
+            found.append((node.kwarg.arg, "w", UNKNOWN, False))
+        for default in (*node.defaults, *node.kw_defaults):
+            if default is not None:
+                self.visit(default, Use.OTHER)
+        return found
+
+    def bind_parameters(self, frame: Frame, params: list[tuple[str, str, int, bool]], method: bool) -> None:
+        frame.params = params
+        for number, (name, kind, annotation, _default) in enumerate(params):
+            frame.bindings[name] = []
+            frame.param_use[name] = 0
+            if method and number == 0 and kind in "op":
+                frame.self_name = name
+            elif annotation <= NONE or self.is_plain_type(annotation):
+                frame.fuzzy.add(name)
+
+    def is_plain_type(self, annotation: int) -> bool:
+        expr = self.exprs[annotation]
+        while expr[0] == "[":
+            base: int = expr[1]
+            expr = self.exprs[base]
+        return expr[0] == OP_NAME and str(expr[1]).rpartition(".")[2] in PLAIN_TYPES - {"Optional"}
+
+    def class_(self, node: ast.ClassDef) -> bool:
+        decorators = tuple([self.visit(one, Use.OTHER) for one in node.decorator_list])
+        bases: list[int] = []
+        for base in node.bases:
+            if type(base) is ast.Subscript:  # Generic[T], Protocol[T], Base[T]
+                self.visit(base.slice, Use.OTHER)
+                bases.append(self.base_class(base.value))
+            elif type(base) is ast.Starred:
+                bases.append(self.visit(base, Use.OTHER))
+            else:
+                bases.append(self.base_class(base))
+        keywords = tuple([(one.arg or "**", self.visit(one.value, Use.OTHER)) for one in node.keywords])
+        parent, outer_block, outer_loops = self.frame, self.block, self.loops
+        parent.bind(node.name, Binding("class", len(self.scopes), len(self.exprs), self.block, node.lineno))
+        frame = self.enter("class", node.name, node)
+        frame.decorators, frame.bases, frame.keywords = decorators, tuple(bases), keywords
+        self.loops = False
+        self.body(node.body)
+        self.leave(frame)
+        self.frame, self.block, self.loops = parent, outer_block, outer_loops
+        return False
+
+    def base_class(self, node: ast.expr) -> int:
+        """A base class is followed even when its module is of no interest otherwise."""
+        dotted = dotted_name(node)
+        if not dotted:
+            return self.visit(node, Use.OTHER)
+        self.frame.loads[dotted.partition(".")[0]] = len(self.exprs)
+        self.base_names.add(dotted.rpartition(".")[2])
+        return self.add((OP_NAME, dotted, self.block))
+
+    # Imports
+
+    def import_(self, node: ast.Import) -> bool:
+        for alias in node.names:
+            root = alias.name.partition(".")[0]
+            bound = alias.asname or root
+            target = alias.name if alias.asname else root
+            self.bind_import(bound, Binding("import", target, len(self.exprs), self.block, node.lineno), root)
+            if not alias.asname and "." in alias.name:
+                # `import a.b` also makes a.b an attribute of a: remembered as a second binding of its own name.
+                self.frame.bindings.setdefault("import " + alias.name, []).append(
+                    tuple(Binding("import", alias.name, len(self.exprs), self.block, node.lineno))
+                )
+            if root not in QUIET_LIBRARY:
+                self.record_import(alias.name, 0, "", node)
+        return False
+
+    def import_from(self, node: ast.ImportFrom) -> bool:
+        module = node.module or ""
+        root = "" if node.level else module.partition(".")[0]
+        for alias in node.names:
+            if alias.name == "*":
+                self.frame.stars.append((module, node.level, self.block))
+            else:
+                binding = Binding("from", module, len(self.exprs), self.block, node.lineno, alias.name, node.level)
+                self.bind_import(alias.asname or alias.name, binding, root)
+            if root not in QUIET_LIBRARY and module != "__future__":
+                self.record_import(module, node.level, alias.name, node)
+        return False
+
+    def bind_import(self, name: str, binding: Binding, root: str) -> None:
+        frame = self.frame
+        if name in frame.outer:
+            while frame.parent is not None and frame.kind != "module":
+                frame = frame.parent
+        frame.bind(name, binding)
+        if root in QUIET_LIBRARY:
+            frame.quiet[name] = f"{binding.value}.{binding.name}" if binding.name else binding.value
+
+    def record_import(self, module: str, level: int, name: str, node: ast.stmt) -> None:
+        guarded = bool(self.guarded_imports or self.muted)
+        self.imports.append((module, level, name, self.frame.index, position(node), guarded))
+
+    # Assignments
+
+    def assign(self, node: ast.Assign) -> bool:
+        first = node.targets[0]
+        value = node.value
+        if type(first) in (ast.Tuple, ast.List) and type(value) in (ast.Tuple, ast.List) and len(node.targets) == 1:
+            left, right = cast("ast.Tuple", first).elts, cast("ast.Tuple", value).elts
+            if len(left) == len(right) and not any(type(one) is ast.Starred for one in (*left, *right)):
+                found = [self.assigned(one, two) for one, two in zip(left, right, strict=True)]
+                for one, two, index in zip(left, right, found, strict=True):
+                    self.store(one, index, two)
+                return False
+        index = self.assigned(first, value)
+        for target in node.targets:
+            self.store(target, index, value)
+        return False
+
+    def assigned(self, target: ast.expr, value: ast.expr) -> int:
+        """Visit the right side of an assignment, knowing where its value goes."""
+        kind = type(target)
+        use: int = Use.OTHER
+        if kind is ast.Name:
+            use, self.owner = Use.ASSIGN, ("name", cast("ast.Name", target).id)
+        elif kind is ast.Attribute:
+            use, self.owner = Use.STORED, ("attribute", cast("ast.Attribute", target).attr)
+        elif kind is ast.Subscript:
+            use = self.filled(cast("ast.Subscript", target).value) or Use.OTHER
+        elif kind in (ast.Tuple, ast.List):
+            use = Use.ITERATE if type(value) is ast.Call else Use.OTHER
+        index = self.visit(value, use)
+        self.owner = None
+        return index
+
+    def store(self, target: ast.expr, index: int, value: ast.expr) -> None:
+        kind = type(target)
+        if kind is ast.Name:
+            name = cast("ast.Name", target).id
+            self.bind_name(name, index, value)
+            if (
+                index > NONE
+                and type(value) is ast.Call
+                and self.frame.is_function
+                and not self.muted
+                and name not in self.frame.outer
+            ):
+                site = (0, index, self.frame.index, position(value), UNKNOWN, 0)
+                self.frame.forgettable.append((name, len(self.exprs), site, self.loops))
+        elif kind is ast.Attribute:
+            self.bind_attribute(cast("ast.Attribute", target), index)
+        elif kind is ast.Subscript:
+            subscript = cast("ast.Subscript", target)
+            if type(subscript.value) is ast.Name:
+                name = subscript.value.id
+                self.frame.loads[name] = len(self.exprs)
+                if name in self.frame.param_use:
+                    self.frame.param_use[name] |= ParamUse.AS_VALUE
+                self.bind_item(name, index, value)
+            else:
+                self.visit(subscript.value, Use.STATEMENT)
+            self.visit(subscript.slice, Use.VALUE_ARGUMENT if type(subscript.slice) is ast.Call else Use.OPERAND)
+        elif kind in (ast.Tuple, ast.List):
+            whole = index
+            for number, element in enumerate(cast("ast.Tuple", target).elts):
+                starred = type(element) is ast.Starred
+                inner = element.value if type(element) is ast.Starred else element
+                self.bind_target(inner, ("x", whole, number), UNKNOWN if starred else whole)
+        elif kind is ast.Starred:
+            self.bind_target(target, ("x", index, 0), UNKNOWN)
+
+    def bind_item(self, name: str, index: int, value: ast.expr) -> None:
+        """`name[key] = value`: one more thing that the container may hold."""
+        frame: Frame | None = self.frame
+        while frame is not None and name not in frame.bindings:
+            frame = frame.parent
+        if frame is not None:
+            kind = "value" if index >= 0 else "unknown"
+            frame.bindings.setdefault(name + "[]", []).append(
+                tuple(Binding(kind, index, len(self.exprs), self.block, value.lineno))
+            )
+
+    def annotated(self, node: ast.AnnAssign) -> bool:
+        annotation = self.annotation(node.annotation)
+        value = ABSENT if node.value is None else self.assigned(node.target, node.value)
+        if value == ABSENT and self.frame.kind == "function":
+            return False
+        index = self.add((OP_ANNOTATED, annotation, value))
+        if type(node.target) is ast.Name:
+            self.bind_name(node.target.id, index, node.value or node.target)
+        elif type(node.target) is ast.Attribute:
+            self.bind_attribute(node.target, index)
+        else:
+            self.visit(cast("ast.Subscript", node.target).value, Use.STATEMENT)
+        return False
+
+    def augmented(self, node: ast.AugAssign) -> bool:
+        target = node.target
+        if type(target) is ast.Name:
+            # `tasks += [coroutine()]` fills a container like append does.
+            use = self.filled(target) if target.id in self.frame.containers else 0
+            self.visit(node.value, use or Use.OPERAND)
+            self.owner = None
+            self.frame.loads[target.id] = len(self.exprs)
+            if target.id not in self.frame.containers:
+                self.bind_name(target.id, UNKNOWN, node.value)
+        else:
+            self.visit(node.value, Use.OPERAND)
+            self.visit(target, Use.STATEMENT)
+        return False

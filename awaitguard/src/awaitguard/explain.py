@@ -1,0 +1,41 @@
+"""The pages of the codes."""
+
+from __future__ import annotations
+
+from awaitguard.rules import RULES
+from awaitguard.rules.rule import Rule
+
+GENERAL = {
+    "AG001": ("unreadable-file", "A file couldn't be checked: a syntax error, an encoding that doesn't fit, a grammar newer than the Python that runs "
+        "awaitguard, or no permission. Nothing is known about its calls."),
+    "AG002": ("unused-ignore", "An `# awaitguard: ignore[...]` comment silences nothing any more. Remove it, so that it can't hide a later mistake."),
+}  # fmt: skip
+
+
+def explain_code(code: str) -> str | None:
+    """The page of a code as Markdown; None if there is no such code."""
+    wanted = code.upper()
+    if wanted in GENERAL:
+        name, why = GENERAL[wanted]
+        return f"# {wanted} {name}\n\n{why}\n"
+    rule = RULES.get(wanted) or next((one for one in RULES.values() if one.name == code.lower()), None)
+    return page(rule) if rule else None
+
+
+def page(rule: Rule) -> str:
+    return (
+        f"# {rule.code} {rule.name}\n\n"
+        f"Finds {rule.title}. Level: {rule.level}.\n\n"
+        f"{rule.why}\n\n"
+        f"## Bad\n\n```python\n{rule.bad.strip()}\n```\n\n"
+        f"## Good\n\n```python\n{rule.good.strip()}\n```\n\n"
+        f"## Silence it\n\n"
+        f"On the line: `# awaitguard: ignore[{rule.code}] the reason`. In a file or directory: `per-file-ignores` in `[tool.awaitguard]`.\n"
+    )
+
+
+def list_codes() -> str:
+    """All codes with their names and titles."""
+    lines = [f"{code}  {name}" for code, (name, _) in GENERAL.items()]
+    lines += [f"{rule.code}  {rule.name:<28} {rule.level:<8} {rule.title}" for rule in RULES.values()]
+    return "\n".join(lines) + "\n"

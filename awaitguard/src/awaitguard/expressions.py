@@ -1,0 +1,453 @@
+"""Turn the expressions of a file into the compact table of its summary, noting how each value is used."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any, cast
+
+from awaitguard.library import PASSES_THROUGH, PLAIN_BUILTINS, PLAIN_MODULES
+from awaitguard.naming import Names, dotted_name, position
+from awaitguard.summary import (
+    NONE,
+    OP_ATTR,
+    OP_AWAIT,
+    OP_CALL,
+    OP_COMPREHENSION,
+    OP_DICT,
+    OP_ELEMENT,
+    OP_GETATTR,
+    OP_ITEM,
+    OP_LIST,
+    OP_NAME,
+    OP_SCOPE,
+    OP_UNION,
+    PLAIN,
+    UNKNOWN,
+    Flag,
+    Use,
+)
+from awaitguard.vocabulary import (
+    CONTAINER_NODES,
+    FILLING_METHODS,
+    HANDED_OVER,
+    KEEP_UNKNOWN,
+    LOOKS_AT,
+    OWNED_USES,
+    PARENT_SITES,
+    PASSING_FUNCTIONS,
+    SCHEDULERS,
+    SITED_USES,
+    TELLING_CALLS,
+    VALUE_FUNCTIONS,
+)
+
+
+class Expressions(Names):
+    """The part of the walker that visits expressions.
+
+    Every visitor takes the node and how its value is used, and gives the index of its entry in the expression table.
+    """
+
+    def visit(self, node: ast.expr, use: int) -> int:
+        """Visit any expression."""
+        return VISITORS[type(node)](self, node, use)
+
+    # Calls
+
+    def visit_call(self, node: ast.Call, use: int) -> int:
+        function = node.func
+        owner, self.owner = self.owner, None
+        argument_use: int = Use.ARGUMENT
+        name = ""
+        base = ""
+        if type(function) is ast.Name:
+            name = function.id
+            if name == "getattr" and len(node.args) >= 2:
+                self.owner = owner
+                return self.visit_getattr(node, use)
+            if name in VALUE_FUNCTIONS:
+                argument_use = Use.VALUE_ARGUMENT if self.is_builtin(name) else argument_use
+            elif name in PASSING_FUNCTIONS and self.is_builtin(name):
+                self.owner = owner
+                argument_use = self.element_use(use, is_dict=False)
+            if name in TELLING_CALLS:
+                self.note_tests(name, node)
+        elif type(function) is ast.Attribute:
+            name = function.attr
+            if type(function.value) is ast.Name:
+                base = function.value.id
+                if f"{base}.{name}" in VALUE_FUNCTIONS:
+                    argument_use = Use.VALUE_ARGUMENT
+            elif type(function.value) is ast.Constant and isinstance(function.value.value, str):
+                argument_use = Use.FORMAT
+            if name in TELLING_CALLS:
+                self.note_tests(name, node)
+        if name in SCHEDULERS:
+            argument_use = Use.SCHEDULED
+        keep = use in KEEP_UNKNOWN
+        target = self.visit(function, Use.SCHEDULED if keep else Use.CALLEE)
+        if name in FILLING_METHODS and type(function) is ast.Attribute:
+            argument_use = self.filled(function.value) or argument_use
+        if name == "map" and type(function) is ast.Name:
+            self.owner = owner
+            use = Use.MAPPED if self.element_use(use, is_dict=False) == Use.ELEMENT else use
+            self.owner = None
+        arguments: list[int | str] = []
+        has_star = False
+        found: list[tuple[int, ast.expr, int | str]] = []
+        fill = (argument_use, self.owner) if argument_use == Use.ELEMENT else None
+        for argument in node.args:
+            if type(argument) is ast.Starred:
+                has_star = True
+                self.visit(argument.value, Use.OTHER)
+                continue
+            self.owner = fill[1] if fill else None
+            index = self.visit(argument, argument_use)
+            if index > NONE and name in PASSING_FUNCTIONS and type(function) is ast.Name and self.is_builtin(name):
+                self.site(Use.ITERATE, index, argument)
+            if index < 0 and type(argument) is ast.Name:
+                arguments.append(argument.id)
+            else:
+                arguments.append(index)
+                if index > NONE and (type(argument) is ast.Call or type(argument) is ast.Name):
+                    found.append((index, argument, len(arguments) - 1))
+        self.owner = None
+        keywords: list[tuple[str | None, int]] = []
+        for keyword in node.keywords:
+            index = self.visit(keyword.value, argument_use if keyword.arg else Use.OTHER)
+            keywords.append((keyword.arg, index))
+            if index > NONE and keyword.arg and type(keyword.value) in (ast.Call, ast.Name):
+                found.append((index, keyword.value, keyword.arg))
+        self.owner = owner
+        if target < 0:
+            for index, argument, where in found:
+                self.argument_site(argument_use, index, argument, UNKNOWN, where)
+            return self.plain_call(function)
+        where_it_is = position(node)
+        call = self.add((OP_CALL, target, tuple(arguments), tuple(keywords), has_star, where_it_is))
+        for index, argument, where in found:
+            self.argument_site(argument_use, index, argument, call, where)
+        frame = self.frame
+        if use not in PARENT_SITES:
+            if use in OWNED_USES or use == Use.ATTRIBUTE:
+                self.site(use, call, node)
+            elif not self.muted:
+                self.sites.append((use, call, frame.index, where_it_is, UNKNOWN, 0))
+        frame.calls.append(call)
+        if name in ("run", "run_until_complete"):
+            if name == "run_until_complete" or base == "asyncio" or (not base and type(function) is ast.Name):
+                frame.flags |= Flag.RUNS_LOOP
+        elif name == "acquire" and use == Use.STATEMENT:
+            frame.held[dotted_name(function)] = (self.receiver(target), position(node))
+        elif name == "release":
+            frame.held.pop(dotted_name(function).removesuffix("release") + "acquire", None)
+        return call
+
+    def plain_call(self, function: ast.expr) -> int:
+        """A call of something that isn't followed: what is known to give numbers, texts and the like is plain."""
+        if type(function) is ast.Name:
+            quiet = self.frame.quiet.get(function.id) or self.module.quiet.get(function.id)
+            if quiet is None:
+                return PLAIN if function.id in PLAIN_BUILTINS and self.is_builtin(function.id) else UNKNOWN
+            dotted = quiet
+        else:
+            dotted = dotted_name(function)
+            root, _, rest = dotted.partition(".")
+            quiet = self.frame.quiet.get(root) or self.module.quiet.get(root)
+            if not quiet:
+                return UNKNOWN
+            dotted = f"{quiet}.{rest}"
+        return PLAIN if dotted.partition(".")[0] in PLAIN_MODULES and dotted not in PASSES_THROUGH else UNKNOWN
+
+    def receiver(self, target: int) -> int:
+        """The expression for `lock` when `target` is `lock.acquire`."""
+        expr = self.exprs[target]
+        if expr[0] == OP_NAME and "." in expr[1]:
+            return self.add((OP_NAME, expr[1].rpartition(".")[0], expr[2]))
+        return expr[1] if expr[0] == OP_ATTR else UNKNOWN
+
+    def argument_site(self, use: int, index: int, node: ast.expr, call: int, where: int | str) -> None:
+        if type(node) is ast.Name and use != Use.SCHEDULED and node.id not in self.frame.tracked:
+            return
+        if type(node) is ast.Name and use == Use.ELEMENT:
+            return
+        if use in PARENT_SITES:
+            self.site(use, index, node, call, where)
+
+    def filled(self, container: ast.expr) -> int:
+        """`tasks.append(x)`: the use of x, and the container as owner of what is put into it."""
+        if type(container) is ast.Name and container.id in self.frame.containers:
+            self.owner = ("name", container.id)
+            return Use.ELEMENT
+        if (
+            type(container) is ast.Attribute
+            and type(container.value) is ast.Name
+            and container.value.id == self.frame.self_name
+            and container.value.id
+        ):
+            self.owner = ("attribute", container.attr)
+            return Use.ELEMENT
+        return 0
+
+    def visit_getattr(self, node: ast.Call, use: int) -> int:
+        key = node.args[1]
+        base = self.visit(node.args[0], Use.OTHER)
+        constant = type(key) is ast.Constant and isinstance(key.value, str)
+        if not constant:
+            self.visit(key, Use.OTHER)
+        for extra in node.args[2:]:
+            self.visit(extra, Use.OTHER)
+        if base < 0 or not constant or len(node.args) > 2:
+            return UNKNOWN
+        return self.add((OP_GETATTR, base, cast("ast.Constant", key).value))
+
+    # Literals and containers
+
+    def visit_constant(self, node: ast.Constant, use: int) -> int:
+        return NONE if node.value is None else PLAIN
+
+    def visit_joined(self, node: ast.JoinedStr, use: int) -> int:
+        for value in node.values:
+            if type(value) is ast.FormattedValue:
+                self.visit(value.value, Use.FORMAT)
+                if value.format_spec is not None:
+                    self.visit(value.format_spec, Use.FORMAT)
+        return PLAIN
+
+    def visit_formatted(self, node: ast.FormattedValue, use: int) -> int:
+        self.visit(node.value, Use.FORMAT)
+        return PLAIN
+
+    def element_use(self, use: int, is_dict: bool) -> int:
+        """How the elements of a container are used, given how the container is."""
+        if use in HANDED_OVER:
+            return Use.OTHER
+        if use == Use.RETURN:
+            return Use.RETURNED_DICT if is_dict else Use.OTHER
+        if use in (Use.ELEMENT, Use.ASSIGN, Use.STORED) and self.owner is None:
+            return Use.OTHER
+        return use if use in (Use.RETURNED_DICT, Use.MAPPED) else Use.ELEMENT
+
+    def visit_sequence(self, node: ast.List | ast.Tuple | ast.Set, use: int) -> int:
+        inner = self.element_use(use, is_dict=False)
+        elements = tuple([self.visit(element, inner) for element in node.elts])
+        return self.add((OP_LIST, elements)) if elements and max(elements) > NONE else PLAIN
+
+    def visit_dict(self, node: ast.Dict, use: int) -> int:
+        inner = self.element_use(use, is_dict=True)
+        pairs: list[tuple[Any, int]] = []
+        known = False
+        for key, value in zip(node.keys, node.values, strict=True):
+            if key is None:
+                self.visit(value, Use.OTHER)
+                pairs.append((None, UNKNOWN))
+                continue
+            constant = type(key) is ast.Constant and isinstance(key.value, str | int)
+            if not constant:
+                self.visit(key, Use.OPERAND)
+            index = self.visit(value, inner)
+            known = known or index > NONE
+            pairs.append((cast("ast.Constant", key).value if constant else None, index))
+        return self.add((OP_DICT, tuple(pairs))) if known else PLAIN
+
+    def visit_starred(self, node: ast.Starred, use: int) -> int:
+        self.visit(node.value, Use.OTHER)
+        return UNKNOWN
+
+    def visit_comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp, use: int) -> int:
+        is_generator = type(node) is ast.GeneratorExp
+        if is_generator and use == Use.ASSIGN:
+            use = Use.OTHER
+        return self.comprehend(node.generators, [node.elt], use, is_generator, is_dict=False)
+
+    def visit_dict_comprehension(self, node: ast.DictComp, use: int) -> int:
+        # In Python 3.15 the value of `{**x for x in y}` is absent.
+        values = [one for one in (node.key, cast("ast.expr | None", node.value)) if one is not None]
+        return self.comprehend(node.generators, values, use, is_generator=False, is_dict=True)
+
+    def iterated(self, node: ast.expr, is_async: bool) -> int:
+        """What a `for` or comprehension goes over."""
+        index = self.visit(node, Use.ASYNC_ITERATE if is_async else Use.ITERATE)
+        if is_async and index >= 0 and (index == PLAIN or type(node) in CONTAINER_NODES):
+            self.site(Use.ASYNC_ITERATE, index, node)
+        return index
+
+    def comprehend(
+        self, generators: list[ast.comprehension], values: list[ast.expr], use: int, is_generator: bool, is_dict: bool
+    ) -> int:
+        owner, self.owner = self.owner, None
+        outer, outer_loops = self.block, self.loops
+        is_async = False
+        self.block = self.new_block(leaves=True)
+        for generator in generators:
+            is_async = is_async or bool(generator.is_async)
+            if generator.is_async:
+                self.frame.awaits += 1
+            iterated = self.iterated(generator.iter, bool(generator.is_async))
+            self.bind_target(generator.target, (OP_ELEMENT, iterated, bool(generator.is_async)), iterated)
+            for test in generator.ifs:
+                self.visit(test, Use.TRUTH)
+        self.owner = owner
+        awaits = self.frame.awaits
+        inner = self.element_use(use, is_dict)
+        if is_dict:
+            self.visit(values[0], Use.OPERAND)
+        element = self.visit(values[-1], inner)
+        if is_generator and self.frame.awaits > awaits:
+            is_async = True
+        self.block, self.loops = outer, outer_loops
+        if element < 0 and not is_generator:
+            return UNKNOWN
+        return self.add((OP_COMPREHENSION, element, is_generator, is_generator and is_async))
+
+    # Operators
+
+    def visit_await(self, node: ast.Await, use: int) -> int:
+        self.note_await()
+        value = self.visit(node.value, Use.AWAIT)
+        if value < 0:
+            return UNKNOWN
+        self.site(Use.AWAIT, value, node)
+        index = self.add((OP_AWAIT, value))
+        if use not in (Use.STATEMENT, Use.AWAIT, Use.ASSIGN, Use.OTHER, Use.ARGUMENT):
+            self.site(use, index, node)
+        return index
+
+    def note_await(self) -> None:
+        frame = self.frame
+        frame.awaits += 1
+        for lock, where in frame.held.values():
+            if lock >= 0 and not self.muted:
+                self.sites.append((int(Use.LOCKED), lock, frame.index, where, UNKNOWN, 0))
+        frame.held.clear()
+
+    def visit_bool(self, node: ast.BoolOp, use: int) -> int:
+        owner, self.owner = self.owner, None
+        found = [self.visit(value, Use.TRUTH) for value in node.values[:-1]]
+        self.owner = owner
+        found.append(self.visit(node.values[-1], use))
+        return self.union(found)
+
+    def union(self, found: list[int]) -> int:
+        if min(found) < 0:
+            return UNKNOWN
+        return self.add((OP_UNION, *found)) if max(found) > NONE else PLAIN
+
+    def visit_conditional(self, node: ast.IfExp, use: int) -> int:
+        owner, self.owner = self.owner, None
+        self.visit(node.test, Use.TRUTH)
+        self.owner = owner
+        return self.union([self.visit(node.body, use), self.visit(node.orelse, use)])
+
+    def visit_binary(self, node: ast.BinOp, use: int) -> int:
+        # Long sums nest deeply on the left: walk down instead of recursing.
+        left: ast.expr = node
+        rights: list[ast.expr] = []
+        while type(left) is ast.BinOp:
+            rights.append(left.right)
+            left = left.left
+        plain = self.visit(left, use if type(left) in CONTAINER_NODES else Use.OPERAND)
+        for right in reversed(rights):
+            if type(right) in CONTAINER_NODES:
+                self.visit(right, use)
+            elif type(left) is ast.Constant and isinstance(left.value, str):
+                self.visit(right, Use.FORMAT)
+            else:
+                self.visit(right, Use.OPERAND)
+        return PLAIN if plain == PLAIN else UNKNOWN
+
+    def visit_unary(self, node: ast.UnaryOp, use: int) -> int:
+        self.visit(node.operand, Use.TRUTH if type(node.op) is ast.Not else Use.OPERAND)
+        return PLAIN
+
+    def visit_compare(self, node: ast.Compare, use: int) -> int:
+        self.visit(node.left, Use.COMPARE)
+        for comparator in node.comparators:
+            self.visit(comparator, Use.COMPARE)
+        return PLAIN
+
+    def visit_walrus(self, node: ast.NamedExpr, use: int) -> int:
+        value = self.visit(node.value, use)
+        self.bind_name(node.target.id, value, node.value)
+        return value
+
+    def visit_subscript(self, node: ast.Subscript, use: int) -> int:
+        value = node.value
+        if type(value) is ast.Name and use not in (Use.ATTRIBUTE, Use.SUBSCRIPT, *LOOKS_AT):
+            self.frame.consumed.add(value.id)
+        if type(value) is ast.Name and use in (Use.ATTRIBUTE, Use.SUBSCRIPT, *LOOKS_AT):
+            was = value.id in self.frame.consumed
+            base = self.visit(value, Use.SUBSCRIPT)
+            if not was:
+                self.frame.consumed.discard(value.id)
+        else:
+            base = self.visit(value, Use.SUBSCRIPT)
+        key = node.slice
+        constant: Any = None
+        if type(key) is ast.Constant and isinstance(key.value, str | int):
+            constant = key.value
+        elif type(key) is ast.Name and key.id in self.guards:
+            constant = self.guards[key.id]
+            self.load(key.id, Use.OPERAND)
+        else:
+            self.visit(key, Use.VALUE_ARGUMENT if type(key) is ast.Call else Use.OPERAND)
+        if base < 0:
+            return UNKNOWN
+        index = self.add((OP_ITEM, base, constant))
+        if use in SITED_USES and use != Use.AWAIT:
+            self.site(use, index, node)
+        return index
+
+    def visit_slice(self, node: ast.Slice, use: int) -> int:
+        for part in (node.lower, node.upper, node.step):
+            if part is not None:
+                self.visit(part, Use.OPERAND)
+        return PLAIN
+
+    def visit_yield(self, node: ast.Yield, use: int) -> int:
+        self.frame.flags |= Flag.GENERATOR
+        if node.value is not None:
+            self.visit(node.value, Use.YIELD)
+        return UNKNOWN
+
+    def visit_yield_from(self, node: ast.YieldFrom, use: int) -> int:
+        self.frame.flags |= Flag.GENERATOR
+        self.visit(node.value, Use.OTHER)
+        return UNKNOWN
+
+    def visit_lambda(self, node: ast.Lambda, use: int) -> int:
+        return self.add((OP_SCOPE, self.lambda_scope(node)))
+
+
+Visitor = Callable[[Any, Any, int], int]
+
+VISITORS: dict[type[ast.AST], Visitor] = {
+    ast.Name: Expressions.visit_name,
+    ast.Attribute: Expressions.visit_attribute,
+    ast.Call: Expressions.visit_call,
+    ast.Constant: Expressions.visit_constant,
+    ast.JoinedStr: Expressions.visit_joined,
+    ast.FormattedValue: Expressions.visit_formatted,
+    ast.List: Expressions.visit_sequence,
+    ast.Tuple: Expressions.visit_sequence,
+    ast.Set: Expressions.visit_sequence,
+    ast.Dict: Expressions.visit_dict,
+    ast.Starred: Expressions.visit_starred,
+    ast.ListComp: Expressions.visit_comprehension,
+    ast.SetComp: Expressions.visit_comprehension,
+    ast.GeneratorExp: Expressions.visit_comprehension,
+    ast.DictComp: Expressions.visit_dict_comprehension,
+    ast.Await: Expressions.visit_await,
+    ast.BoolOp: Expressions.visit_bool,
+    ast.IfExp: Expressions.visit_conditional,
+    ast.BinOp: Expressions.visit_binary,
+    ast.UnaryOp: Expressions.visit_unary,
+    ast.Compare: Expressions.visit_compare,
+    ast.NamedExpr: Expressions.visit_walrus,
+    ast.Subscript: Expressions.visit_subscript,
+    ast.Slice: Expressions.visit_slice,
+    ast.Yield: Expressions.visit_yield,
+    ast.YieldFrom: Expressions.visit_yield_from,
+    ast.Lambda: Expressions.visit_lambda,
+}

@@ -1,0 +1,143 @@
+"""What the rules about the whole project need to know: its public functions and renaming imports."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Any, NamedTuple
+
+from awaitguard.resolver import Resolver
+from awaitguard.signature import colour_of_scope, signature_of_scope
+from awaitguard.summary import Summary, unpack_position
+from awaitguard.value import CLASS, FUNCTION, INSTANCE, Value
+
+ASIDE = frozenset({"tests", "test", "testing", "examples", "example", "docs", "doc", "scripts", "benchmarks", "benchmark", "samples",
+    "tools", "demo", "demos", "migrations", "fixtures", "conftest", "sample", "recipes", "tutorials", "e2e", "integration"})  # fmt: skip
+
+
+class PublicFunction(NamedTuple):
+    """A function that a module of the project defines at its top level."""
+
+    name: str
+    path: str
+    position: int
+    colour: str
+    signature: str
+    params: tuple[tuple[str, str], ...]  # name and annotation's text, without defaults' details
+    required: int
+    returns: tuple[str, ...]  # names of the class it gives and of that class's bases
+
+    @property
+    def line(self) -> int:
+        return unpack_position(self.position)[0]
+
+    @property
+    def package(self) -> str:
+        return posixpath.dirname(self.path)
+
+
+class Renaming(NamedTuple):
+    """`from module import name as other` of a project function."""
+
+    path: str
+    position: int
+    name: str
+    other: str
+    target: tuple[str, int]  # path and line of the definition
+
+
+class FileFacts(NamedTuple):
+    """The part of a project's facts that one file gives."""
+
+    functions: tuple[PublicFunction, ...]
+    renamings: tuple[Renaming, ...]
+
+
+class ProjectFacts(NamedTuple):
+    """All public functions by name, all renaming imports, and the families that the configuration names."""
+
+    functions: dict[str, list[PublicFunction]]
+    renamings: list[Renaming]
+    families: tuple[tuple[str, ...], ...]
+
+
+def is_aside(path: str) -> bool:
+    """Whether a file is no part of the product: tests, examples, scripts."""
+    parts = path.lower().split("/")
+    name = parts[-1].removesuffix(".py")
+    return bool(ASIDE & set(parts[:-1])) or name in ASIDE or name.startswith("test_") or name.endswith("_test")
+
+
+def file_facts(path: str, summary: Summary, resolver: Resolver) -> FileFacts:
+    """What one file adds to the project's facts."""
+    if is_aside(path):
+        return FileFacts((), ())
+    functions: list[PublicFunction] = []
+    renamings: list[Renaming] = []
+    module = summary.scopes[0]
+    for name, bindings in module.bindings.items():
+        if not bindings or name.startswith("_"):
+            continue
+        last = bindings[-1]
+        if last.kind == "def" and len(bindings) == 1:
+            functions.append(public_function(path, summary, last.value, resolver))
+        elif last.kind == "from" and last.name != name and not last.name.startswith("_"):
+            target = renamed(path, summary, last.name, name, last.block, resolver)
+            if target:
+                position = next(
+                    (one.position for one in summary.imports if one.name == last.name and one.module == last.value), 0
+                )
+                renamings.append(Renaming(path, position, last.name, name, target))
+    return FileFacts(tuple(functions), tuple(renamings))
+
+
+def public_function(path: str, summary: Summary, index: int, resolver: Resolver) -> PublicFunction:
+    scope = summary.scopes[index]
+    names = resolver.decorator_names(summary, scope)
+    colour = colour_of_scope(scope, names)
+    if (
+        scope.decorators and colour in ("sync", "async") and set(names) - {"lru_cache", "cache", "wraps", "deprecated"}
+    ) or -1 in scope.decorators:
+        colour = "decorated"
+    elif colour == "sync":
+        made = resolver.result(Value(FUNCTION, path, index)) if scope.returns else ()
+        if any(resolver.is_awaitable(one) for one in made):
+            colour = "async"
+    params = tuple((one.name, annotation_text(summary, one.annotation)) for one in scope.params if one.kind in "op")
+    required = sum(1 for one in scope.params if one.kind in "opk" and not one.has_default)
+    returns: tuple[str, ...] = ()
+    if (scope.annotation > 1 or any(one > 1 for one in scope.returns)) and not scope.is_generator:
+        made = resolver.returned(Value(FUNCTION, path, index))
+        if len(made) == 1 and made[0].kind == INSTANCE:
+            lineage = resolver.lineage(made[0].definition)[0]
+            owners = [(resolver.table.summary(file), scope_index) for file, scope_index in lineage]
+            returns = tuple([owner.scopes[scope_index].name for owner, scope_index in owners if owner])
+    return PublicFunction(
+        scope.name, path, scope.position, colour, signature_of_scope(scope), params, required, returns
+    )
+
+
+def annotation_text(summary: Summary, annotation: int) -> str:
+    if annotation <= 1:
+        return ""
+    expr: Any = summary.exprs[annotation]
+    if expr[0] == "[":
+        expr = summary.exprs[expr[1]]
+    return str(expr[1]).rpartition(".")[2] if expr[0] == "n" else ""
+
+
+def renamed(
+    path: str, summary: Summary, original: str, name: str, block: int, resolver: Resolver
+) -> tuple[str, int] | None:
+    """The project function behind a renaming import."""
+    values = resolver.name(path, summary, name, block, 1 << 60, None)
+    if (
+        len(values) != 1
+        or values[0].kind not in (FUNCTION, CLASS)
+        or values[0].kind == CLASS
+        or values[0].module.startswith("/")
+    ):
+        return None
+    owner = resolver.table.summary(values[0].module)
+    if owner is None or owner.scopes[values[0].scope].name != original:
+        return None
+    return values[0].module, unpack_position(owner.scopes[values[0].scope].position)[0]

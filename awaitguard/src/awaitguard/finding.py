@@ -1,0 +1,44 @@
+"""What a rule says about one place in the code."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+CERTAIN, LIKELY, HINT = "certain", "likely", "hint"
+LEVELS = (CERTAIN, LIKELY, HINT)
+
+
+class Cause(NamedTuple):
+    """The definition that explains a finding: what it is called, where it stands, its colour and signature."""
+
+    name: str
+    path: str
+    line: int
+    colour: str
+    signature: str
+
+
+class Finding(NamedTuple):
+    """One finding. Lines and columns count from 1; columns are in characters."""
+
+    code: str
+    rule: str
+    level: str
+    path: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    message: str
+    cause: Cause | None = None
+
+    @property
+    def group(self) -> str:
+        """Findings with the same group have one cause."""
+        if self.cause is not None:
+            return f"{self.cause.path}:{self.cause.name}"
+        return f"{self.code}:{self.path}"
+
+    @property
+    def sort_key(self) -> tuple[str, int, int, str]:
+        return self.path, self.line, self.column, self.code

@@ -1,0 +1,125 @@
+"""The scope that is being walked: what is known about it so far."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from awaitguard.summary import PLAIN, UNKNOWN, Binding, Flag
+
+RawSite = tuple[int, int, int, int, int, int | str]
+Owner = tuple[str, str]
+
+
+class Frame:
+    """A module, class, function or lambda while its body is walked."""
+
+    __slots__ = (
+        "annotation", "attributes", "awaits", "bases", "bindings", "block", "body", "calls", "consumed", "containers",
+        "decorators", "flags", "forgettable", "fuzzy", "held", "index", "keywords", "kind", "loads", "name", "outer",
+        "param_use", "params", "parent", "pending", "position", "quiet", "returns", "self_name",
+        "site_start", "stars", "tested", "tracked",
+    )  # fmt: skip
+
+    def __init__(self, kind: str, name: str, index: int, parent: Frame | None, block: int) -> None:
+        self.kind = kind
+        self.name = name
+        self.index = index
+        self.parent = parent
+        self.block = block
+        self.body = block
+        self.position = 0
+        self.bindings: dict[str, list[tuple[Any, ...]]] = {}
+        self.flags = 0
+        self.params: list[tuple[str, str, int, bool]] = []
+        self.param_use: dict[str, int] = {}
+        self.decorators: tuple[int, ...] = ()
+        self.annotation = UNKNOWN
+        self.returns: list[int] = []
+        self.bases: tuple[int, ...] = ()
+        self.keywords: tuple[tuple[str, int], ...] = ()
+        self.attributes: dict[str, list[tuple[Any, ...]]] = {}
+        self.stars: list[tuple[str, int, int]] = []
+        self.calls: list[int] = []
+        # Names whose latest value can't be followed, and names of imports that say nothing about colours.
+        self.fuzzy: set[str] = set()
+        self.quiet: dict[str, str] = {}
+        # Names whose latest value came from a call: their uses are recorded.
+        self.tracked: set[str] = set()
+        # Names that a test like isawaitable() or hasattr() asked about.
+        self.tested: set[str] = set()
+        self.loads: dict[str, int] = {}
+        self.consumed: set[str] = set()
+        self.containers: dict[str, str] = {}
+        self.forgettable: list[tuple[str, int, RawSite, bool]] = []
+        self.pending: list[tuple[str, RawSite]] = []
+        self.held: dict[str, tuple[int, int]] = {}
+        self.awaits = 0
+        self.site_start = 0
+        self.self_name = ""
+        self.outer: set[str] = set()
+
+    @property
+    def is_function(self) -> bool:
+        return self.kind in ("function", "lambda")
+
+    def bind(self, name: str, binding: Binding) -> None:
+        """Record that `name` gets a value here."""
+        found = self.bindings.get(name)
+        if found is None:
+            self.bindings[name] = [tuple(binding)]
+        else:
+            found.append(tuple(binding))
+        if binding.kind == "unknown" or (binding.kind == "value" and binding.value in (UNKNOWN, PLAIN)):
+            self.fuzzy.add(name)
+        else:
+            self.fuzzy.discard(name)
+        self.quiet.pop(name, None)
+        self.tracked.discard(name)
+
+    def finish(self) -> tuple[Any, ...]:
+        """The finished scope as the plain tuple that `summary.load` turns into a Scope."""
+        params = tuple(
+            [
+                (name, kind, annotation, has_default, self.param_use.get(name, 0))
+                for name, kind, annotation, has_default in self.params
+            ]
+        )
+        is_function = self.is_function
+        return (
+            self.kind,
+            self.name,
+            self.parent.index if self.parent else UNKNOWN,
+            self.block,
+            self.body,
+            self.position,
+            self.local_bindings() if is_function else self.bindings,
+            self.flags,
+            params,
+            self.decorators,
+            self.annotation,
+            tuple(self.returns),
+            self.bases,
+            self.keywords,
+            self.attributes,
+            tuple(self.stars),
+            tuple(self.calls) if is_function and not self.flags & Flag.ASYNC else (),
+        )
+
+    def local_bindings(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Only what someone reads is kept, and of names that can't be followed only that they are there."""
+        loads, kept = self.loads, dict[str, list[tuple[Any, ...]]]()
+        for name, found in self.bindings.items():
+            if name not in loads and name.removesuffix("[]") not in loads:
+                continue
+            if name in self.param_use and not found:
+                continue
+            kept[name] = (
+                []
+                if all(one[0] == "unknown" or one[1] == PLAIN for one in found if one[0] in VALUE_KINDS)
+                and not any(one[0] not in VALUE_KINDS for one in found)
+                else found
+            )
+        return kept
+
+
+VALUE_KINDS = frozenset({"value", "unknown"})

@@ -1,0 +1,144 @@
+"""Every definition and re-export of a name, with its colour, signature and callers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from awaitguard.cache import Cache, Reader
+from awaitguard.check import FileCheck
+from awaitguard.config import Config
+from awaitguard.discovery import discover
+from awaitguard.engine import no_progress, refresh
+from awaitguard.finding import Cause
+from awaitguard.modules import Modules
+from awaitguard.resolver import Resolver
+from awaitguard.summary import OP_CALL, OP_NAME, Site, Summary, Use, load, unpack_position
+from awaitguard.table import Table
+from awaitguard.value import CLASS, FUNCTION, Definition, Values
+
+
+class Place(NamedTuple):
+    """A line of a file and what happens there."""
+
+    path: str
+    line: int
+    what: str
+
+
+class Interface(NamedTuple):
+    """One definition; `exports` are the places that pass it on under some name, `callers` those that call it."""
+
+    cause: Cause
+    exports: list[Place]
+    callers: list[Place]
+
+
+class Interfaces(NamedTuple):
+    """All definitions of a name, and the places whose definition can't be found."""
+
+    name: str
+    found: list[Interface]
+    unresolved: list[Place]
+
+
+def find_interfaces(config: Config, starts: Iterable[Path], name: str, jobs: int = 1) -> Interfaces:
+    """Look a name up in a tree.
+
+    Raises:
+        FileNotFoundError: a starting point isn't there.
+    """
+    discovery = discover(config.root, starts, config.exclude)
+    with Cache(config.cache) as cache:
+        _, names = refresh(cache, str(config.root), discovery.files, jobs, no_progress)
+        reader = Reader(cache.path)
+        paths = {file.path for file in discovery.files}
+        table = Table(Modules(str(config.root), paths, config.roots), reader.summary, names)
+        last = name.rpartition(".")[2]
+        rows = cache.connection.execute(
+            "SELECT path, summary FROM files WHERE instr(summary, ?) > 0 ORDER BY path", (last.encode(),)
+        )
+        search = Search(name, table)
+        for path, data in rows.fetchall():
+            if path in paths:
+                summary = load(data)
+                if summary.error is None:
+                    search.file(path, summary)
+        reader.close()
+    return search.result()
+
+
+class Search:
+    """Collects the definitions and uses of a name, file by file."""
+
+    def __init__(self, name: str, table: Table) -> None:
+        self.name = name
+        self.last = name.rpartition(".")[2]
+        self.table = table
+        self.interfaces: dict[Definition, Interface] = {}
+        self.unresolved: list[Place] = []
+
+    def file(self, path: str, summary: Summary) -> None:
+        resolver = Resolver(self.table)
+        check = FileCheck(path, summary, resolver)
+        for index, scope in enumerate(summary.scopes):
+            if scope.kind in ("function", "class") and scope.name == self.last:
+                self.definition(check, (path, index))
+        for name, bindings in summary.scopes[0].bindings.items():
+            for binding in bindings:
+                if binding.kind == "from" and self.last in (name, binding.name):
+                    target = resolver.binding(path, summary, name, binding, None)
+                    what = f"imports {binding.name} as {name}" if binding.name != name else f"imports {name}"
+                    self.place(check, target, Place(path, binding.line, what), export=True)
+                elif binding.kind == "value" and name == self.last:
+                    target = resolver.binding(path, summary, name, binding, None)
+                    self.place(check, target, Place(path, binding.line, f"assigns {name}"), export=True)
+        for raw in summary.sites:
+            site = Site._make(raw)
+            expr = summary.exprs[site.expr]
+            if expr[0] != OP_CALL or site.use in (Use.FORGOTTEN, Use.LOCKED):
+                continue
+            if check.text(expr[1]).rpartition(".")[2] == self.last or self.means_it(check, expr):
+                line = unpack_position(expr[5])[0]
+                how = (
+                    "awaited"
+                    if site.use == Use.AWAIT
+                    else "scheduled"
+                    if site.use == Use.SCHEDULED
+                    else "called without await"
+                )
+                self.place(check, resolver.infer(path, expr[1]), Place(path, line, how), export=False)
+
+    def means_it(self, check: FileCheck, expr: Any) -> bool:
+        """Whether a call under another name reaches a definition of this one."""
+        function = check.expr(expr[1])
+        if function[0] != OP_NAME:
+            return False
+        return any(
+            value.definition in self.interfaces for value in check.values(expr[1]) if value.kind in (FUNCTION, CLASS)
+        )
+
+    def definition(self, check: FileCheck, definition: Definition) -> Interface | None:
+        if definition not in self.interfaces:
+            cause = check.cause(definition)
+            if cause is None:
+                return None
+            self.interfaces[definition] = Interface(cause, [], [])
+        return self.interfaces[definition]
+
+    def place(self, check: FileCheck, values: Values, place: Place, export: bool) -> None:
+        found = [value for value in values if value.kind in (FUNCTION, CLASS) and not value.module.startswith("/")]
+        for value in found:
+            interface = self.definition(check, value.definition)
+            if interface is not None:
+                (interface.exports if export else interface.callers).append(place)
+        if not found:
+            self.unresolved.append(place)
+
+    def result(self) -> Interfaces:
+        wanted = self.name if "." in self.name else ""
+        found = [one for one in self.interfaces.values() if not wanted or one.cause.name.endswith(wanted)]
+        return Interfaces(
+            self.name, sorted(found, key=lambda one: (one.cause.path, one.cause.line)), sorted(set(self.unresolved))
+        )

@@ -1,0 +1,129 @@
+"""What is known about the standard library beyond its own source.
+
+Colours and signatures of library functions are read from the sources of the running interpreter. Here stands only what
+those sources don't say: functions written in C, results that nothing in Python's source tells, and what well-known
+functions do with the functions they are given.
+"""
+
+from __future__ import annotations
+
+# Modules whose functions give numbers, text, files and the like, never something to await.
+PLAIN_MODULES = frozenset({"time", "json", "os", "re", "math", "random", "datetime", "subprocess", "shutil", "hashlib",
+    "uuid", "logging", "base64", "pathlib", "sqlite3", "csv", "urllib", "http", "zlib", "gzip", "struct", "secrets",
+    "string", "textwrap", "statistics", "decimal", "fractions", "socket", "select", "platform", "tempfile", "glob",
+    "hmac", "html", "ipaddress", "calendar", "locale", "binascii", "getpass", "smtplib", "ftplib", "ssl", "sys",
+    "threading", "tarfile", "zipfile", "configparser", "argparse", "traceback", "warnings", "gc", "errno", "io",
+    "collections", "heapq", "bisect", "array", "difflib", "pprint", "email", "mimetypes", "fnmatch"})  # fmt: skip
+# Functions of those modules that hand back what they are given.
+PASSES_THROUGH = frozenset({"heapq.heappop", "heapq.heappushpop", "heapq.heapreplace", "json.load", "sys.exc_info",
+    "sys.intern", "collections.deque", "collections.ChainMap", "warnings.deprecated", "re.sub"})  # fmt: skip
+PLAIN_BUILTINS = frozenset({"print", "len", "str", "int", "float", "bool", "repr", "abs", "round", "bytes", "hash",
+    "format", "ord", "chr", "any", "all", "dict", "range", "enumerate", "zip", "isinstance", "issubclass", "callable",
+    "hasattr", "id", "input", "bytearray", "frozenset", "hex", "bin", "oct", "divmod", "dir", "delattr", "setattr",
+    "complex", "memoryview", "ascii", "reversed", "slice", "locals", "globals"})  # fmt: skip
+# Calls that give a task or future.
+GIVES_AWAITABLE = frozenset({"asyncio.create_task", "asyncio.ensure_future", "asyncio.gather", "asyncio.shield",
+    "asyncio.wrap_future", "asyncio.Future", "asyncio.Task", "asyncio.futures.Future", "asyncio.tasks.Task",
+    "builtins.anext", "asyncio.tasks.gather", "asyncio.tasks.create_task", "asyncio.tasks.ensure_future"})  # fmt: skip
+AWAITABLE_TYPES = frozenset({"Awaitable", "Coroutine", "Future", "Task", "CoroutineType"})
+LOCKS = frozenset({"threading.Lock", "threading.RLock", "threading.Condition", "threading.Semaphore",
+    "threading.BoundedSemaphore", "multiprocessing.Lock", "multiprocessing.RLock", "multiprocessing.Semaphore",
+    "_thread.allocate_lock", "_thread.RLock"})  # fmt: skip
+# What is known about instances that C code or the library's factories make: which special methods they have.
+OBJECTS = {
+    **dict.fromkeys(LOCKS, frozenset({"__enter__"})),
+    "builtins.open": frozenset({"__enter__", "__iter__"}),
+    "threading.Event": frozenset[str](),
+    "tempfile.TemporaryDirectory": frozenset({"__enter__"}),
+    "tempfile.NamedTemporaryFile": frozenset({"__enter__", "__iter__"}),
+    "sqlite3.connect": frozenset({"__enter__"}),
+    "socket.socket": frozenset({"__enter__"}),
+    "concurrent.futures.ThreadPoolExecutor": frozenset({"__enter__"}),
+    "concurrent.futures.ProcessPoolExecutor": frozenset({"__enter__"}),
+    "contextlib.suppress": frozenset({"__enter__"}),
+    "contextlib.ExitStack": frozenset({"__enter__"}),
+    "contextlib.nullcontext": frozenset({"__enter__", "__aenter__"}),
+    "contextlib.AsyncExitStack": frozenset({"__aenter__"}),
+    "contextlib.closing": frozenset({"__enter__"}),
+    "contextlib.aclosing": frozenset({"__aenter__"}),
+    "asyncio.Lock": frozenset({"__aenter__"}),
+    "asyncio.Condition": frozenset({"__aenter__"}),
+    "asyncio.Semaphore": frozenset({"__aenter__"}),
+    "asyncio.BoundedSemaphore": frozenset({"__aenter__"}),
+    "asyncio.TaskGroup": frozenset({"__aenter__"}),
+    "asyncio.timeout": frozenset({"__aenter__"}),
+    "asyncio.timeout_at": frozenset({"__aenter__"}),
+    "asyncio.Event": frozenset[str](),
+    "asyncio.Queue": frozenset[str](),
+    "asyncio.PriorityQueue": frozenset[str](),
+    "asyncio.LifoQueue": frozenset[str](),
+    "asyncio.Runner": frozenset({"__enter__"}),
+}
+# Methods of such objects that are coroutine functions, and those that aren't though they look so.
+ASYNC_METHODS = {
+    "asyncio.Lock": frozenset({"acquire"}),
+    "asyncio.Condition": frozenset({"acquire", "wait", "wait_for"}),
+    "asyncio.Semaphore": frozenset({"acquire"}),
+    "asyncio.BoundedSemaphore": frozenset({"acquire"}),
+    "asyncio.Event": frozenset({"wait"}),
+    "asyncio.Queue": frozenset({"get", "put", "join"}),
+    "asyncio.PriorityQueue": frozenset({"get", "put", "join"}),
+    "asyncio.LifoQueue": frozenset({"get", "put", "join"}),
+    "contextlib.AsyncExitStack": frozenset({"aclose", "enter_async_context"}),
+}
+SYNC_METHODS = {
+    "asyncio.Lock": frozenset({"release", "locked"}),
+    "asyncio.Condition": frozenset({"release", "locked", "notify", "notify_all"}),
+    "asyncio.Semaphore": frozenset({"release", "locked"}),
+    "asyncio.BoundedSemaphore": frozenset({"release", "locked"}),
+    "asyncio.Event": frozenset({"set", "clear", "is_set"}),
+    "asyncio.Queue": frozenset({"get_nowait", "put_nowait", "qsize", "empty", "full", "task_done"}),
+    "threading.Event": frozenset({"set", "clear", "is_set", "wait"}),
+    **dict.fromkeys(LOCKS, frozenset({"acquire", "release", "locked", "notify", "notify_all"})),
+}
+RUNNERS = frozenset({"asyncio.run", "anyio.run", "trio.run", "uvloop.run"})
+
+# What takes a plain function and calls it without awaiting: dotted name -> (position, keyword) of the function.
+# Lists of the same for methods of objects that can't be followed, by the method's name alone.
+THREAD_TARGETS: dict[str, tuple[int | None, str]] = {
+    "threading.Thread": (1, "target"),
+    "threading.Timer": (1, "function"),
+    "multiprocessing.Process": (1, "target"),
+    "_thread.start_new_thread": (0, "function"),
+}
+EXECUTORS: dict[str, tuple[int | None, str]] = {
+    "asyncio.to_thread": (0, "func"),
+    "anyio.to_thread.run_sync": (0, "func"),
+    "loop.run_in_executor": (1, "func"),
+    "executor.submit": (0, "fn"),
+    "executor.map": (0, "fn"),
+}
+SORTS: dict[str, tuple[int | None, str]] = {
+    "builtins.filter": (0, "function"),
+    "builtins.sorted": (None, "key"),
+    "builtins.min": (None, "key"),
+    "builtins.max": (None, "key"),
+    "functools.reduce": (0, "function"),
+    "functools.cmp_to_key": (0, "mycmp"),
+    "itertools.groupby": (1, "key"),
+    "list.sort": (None, "key"),
+}
+SIGNALS: dict[str, tuple[int | None, str]] = {
+    "signal.signal": (1, "handler"),
+    "loop.add_signal_handler": (1, "callback"),
+}
+EXIT_HANDLERS: dict[str, tuple[int | None, str]] = {
+    "atexit.register": (0, "func"),
+    "weakref.finalize": (1, "func"),
+}
+LOOP_CALLBACKS: dict[str, tuple[int | None, str]] = {
+    "loop.call_soon": (0, "callback"),
+    "loop.call_soon_threadsafe": (0, "callback"),
+    "loop.call_later": (1, "callback"),
+    "loop.call_at": (1, "callback"),
+    "loop.add_reader": (1, "callback"),
+    "loop.add_writer": (1, "callback"),
+    "future.add_done_callback": (0, "callback"),
+}
+EXECUTOR_CLASSES = frozenset({"concurrent.futures.ThreadPoolExecutor", "concurrent.futures.ProcessPoolExecutor",
+    "concurrent.futures.thread.ThreadPoolExecutor", "concurrent.futures.process.ProcessPoolExecutor"})  # fmt: skip

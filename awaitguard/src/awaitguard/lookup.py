@@ -1,0 +1,324 @@
+"""Follow names: scopes, bindings that reach a use, imports and re-exports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from awaitguard.modules import STANDARD_LIBRARY, Modules
+from awaitguard.summary import Binding, Block, Flag, Lazy, Scope, Summary
+from awaitguard.table import Table
+from awaitguard.value import (
+    CLASS,
+    FUNCTION,
+    INSTANCE,
+    LIBRARY,
+    MODULE,
+    UNKNOWN_VALUE,
+    UNKNOWN_VALUES,
+    Environment,
+    Value,
+    Values,
+    merge,
+)
+
+DEPTH = 14
+LATE = 1 << 60
+
+
+REMEMBERED = 60_000  # results that are kept across files
+Answer = TypeVar("Answer")
+
+
+class Lookup:
+    """The part of the resolver that knows about names."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.modules: Modules = table.modules
+        # What was worked out while the current file is checked, with the files that it depends on.
+        self.memo: dict[tuple[str, int] | tuple[str, int, str], tuple[Values, set[str]]] = {}
+        self.remembered: dict[object, tuple[object, frozenset[str]]] = {}
+        self.imported_modules: dict[tuple[str, str, int], str | None] = {}
+        self.active: set[object] = set()
+        self.depth: int = 0
+        self.steps: int = 0
+        self.thorough = False
+        # How often a cycle or the depth limit cut an answer short: such answers hold only where they were asked for.
+        self.cuts: int = 0
+
+    def forget(self) -> None:
+        """Begin with another file: what was worked out inside the last one isn't needed any more."""
+        self.memo.clear()
+        if len(self.remembered) > REMEMBERED:
+            self.remembered.clear()
+
+    def remember(self, key: object, work: Callable[[], Answer]) -> Answer:
+        """The answer to a question about a whole file or definition, kept with all the files that it depends on."""
+        found = self.remembered.get(key)
+        table = self.table
+        if found is not None:
+            table.touched |= found[1]
+            return cast("Answer", found[0])
+        outer, cuts = table.touched, self.cuts
+        table.touched = set()
+        try:
+            answer = work()
+        finally:
+            inner, table.touched = table.touched, outer
+            outer |= inner
+        if self.cuts == cuts:
+            self.remembered[key] = (answer, frozenset(inner))
+        return answer
+
+    # Names in scopes
+
+    def name(self, path: str, summary: Summary, name: str, block: int, at: int, env: Environment | None) -> Values:
+        """What a bare name means in `block`; a negative block means an annotation, which sees whole scopes."""
+        late = block < 0
+        if late:
+            block, at = ~block, LATE
+        index = summary.blocks[block].scope
+        own = True
+        while index >= 0:
+            scope = summary.scopes[index]
+            if own or scope.kind != "class":
+                bindings = scope.bindings.get(name)
+                if bindings is not None or (scope.params and any(param.name == name for param in scope.params)):
+                    if bindings is not None and not bindings:
+                        return UNKNOWN_VALUES
+                    return self.local(path, summary, index, name, bindings or [], block, at, own, env)
+            if (own and scope.kind != "class") or own:
+                own = False
+            block, at = scope.block, LATE
+            index = scope.parent
+        starred = self.starred(path, summary, name)
+        if starred is not None:
+            return starred
+        return (Value(LIBRARY, extra="builtins." + name),)
+
+    def local(
+        self, path: str, summary: Summary, index: int, name: str, bindings: list[Binding], block: int, at: int, own: bool,
+        env: Environment | None,
+    ) -> Values:  # fmt: skip
+        scope = summary.scopes[index]
+        use_block = block if own else scope.body
+        reaching, certain = reaching_bindings(summary.blocks, bindings, use_block, at if own else LATE)
+        groups = [self.binding(path, summary, name, one, env) for one in reaching]
+        if not certain and any(param.name == name for param in scope.params):
+            groups.append(self.parameter(path, summary, index, name, env))
+        if not groups:
+            return UNKNOWN_VALUES
+        values = merge(groups)
+        if len(groups) > 1 and len({one.kind for one in reaching}) >= 1 and len(values) > 1:
+            values = tuple([value.reached("conditional") for value in values])
+        return values
+
+    def binding(self, path: str, summary: Summary, name: str, binding: Binding, env: Environment | None) -> Values:
+        """What one binding gives its name."""
+        kind = binding.kind
+        if kind == "def":
+            return self.function_value(path, summary, binding.value, env)
+        if kind == "class":
+            return (Value(CLASS, path, binding.value),)
+        if kind == "value":
+            values = self.infer(path, binding.value, env)
+            if any(value.kind in (FUNCTION, CLASS) for value in values) and summary.exprs[binding.value][0] in "n.":
+                return tuple([value.reached("alias") if value.kind in (FUNCTION, CLASS) else value for value in values])
+            return values
+        if kind == "import":
+            return self.module_values(binding.value, path)
+        if kind == "from":
+            values = self.imported(path, binding)
+            if binding.name != name:
+                values = tuple([value.reached("alias") for value in values])
+            return values
+        return UNKNOWN_VALUES
+
+    def parameter(self, path: str, summary: Summary, index: int, name: str, env: Environment | None) -> Values:
+        """What a parameter can be: what the environment says, self, or an instance of its annotation."""
+        if env is not None:
+            given = env.get((path, index, name))
+            if given is not None:
+                return given
+        scope = summary.scopes[index]
+        number = next((number for number, one in enumerate(scope.params) if one.name == name), None)
+        if number is None:
+            return UNKNOWN_VALUES
+        param = scope.params[number]
+        parent = summary.scopes[scope.parent] if scope.parent >= 0 else None
+        if number == 0 and parent is not None and parent.kind == "class" and scope.kind == "function":
+            names = self.decorator_names(summary, scope)
+            if "staticmethod" not in names:
+                is_class = "classmethod" in names or scope.name in ("__new__", "__init_subclass__", "__class_getitem__")
+                return (Value(CLASS if is_class else INSTANCE, path, scope.parent, extra="self"),)
+        if param.annotation >= 0 and param.kind not in "vw":
+            return self.annotated(path, param.annotation, env)
+        return UNKNOWN_VALUES
+
+    # Modules
+
+    def module_values(self, dotted: str, importer: str) -> Values:
+        """The module of an absolute import."""
+        found = self.modules.find(dotted, importer) if not importer.startswith("/") else None
+        if found and found != importer:
+            return (Value(MODULE, found, extra=dotted),)
+        root = dotted.partition(".")[0]
+        if dotted in self.modules.directories and root not in STANDARD_LIBRARY:
+            return (Value(MODULE, next(iter(sorted(self.modules.directories[dotted]))) + "/", extra=dotted),)
+        return (Value(LIBRARY, extra=dotted),)
+
+    def imported_module(self, path: str, module: str, level: int) -> str | None:
+        """The file that `from module import ...` reads from, if it is in the project or beside an outside file."""
+        key = (path, module, level)
+        if key not in self.imported_modules:
+            if len(self.imported_modules) > REMEMBERED:
+                self.imported_modules.clear()
+            self.imported_modules[key] = self.find_imported_module(path, module, level)
+        return self.imported_modules[key]
+
+    def find_imported_module(self, path: str, module: str, level: int) -> str | None:
+        if level:
+            return self.modules.relative(path, level, module)
+        if path.startswith("/"):
+            return self.modules.find_outside(module)
+        found = self.modules.find(module, path)
+        if found == path and module.partition(".")[0] in STANDARD_LIBRARY:
+            return None
+        if found is None and module in self.modules.directories and module.partition(".")[0] not in STANDARD_LIBRARY:
+            return next(iter(sorted(self.modules.directories[module]))) + "/"
+        return found
+
+    def imported(self, path: str, binding: Binding) -> Values:
+        """What `from module import name` gives."""
+        module: str = binding.value
+        if not binding.level and path.startswith("/"):
+            return (Value(LIBRARY, extra=f"{module}.{binding.name}"),)
+        target = self.imported_module(path, module, binding.level)
+        if target is None:
+            return UNKNOWN_VALUES if binding.level else (Value(LIBRARY, extra=f"{module}.{binding.name}"),)
+        found = self.member(target, binding.name)
+        return UNKNOWN_VALUES if found is None else found
+
+    def member(self, path: str, name: str) -> Values | None:
+        """A name of a module as others see it; None when the module surely doesn't have it."""
+        key = ("member", path, name)
+        if key in self.active or self.depth > DEPTH * 3:
+            self.cuts += 1
+            return UNKNOWN_VALUES
+        self.active.add(key)
+        self.depth += 1
+        try:
+            return self.remember(key, lambda: self.find_member(path, name))
+        finally:
+            self.depth -= 1
+            self.active.discard(key)
+
+    def find_member(self, path: str, name: str) -> Values | None:
+        summary = self.table.summary(path)
+        if summary is not None:
+            scope = summary.scopes[0]
+            bindings = scope.bindings.get(name)
+            if bindings:
+                values = self.local(path, summary, 0, name, bindings, scope.body, LATE, own=False, env=None)
+                if any(one.kind == "from" for one in bindings):
+                    values = tuple([value.reached("reexport") for value in values])
+                return values
+            starred = self.starred(path, summary, name)
+            if starred is not None:
+                return tuple([value.reached("reexport") for value in starred])
+        submodule = self.modules.submodule(path, name)
+        if submodule:
+            return (Value(MODULE, submodule),)
+        if name in ("__file__", "__name__", "__doc__", "__path__", "__dict__", "__all__", "__spec__", "__loader__",
+                    "__package__", "__version__", "__builtins__", "__annotations__", "__debug__"):  # fmt: skip
+            return UNKNOWN_VALUES
+        if summary is None:
+            return None if path.endswith("/") else UNKNOWN_VALUES
+        scope = summary.scopes[0]
+        if "__getattr__" in scope.bindings or scope.flags & Flag.OWN_NAMESPACE:
+            return UNKNOWN_VALUES
+        return None
+
+    def starred(self, path: str, summary: Summary, name: str) -> Values | None:
+        """A name that comes by `from module import *`; unknown if it may come from a module that can't be read."""
+        unsure = False
+        for module, level, _block in reversed(summary.scopes[0].stars):
+            if name.startswith("_"):
+                unsure = True
+            target = self.imported_module(path, module, level)
+            if target is None:
+                target = self.modules.find_outside(module) if not level else None
+                if target is None:
+                    unsure = True
+                    continue
+            if target == path:
+                continue
+            found = self.member(target, name)
+            if found is not None:
+                return found
+        return UNKNOWN_VALUES if unsure else None
+
+    # Implemented by the other parts
+
+    def infer(self, path: str, index: int, env: Environment | None = None) -> Values:
+        raise NotImplementedError
+
+    def function_value(self, path: str, summary: Summary, index: int, env: Environment | None) -> Values:
+        raise NotImplementedError
+
+    def annotated(self, path: str, index: int, env: Environment | None = None) -> Values:
+        raise NotImplementedError
+
+    def decorator_names(self, summary: Summary, scope: Scope) -> tuple[str, ...]:
+        raise NotImplementedError
+
+
+def reaching_bindings(blocks: Lazy[Block], bindings: list[Binding], block: int, at: int) -> tuple[list[Binding], bool]:
+    """The bindings that may be in force at a use, and whether one of them is always in force.
+
+    A binding that always runs before the use hides all before it. One in a branch that excludes the use's own, or in
+    a branch that leaves the function, doesn't reach it. Later bindings count only inside a common loop.
+    """
+    if len(bindings) == 1 and (at == LATE or bindings[0].block == 0):
+        return bindings, True
+    above: dict[int, tuple[int, int]] = {}
+    current = block
+    while current >= 0:
+        entry = blocks[current]
+        above[current] = (entry.statement, entry.arm)
+        current = entry.parent
+    arms = {statement: arm for statement, arm in above.values() if statement}
+    in_loop = blocks[block].loops
+    found: list[Binding] = []
+    certain = False
+    for binding in bindings:
+        dominates = binding.block in above
+        if binding.at > at:
+            if (
+                in_loop
+                and blocks[binding.block].loops
+                and (dominates or not excluded(blocks, binding.block, above, arms))
+            ):
+                found.append(binding)
+            continue
+        if dominates:
+            found = [binding]
+            certain = True
+        elif not excluded(blocks, binding.block, above, arms):
+            found.append(binding)
+    return found, certain
+
+
+def excluded(blocks: Lazy[Block], block: int, above: dict[int, tuple[int, int]], arms: dict[int, int]) -> bool:
+    while block >= 0 and block not in above:
+        entry = blocks[block]
+        if entry.leaves:
+            return True
+        if entry.exclusive and arms.get(entry.statement, entry.arm) != entry.arm:
+            return True
+        block = entry.parent
+    return False
+
+
+__all__ = ["DEPTH", "LATE", "UNKNOWN_VALUE", "Lookup", "reaching_bindings"]

@@ -1,0 +1,37 @@
+"""Check sources that are given as text, without files or a cache."""
+
+from awaitguard.check import check_file
+from awaitguard.facts import ProjectFacts, file_facts
+from awaitguard.finding import Finding
+from awaitguard.modules import Modules
+from awaitguard.resolver import Resolver
+from awaitguard.rules import GROUPS
+from awaitguard.source import summarise
+from awaitguard.table import Table
+
+
+def check_sources(files: dict[str, str], families: tuple[tuple[str, ...], ...] = ()) -> list[Finding]:
+    """All findings, of every level, of a tree given as text by path.
+
+    Raises:
+        ValueError: one of the sources can't be parsed.
+    """
+    made = {path: summarise(text.encode()) for path, text in files.items()}
+    stored = {path: data for path, (data, _) in made.items()}
+    table = Table(Modules("/nonexistent", stored), stored.get, [names for _, names in made.values()])
+    found: list[Finding] = []
+    facts = ProjectFacts({}, [], families)
+    resolver = Resolver(table)
+    for path in sorted(stored):
+        resolver.forget()
+        summary = table.summary(path)
+        if summary is None:
+            raise ValueError(f"{path} can't be parsed")
+        found += check_file(path, summary, resolver)[0]
+        of_file = file_facts(path, summary, resolver)
+        for function in of_file.functions:
+            facts.functions.setdefault(function.name, []).append(function)
+        facts.renamings.extend(of_file.renamings)
+    for group in GROUPS:
+        found.extend(group.project(facts))
+    return found

@@ -1,0 +1,354 @@
+"""Names: how they are read and bound, and the annotations that hold them."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any, cast
+
+from awaitguard.frame import Frame, Owner, RawSite
+from awaitguard.summary import (
+    NONE,
+    OP_ATTR,
+    OP_CALL,
+    OP_CONST,
+    OP_ELEMENT,
+    OP_METHOD,
+    OP_NAME,
+    OP_SUBSCRIPTED,
+    OP_UNION,
+    OP_UNPACK,
+    PLAIN,
+    UNKNOWN,
+    Binding,
+    Expr,
+    Flag,
+    ParamUse,
+    Use,
+    pack_position,
+)
+from awaitguard.vocabulary import (
+    ASKS_COLOUR,
+    ASKS_KIND,
+    ASKS_LOOP,
+    BUILTINS,
+    CONTAINER_CALLS,
+    CONTAINER_NODES,
+    FILLING_METHODS,
+    FILLS_NAMESPACES,
+    FOLLOWED_BUILTINS,
+    KEEP_UNKNOWN,
+    LOOKS_AT,
+    OWNED_USES,
+    SITED_USES,
+    TELLING_METHODS,
+    TRACKED_USES,
+    VALUE_USES,
+)
+
+
+class Names:
+    """The part of the walker that knows about names.
+
+    Every visitor takes the node and how its value is used, and gives the index of its entry in the expression table.
+    """
+
+    def __init__(self) -> None:
+        self.exprs: list[Expr] = [(OP_CONST, "plain", None), (OP_CONST, "None", None)]
+        self.sites: list[RawSite] = []
+        self.pending_attributes: list[tuple[str, RawSite]] = []
+        self.consumed_attributes: set[str] = set()
+        self.set_outside: set[str] = set()
+        self.block = 0
+        self.muted = 0
+        self.loops = False
+        self.owner: Owner | None = None
+        self.guards: dict[str, Any] = {}
+        self.attribute_name = ""
+        self.frame = Frame("module", "", 0, None, 0)
+        self.module = self.frame
+
+    # Entry points
+
+    def add(self, expr: Expr) -> int:
+        self.exprs.append(expr)
+        return len(self.exprs) - 1
+
+    def site(self, use: int, expr: int, node: ast.expr, call: int = UNKNOWN, argument: int | str = 0) -> None:
+        """Record a use of a value, unless the code around it says that a failure is expected."""
+        if self.muted:
+            return
+        if use == Use.ATTRIBUTE and not argument:
+            argument = self.attribute_name
+        raw = (use, expr, self.frame.index, position(node), call, argument)
+        if use in OWNED_USES and self.owner is not None:
+            kind, name = self.owner
+            if kind == "attribute":
+                self.pending_attributes.append((name, raw))
+            else:
+                self.frame.pending.append((name, raw))
+            return
+        self.sites.append(raw)
+
+    # Names
+
+    def is_known(self, name: str, use: int) -> bool:
+        """Whether following `name` can lead anywhere."""
+        frame: Frame | None = self.frame
+        current = frame
+        while frame is not None:
+            if name in frame.bindings and (frame is current or frame.kind != "class"):
+                if name in frame.quiet:
+                    return use in KEEP_UNKNOWN
+                if name in frame.fuzzy:
+                    if name in frame.containers:
+                        return True
+                    if name in frame.param_use:
+                        return frame is not current or use in (Use.RETURN, Use.AWAIT)
+                    return use == Use.AWAIT
+                return True
+            frame = frame.parent
+        return name not in BUILTINS or name in FOLLOWED_BUILTINS or use in KEEP_UNKNOWN
+
+    def is_builtin(self, name: str) -> bool:
+        frame: Frame | None = self.frame
+        while frame is not None:
+            if name in frame.bindings:
+                return False
+            frame = frame.parent
+        return name in BUILTINS
+
+    def load(self, name: str, use: int) -> None:
+        """Note that the current scope reads `name`."""
+        frame = self.frame
+        frame.loads[name] = len(self.exprs)
+        uses = frame.param_use
+        if name in uses:
+            if use == Use.AWAIT or use == Use.SCHEDULED:
+                uses[name] |= ParamUse.AWAITED
+            elif use in VALUE_USES:
+                uses[name] |= ParamUse.AS_VALUE
+            else:
+                uses[name] |= ParamUse.PASSED_ON
+        if use not in LOOKS_AT and not (use == Use.RETURN and frame.containers.get(name) == "dict"):
+            frame.consumed.add(name)
+
+    def visit_name(self, node: ast.Name, use: int) -> int:
+        name = node.id
+        self.load(name, use)
+        if not self.is_known(name, use):
+            return UNKNOWN
+        index = self.add((OP_NAME, name, self.block))
+        if (
+            (use in SITED_USES and use != Use.AWAIT) or (use in TRACKED_USES and name in self.frame.tracked)
+        ) and use != Use.VALUE_ARGUMENT:
+            self.site(use, index, node)
+        return index
+
+    def visit_attribute(self, node: ast.Attribute, use: int) -> int:
+        parts = [node.attr]
+        value = node.value
+        while type(value) is ast.Attribute:
+            parts.append(value.attr)
+            value = value.value
+        if parts[0] in FILLING_METHODS:
+            self.consumed_attributes.update(parts[2:])
+        elif use not in LOOKS_AT:
+            self.consumed_attributes.update(parts)
+        else:
+            self.consumed_attributes.update(parts[1:])
+        if parts[-1] == "modules" or parts[0] == "__dict__":
+            self.note_tests("globals" if parts[-1] == "modules" else "vars", NO_CALL)
+        if type(value) is ast.Name:
+            name = value.id
+            frame = self.frame
+            if parts[0] in FILLING_METHODS and use == Use.CALLEE:
+                frame.loads[name] = len(self.exprs)
+                if name in frame.param_use:
+                    frame.param_use[name] |= ParamUse.AS_VALUE
+            else:
+                self.load(name, Use.ATTRIBUTE)
+            inner = use if use in KEEP_UNKNOWN and use != Use.AWAIT else Use.CALLEE
+            if not self.is_known(name, inner):
+                return self.telling(parts[0], use, ".".join([name, *reversed(parts[1:])]))
+            parts.append(name)
+            parts.reverse()
+            index = self.add((OP_NAME, ".".join(parts), self.block))
+            if name in frame.tracked:
+                self.site(Use.ATTRIBUTE, self.add((OP_NAME, name, self.block)), value, UNKNOWN, parts[1])
+            if use in SITED_USES and use != Use.AWAIT:
+                self.site(use, index, node)
+            return index
+        self.attribute_name = parts[-1]
+        base = self.visit(value, Use.ATTRIBUTE)
+        if base < 0:
+            return self.telling(parts[0], use)
+        for part in reversed(parts):
+            base = self.add((OP_ATTR, base, part))
+        return base
+
+    def telling(self, attribute: str, use: int, receiver: str = "") -> int:
+        if use in (Use.CALLEE, Use.AWAIT, Use.SCHEDULED) and attribute in TELLING_METHODS:
+            return self.add((OP_METHOD, attribute, receiver))
+        return UNKNOWN
+
+    def note_tests(self, name: str, node: ast.Call) -> None:
+        """`isawaitable(x)`, `hasattr(x, ...)` and the like: the code knows that x may be of either kind."""
+        if name in FILLS_NAMESPACES:
+            self.module.flags |= Flag.OWN_NAMESPACE if name in ("globals", "exec") else 0
+            frame: Frame | None = self.frame
+            while frame is not None:
+                if frame.kind == "class":
+                    frame.flags |= Flag.OWN_NAMESPACE
+                frame = frame.parent
+            return
+        if name in ASKS_COLOUR:
+            self.frame.flags |= Flag.ASKS_COLOUR
+        elif name in ASKS_LOOP:
+            self.frame.flags |= Flag.ASKS_LOOP
+            return
+        elif name not in ASKS_KIND:
+            return
+        for argument in node.args[:1]:
+            target = argument.func if type(argument) is ast.Call else argument
+            dotted = dotted_name(target)
+            if dotted:
+                self.frame.tested.add(dotted.removesuffix(".__call__"))
+
+    # Annotations
+
+    def annotation(self, node: ast.expr | None) -> int:
+        """The entry of an annotation; strings are parsed, and names in it see the whole scope."""
+        if node is None:
+            return UNKNOWN
+        if type(node) is ast.Name:
+            self.frame.loads[node.id] = len(self.exprs)
+            return self.add((OP_NAME, node.id, ~self.block))
+        if type(node) is ast.Attribute:
+            dotted = dotted_name(node)
+            return self.add((OP_NAME, dotted, ~self.block)) if dotted else UNKNOWN
+        if type(node) is ast.Constant:
+            if node.value is None:
+                return NONE
+            if not isinstance(node.value, str):
+                return UNKNOWN
+            try:
+                return self.annotation(ast.parse(node.value.strip(), mode="eval").body)
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                return UNKNOWN
+        if type(node) is ast.Subscript:
+            base = self.annotation(node.value)
+            inner = node.slice.elts if type(node.slice) is ast.Tuple else [node.slice]
+            if base >= 0 and str(self.exprs[base][1]).rpartition(".")[2] in ("Literal", "Annotated"):
+                if str(self.exprs[base][1]).endswith("Literal"):
+                    return PLAIN
+                inner = inner[:1]
+            return (
+                self.add((OP_SUBSCRIPTED, base, tuple([self.annotation(one) for one in inner]))) if base >= 0 else base
+            )
+        if type(node) is ast.BinOp and type(node.op) is ast.BitOr:
+            alternatives: list[ast.expr] = []
+            left: ast.expr = node
+            while type(left) is ast.BinOp:
+                alternatives.append(left.right)
+                left = left.left
+            alternatives.append(left)
+            found = [self.annotation(one) for one in alternatives]
+            return UNKNOWN if min(found) < 0 else self.add((OP_UNION, *found))
+        return UNKNOWN
+
+    # Implemented by the other parts
+
+    def visit(self, node: ast.expr, use: int) -> int:
+        raise NotImplementedError
+
+    def new_block(self, leaves: bool = False) -> int:
+        raise NotImplementedError
+
+    def lambda_scope(self, node: ast.Lambda) -> int:
+        raise NotImplementedError
+
+    # Binding
+
+    def bind_name(self, name: str, value: int, node: ast.expr | None) -> None:
+        """`name = value` in the current scope (or the one that `global` names)."""
+        frame = self.frame
+        line = node.lineno if node is not None else 0
+        binding = Binding("value" if value >= 0 else "unknown", value, len(self.exprs), self.block, line)
+        if name in frame.outer:
+            owner = frame.parent
+            while owner is not None and owner.kind != "module" and name not in owner.bindings:
+                owner = owner.parent
+            (owner or frame).bind(name, binding)
+            return
+        frame.bind(name, binding)
+        if value > NONE and (type(node) is ast.Call or self.exprs[value][0] in (OP_CALL, OP_ELEMENT, OP_UNION)):
+            frame.tracked.add(name)
+        if type(node) in CONTAINER_NODES:
+            frame.containers[name] = "dict" if type(node) in (ast.Dict, ast.DictComp) else "list"
+        elif type(node) is ast.Call and type(node.func) is ast.Name and node.func.id in CONTAINER_CALLS:
+            frame.containers[name] = CONTAINER_CALLS[node.func.id]
+
+    def bind_target(self, target: ast.expr, expr: Expr, source: int) -> None:
+        """Bind the target of a for, with or unpacking to `expr`, or to nothing known when `source` is unknown."""
+        if type(target) is ast.Name:
+            self.bind_name(target.id, self.add(expr) if source >= 0 else UNKNOWN, None)
+            if source >= 0 and expr[0] == OP_ELEMENT:
+                self.frame.tracked.add(target.id)
+        elif type(target) in (ast.Tuple, ast.List):
+            whole = self.add(expr) if source >= 0 else UNKNOWN
+            for number, element in enumerate(cast("ast.Tuple", target).elts):
+                if type(element) is ast.Starred:
+                    self.bind_target(element.value, (OP_UNPACK, whole, None), UNKNOWN)
+                else:
+                    self.bind_target(element, (OP_UNPACK, whole, number), whole)
+        elif type(target) is ast.Starred:
+            self.bind_target(target.value, expr, UNKNOWN)
+        elif type(target) is ast.Attribute:
+            self.bind_attribute(target, self.add(expr) if source >= 0 else UNKNOWN)
+        elif type(target) is ast.Subscript:
+            self.visit(target.value, Use.STATEMENT)
+            self.visit(target.slice, Use.OPERAND)
+
+    def bind_attribute(self, target: ast.Attribute, value: int, annotation: int = UNKNOWN) -> None:
+        """`self.x = value` inside a method belongs to the class; all else is only read."""
+        owner = target.value
+        frame = self.frame
+        if type(owner) is ast.Name:
+            frame.loads[owner.id] = len(self.exprs)
+            if owner.id in frame.param_use:
+                frame.param_use[owner.id] |= ParamUse.AS_VALUE
+            method: Frame | None = frame
+            while method is not None and method.self_name != owner.id:
+                method = method.parent
+            if method is not None and owner.id and method.parent is not None and method.parent.kind == "class":
+                kind = "value" if value >= 0 else "unknown"
+                binding = Binding(kind, value, len(self.exprs), self.block, target.lineno)
+                method.parent.attributes.setdefault(target.attr, []).append(tuple(binding))
+            else:
+                self.set_outside.add(target.attr)
+        else:
+            self.set_outside.add(target.attr)
+            self.visit(owner, Use.ATTRIBUTE)
+
+
+def position(node: ast.expr | ast.stmt) -> int:
+    """The packed position of a node."""
+    line, column, end_line, end_column = node.lineno, node.col_offset, node.end_lineno, node.end_col_offset
+    if end_line is None or end_column is None or column > 4095 or end_column > 4095 or end_line - line > 4095:
+        return pack_position(line, column, end_line or line, end_column or 0)
+    return (line << 36) | (column << 24) | ((end_line - line) << 12) | end_column
+
+
+def dotted_name(node: ast.expr) -> str:
+    """`a.b.c` for a chain of attributes on a name, else an empty string."""
+    parts: list[str] = []
+    while type(node) is ast.Attribute:
+        parts.append(node.attr)
+        node = node.value
+    if type(node) is not ast.Name:
+        return ""
+    parts.append(node.id)
+    return ".".join(reversed(parts))
+
+
+NO_CALL = ast.Call(ast.Name("globals"), [], [])

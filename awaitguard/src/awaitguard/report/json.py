@@ -1,0 +1,67 @@
+"""The JSON report; its schema is `report/schema.json`."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any
+
+from awaitguard.finding import Finding
+from awaitguard.report import Report
+
+VERSION = 1
+
+
+def render(report: Report) -> str:
+    """The report as JSON text."""
+    return json.dumps(document(report), indent=1) + "\n"
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The report as plain values."""
+    groups = report.groups()
+    return {
+        "version": VERSION,
+        "findings": [entry(finding) for finding in report.findings],
+        "groups": [
+            {
+                "id": group.key,
+                "cause": cause(group.findings[0]),
+                "count": len(group.findings),
+                "codes": sorted({finding.code for finding in group.findings}),
+                "paths": sorted({finding.path for finding in group.findings}),
+            }
+            for group in groups
+        ],
+        "summary": {
+            "files": report.files,
+            "unparsed": report.unparsed,
+            "unresolved": report.unresolved,
+            "seconds": round(report.seconds, 3),
+        },
+    }
+
+
+def entry(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.code,
+        "rule": finding.rule,
+        "level": finding.level,
+        "path": finding.path,
+        "line": finding.line,
+        "column": finding.column,
+        "end_line": finding.end_line,
+        "end_column": finding.end_column,
+        "message": finding.message,
+        "cause": cause(finding),
+        "group": finding.group,
+    }
+
+
+def cause(finding: Finding) -> dict[str, Any] | None:
+    return None if finding.cause is None else dict(finding.cause._asdict())
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of this report."""
+    return json.loads(resources.files("awaitguard.report").joinpath("schema.json").read_text(encoding="utf-8"))

@@ -1,0 +1,457 @@
+"""Work out what an expression may stand for, across files."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from awaitguard.calls import Calls
+from awaitguard.library import AWAITABLE_TYPES, OBJECTS
+from awaitguard.summary import (
+    ABSENT,
+    NONE,
+    OP_ANNOTATED,
+    OP_ATTR,
+    OP_AWAIT,
+    OP_CALL,
+    OP_COMPREHENSION,
+    OP_DICT,
+    OP_ELEMENT,
+    OP_ENTER,
+    OP_GETATTR,
+    OP_ITEM,
+    OP_LIST,
+    OP_METHOD,
+    OP_NAME,
+    OP_SCOPE,
+    OP_SUBSCRIPTED,
+    OP_UNION,
+    OP_UNPACK,
+    PLAIN,
+    Expr,
+    Summary,
+)
+from awaitguard.value import (
+    ASYNC_CONTEXT,
+    ASYNC_GENERATOR,
+    AWAITABLE,
+    CLASS,
+    CONTAINER,
+    CONTEXT,
+    COROUTINE,
+    FUNCTION,
+    GENERATOR,
+    INSTANCE,
+    LIBRARY,
+    MAPPING,
+    METHOD,
+    NONE_VALUE,
+    OBJECT,
+    PARTIAL,
+    PLAIN_KIND,
+    PLAIN_VALUE,
+    SUPER,
+    UNKNOWN_VALUE,
+    UNKNOWN_VALUES,
+    Environment,
+    Value,
+    Values,
+    is_unknown,
+    merge,
+)
+from awaitguard.vocabulary import TELLING_METHODS
+
+STEPS = 1500  # expressions that are looked at to answer one question
+MOST = 40  # elements of a display that are looked at
+PLAIN_TYPES = frozenset({"int", "str", "float", "bool", "bytes", "bytearray", "complex", "frozenset", "range", "memoryview",
+    "list", "dict", "set", "tuple", "List", "Dict", "Set", "Tuple", "FrozenSet", "Sequence", "Mapping", "MutableMapping",
+    "DefaultDict", "OrderedDict", "Counter", "Deque", "deque", "defaultdict"})  # fmt: skip
+CONTAINER_TYPES = frozenset({"list", "List", "set", "Set", "Sequence", "Iterable", "Iterator", "tuple", "Tuple", "deque",
+    "Deque", "frozenset", "FrozenSet", "Collection"})  # fmt: skip
+MAPPING_TYPES = frozenset({"dict", "Dict", "Mapping", "MutableMapping", "DefaultDict", "defaultdict", "OrderedDict"})
+GENERIC = frozenset({"typing", "builtins", "collections", "contextlib", "typing_extensions", "types", "asyncio"})
+
+
+class Resolver(Calls):
+    """Evaluates expressions to the values they may have; what can't be followed is unknown, never guessed."""
+
+    def infer(self, path: str, index: int, env: Environment | None = None) -> Values:
+        """The values that expression `index` of a file may have."""
+        if index <= NONE:
+            return (PLAIN_VALUE,) if index == PLAIN else (NONE_VALUE,) if index == NONE else UNKNOWN_VALUES
+        key = (path, index)
+        if env is None:
+            found = self.memo.get(key)
+            if found is not None:
+                self.table.touched |= found[1]
+                return found[0]
+        self.steps += 1
+        if self.depth == 0:
+            self.steps = 0
+        if self.depth > 24 or key in self.active or self.steps > STEPS:
+            self.cuts += 1
+            return UNKNOWN_VALUES
+        summary = self.table.summary(path)
+        if summary is None:
+            return UNKNOWN_VALUES
+        self.active.add(key)
+        self.depth += 1
+        outer, self.table.touched = self.table.touched, {path}
+        try:
+            values = self.evaluate(path, summary, index, summary.exprs[index], env)
+        finally:
+            self.depth -= 1
+            self.active.discard(key)
+            inner, self.table.touched = self.table.touched, outer
+            outer |= inner
+        if len(values) > MOST:
+            values = UNKNOWN_VALUES
+        if env is None:
+            self.memo[key] = (values, inner)
+        return values
+
+    def infer_thoroughly(self, path: str, index: int) -> Values:
+        """Like `infer`, and plain arguments are followed into the function that is called."""
+        values = self.infer(path, index)
+        if not is_unknown(values) or index <= NONE:
+            return values
+        summary = self.table.summary(path)
+        if summary is None or summary.exprs[index][0] != OP_CALL:
+            return values
+        self.thorough = True
+        self.steps = 0
+        try:
+            return self.evaluate(path, summary, index, summary.exprs[index], None)
+        finally:
+            self.thorough = False
+
+    def evaluate(self, path: str, summary: Summary, index: int, expr: Expr, env: Environment | None) -> Values:
+        operator: str = expr[0]
+        if operator == OP_NAME:
+            return self.dotted(path, summary, index, expr, env)
+        if operator == OP_CALL:
+            return self.called(path, summary, expr, env)
+        if operator == OP_ATTR:
+            return self.attributes_of(self.infer(path, expr[1], env), expr[2])
+        if operator == OP_GETATTR:
+            return tuple(
+                [value.reached("getattr") for value in self.attributes_of(self.infer(path, expr[1], env), expr[2])]
+            )
+        if operator == OP_AWAIT:
+            return merge([self.awaited(value) for value in self.infer(path, expr[1], env)])
+        if operator == OP_UNION:
+            values = merge([self.infer(path, one, env) for one in expr[1:]])
+            return tuple([value.reached("conditional") for value in values]) if len(values) > 1 else values
+        if operator == OP_SCOPE:
+            return (Value(FUNCTION, path, expr[1], extra=env),)
+        if operator == OP_ANNOTATED:
+            return self.annotated_value(path, expr, env)
+        if operator == OP_LIST:
+            if len(expr[1]) > MOST:
+                return (PLAIN_VALUE,)
+            return (Value(CONTAINER, extra=tuple([self.infer(path, one, env) for one in expr[1]])),)
+        if operator == OP_DICT:
+            if len(expr[1]) > MOST:
+                return UNKNOWN_VALUES
+            return (Value(MAPPING, extra=tuple([(key, self.infer(path, one, env)) for key, one in expr[1]])),)
+        if operator == OP_ITEM:
+            return self.items(path, summary, expr, env)
+        if operator == OP_COMPREHENSION:
+            if expr[2]:
+                element = self.infer(path, expr[1], env)
+                return (Value(ASYNC_GENERATOR if expr[3] else GENERATOR, extra=element),)
+            return (Value(CONTAINER, extra=(self.infer(path, expr[1], env),)),)
+        if operator == OP_ELEMENT:
+            return merge([self.element(value, expr[2]) for value in self.infer(path, expr[1], env)])
+        if operator == OP_UNPACK:
+            return merge([self.unpacked(value, expr[2]) for value in self.infer(path, expr[1], env)])
+        if operator == OP_ENTER:
+            return merge([self.entered(value, expr[2]) for value in self.infer(path, expr[1], env)])
+        if operator == OP_METHOD:
+            return (Value(METHOD, extra=expr[1], via=(expr[2],)),)
+        return UNKNOWN_VALUES if operator != "k" else (PLAIN_VALUE,)
+
+    def dotted(self, path: str, summary: Summary, index: int, expr: Expr, env: Environment | None) -> Values:
+        """A name, or a chain of attributes on one."""
+        text: str = expr[1]
+        block: int = expr[2]
+        if env is None and block >= 0:
+            holder = self.holder(summary, text.partition(".")[0], summary.blocks[block].scope)
+            if holder >= 0:
+                key = (path, holder, text)
+                found = self.memo.get(key)
+                if found is not None:
+                    self.table.touched |= found[1]
+                    return found[0]
+                outer, self.table.touched = self.table.touched, set()
+                try:
+                    values = self.find_dotted(path, summary, index, text, block, env)
+                finally:
+                    inner, self.table.touched = self.table.touched, outer
+                    outer |= inner
+                self.memo[key] = (values, inner)
+                return values
+        return self.find_dotted(path, summary, index, text, block, env)
+
+    @staticmethod
+    def holder(summary: Summary, root: str, index: int) -> int:
+        """The module or class by which a name means the same wherever it is used in functions; -1 if there is none.
+
+        Names of the module mean their final value inside functions, and `self` is the same in all methods of a class.
+        """
+        scope = summary.scopes[index]
+        if scope.kind not in ("function", "lambda"):
+            return -1
+        while scope.kind != "module":
+            if scope.kind != "class":
+                if root in scope.bindings:
+                    return -1
+                for number, param in enumerate(scope.params):
+                    if param.name == root:
+                        parent = summary.scopes[scope.parent]
+                        same = (
+                            number == 0 and parent.kind == "class" and not scope.decorators and scope.kind == "function"
+                        )
+                        return scope.parent if same and not scope.name.startswith("__") else -1
+            scope = summary.scopes[scope.parent]
+        return 0
+
+    def find_dotted(
+        self, path: str, summary: Summary, index: int, text: str, block: int, env: Environment | None
+    ) -> Values:
+        root, dot, rest = text.partition(".")
+        values = self.name(path, summary, root, block, index, env)
+        if not dot:
+            return values
+        parts = rest.split(".")
+        if values and values[0].kind == LIBRARY:
+            # `import package.module` makes the submodule an attribute of whatever `package` is.
+            project = self.submodule_import(path, summary, text)
+            if project is not None:
+                values, parts = project
+        for number, part in enumerate(parts):
+            values = self.attributes_of(values, part, text.rpartition(".")[0] if number == len(parts) - 1 else "")
+        return values
+
+    def submodule_import(self, path: str, summary: Summary, text: str) -> tuple[Values, list[str]] | None:
+        parts = text.split(".")
+        for cut in range(len(parts) - 1, 1, -1):
+            dotted = ".".join(parts[:cut])
+            if "import " + dotted in summary.scopes[0].bindings:
+                values = self.module_values(dotted, path)
+                return values, parts[cut:]
+        return None
+
+    def attributes_of(self, values: Values, name: str, receiver: str = "") -> Values:
+        """`value.name` for every candidate; a candidate that lacks it makes the whole unknown."""
+        groups: list[Values] = []
+        for value in values:
+            if value.kind == MAPPING:
+                groups.append((Value(METHOD, extra=(name, value)),))
+                continue
+            found = self.attribute(value, name)
+            groups.append(UNKNOWN_VALUES if found is None else found)
+        merged = merge(groups) or UNKNOWN_VALUES
+        if name in TELLING_METHODS and is_unknown(merged):
+            return (Value(METHOD, extra=name, via=(receiver,)),)
+        return merged
+
+    def called(self, path: str, summary: Summary, expr: Expr, env: Environment | None) -> Values:
+        """The value of a call expression."""
+        function = summary.exprs[expr[1]]
+        if function[0] == OP_NAME and function[1] == "super" and not expr[2]:
+            return self.super_value(path, summary, function[2])
+        targets = self.infer(path, expr[1], env)
+        if is_unknown(targets):
+            return UNKNOWN_VALUES
+        arguments: tuple[Values, ...] = ()
+        keywords: tuple[tuple[str | None, Values], ...] = ()
+        # Most arguments are plain or unknown and change nothing about the result.
+        telling = any(isinstance(one, int) and one > NONE for one in expr[2]) or any(one > NONE for _, one in expr[3])
+        if telling or self.thorough or any(target.kind in (LIBRARY, PARTIAL) for target in targets):
+            arguments = tuple(
+                [self.infer(path, one, env) if isinstance(one, int) else UNKNOWN_VALUES for one in expr[2]]
+            )
+            keywords = tuple([(name, self.infer(path, one, env)) for name, one in expr[3]])
+        return merge([self.call(target, arguments, keywords) for target in targets]) or UNKNOWN_VALUES
+
+    @staticmethod
+    def super_value(path: str, summary: Summary, block: int) -> Values:
+        index = summary.blocks[block if block >= 0 else ~block].scope
+        while index >= 0 and summary.scopes[index].kind != "class":
+            index = summary.scopes[index].parent
+        return (Value(SUPER, path, index),) if index >= 0 else UNKNOWN_VALUES
+
+    def awaited(self, value: Value) -> Values:
+        """What awaiting a value gives."""
+        if value.kind == COROUTINE:
+            env = value.extra if isinstance(value.extra, Environment) else None
+            return self.returned(Value(FUNCTION, value.module, value.scope), env)
+        return UNKNOWN_VALUES
+
+    # Containers
+
+    def items(self, path: str, summary: Summary, expr: Expr, env: Environment | None) -> Values:
+        """`base[key]`, with what later statements put into the container."""
+        key: Any = expr[2]
+        base = self.infer(path, expr[1], env)
+        entry = summary.exprs[expr[1]]
+        stored: list[Values] = []
+        unsure = False
+        if entry[0] == OP_NAME:
+            root = entry[1]
+            index = summary.blocks[entry[2] if entry[2] >= 0 else ~entry[2]].scope
+            while index >= 0:
+                scope = summary.scopes[index]
+                for binding in scope.bindings.get(root + "[]") or ():
+                    if binding.kind == "value":
+                        stored.append(self.infer(path, binding.value, env))
+                    else:
+                        unsure = True
+                if root in scope.bindings:
+                    break
+                index = scope.parent
+        groups: list[Values] = []
+        for value in base:
+            if value.kind in (MAPPING, CONTAINER):
+                groups.append(self.item(value, key))
+            elif value.kind != PLAIN_KIND or not stored:
+                groups.append(UNKNOWN_VALUES)
+        if unsure:
+            groups.append(UNKNOWN_VALUES)
+        return merge([*groups, *stored]) or UNKNOWN_VALUES
+
+    def item(self, value: Value, key: object) -> Values:
+        """An element of a dict or list by constant key, or any of them."""
+        if value.kind == MAPPING:
+            pairs: tuple[tuple[Any, Values], ...] = value.extra
+            if key is not None:
+                exact = [values for name, values in pairs if name == key and type(name) is type(key)]
+                if exact:
+                    return tuple([one.reached("dict") for one in exact[-1]])
+            loose = merge([values for name, values in pairs if key is None or name is None])
+            return tuple([one.reached("dict") for one in loose]) or UNKNOWN_VALUES
+        elements: tuple[Values, ...] = value.extra
+        if isinstance(key, int) and -len(elements) <= key < len(elements) and len(elements) > 1:
+            return tuple([one.reached("dict") for one in elements[key]])
+        return tuple([one.reached("dict") for one in merge(list(elements))]) or UNKNOWN_VALUES
+
+    def element(self, value: Value, is_async: bool) -> Values:
+        """What iterating over a value gives."""
+        if value.kind == CONTAINER and not is_async:
+            return merge(list(value.extra)) or UNKNOWN_VALUES
+        if value.kind == MAPPING and not is_async:
+            return (PLAIN_VALUE,)
+        if value.kind == (ASYNC_GENERATOR if is_async else GENERATOR) and isinstance(value.extra, tuple):
+            return cast("Values", value.extra)
+        return UNKNOWN_VALUES
+
+    def unpacked(self, value: Value, number: Any) -> Values:
+        if value.kind == CONTAINER and isinstance(number, int):
+            elements: tuple[Values, ...] = value.extra
+            return elements[number] if number < len(elements) else merge(list(elements)) or UNKNOWN_VALUES
+        return UNKNOWN_VALUES
+
+    def entered(self, value: Value, is_async: bool) -> Values:
+        """What `with value as name` binds."""
+        if value.kind == INSTANCE:
+            members = self.instance_attribute(value, "__aenter__" if is_async else "__enter__")
+            if members is None or is_unknown(members):
+                return UNKNOWN_VALUES
+            made = merge([self.call(member) for member in members])
+            values = merge([self.awaited(one) for one in made]) if is_async else made
+            return tuple([value if one.extra == "self" else one for one in values])
+        if value.kind in (CONTEXT, ASYNC_CONTEXT) and value.module:
+            summary = self.table.summary(value.module)
+            scope = summary.scopes[value.scope] if summary else None
+            if summary and scope and scope.annotation >= 0:
+                annotation = summary.exprs[scope.annotation]
+                if annotation[0] == OP_SUBSCRIPTED and annotation[2]:
+                    return self.annotated(value.module, annotation[2][0])
+        if value.kind == OBJECT and value.extra in OBJECTS:
+            return (value,)
+        return UNKNOWN_VALUES
+
+    # Annotations
+
+    def annotated_value(self, path: str, expr: Expr, env: Environment | None) -> Values:
+        """`name: annotation = value`: the value if it can be followed, else an instance of the annotation."""
+        if expr[2] == ABSENT:
+            return self.annotated(path, expr[1], env)
+        summary = self.table.summary(path)
+        if (
+            summary is not None
+            and expr[1] > NONE
+            and str(summary.exprs[expr[1]][1]).rpartition(".")[2] in ("Any", "object")
+        ):
+            return UNKNOWN_VALUES
+        values = self.infer(path, expr[2], env)
+        if not is_unknown(values) and not all(one.kind in ("none", PLAIN_KIND, MAPPING) for one in values):
+            return values
+        declared = self.annotated(path, expr[1], env)
+        return values if is_unknown(declared) and not is_unknown(values) and values[0].kind != "none" else declared
+
+    def annotated(self, path: str, index: int, env: Environment | None = None) -> Values:
+        """Instances of what an annotation names."""
+        if index <= NONE:
+            return (NONE_VALUE,) if index == NONE else (PLAIN_VALUE,) if index == PLAIN else UNKNOWN_VALUES
+        summary = self.table.summary(path)
+        if summary is None:
+            return UNKNOWN_VALUES
+        expr = summary.exprs[index]
+        if expr[0] == OP_UNION:
+            return merge([self.annotated(path, one, env) for one in expr[1:]])
+        if expr[0] == OP_SUBSCRIPTED:
+            return self.annotated_generic(path, expr, env)
+        if expr[0] != OP_NAME:
+            return UNKNOWN_VALUES
+        return merge([self.instance_of(value) for value in self.infer(path, index, env)]) or UNKNOWN_VALUES
+
+    def annotated_generic(self, path: str, expr: Expr, env: Environment | None) -> Values:
+        base = self.infer(path, expr[1], env)
+        arguments: tuple[int, ...] = expr[2]
+        if len(base) == 1 and base[0].kind == LIBRARY:
+            module, _, name = str(base[0].extra).rpartition(".")
+            if module.partition(".")[0] in GENERIC:
+                if name == "Optional":
+                    return merge([self.annotated(path, arguments[0], env), (NONE_VALUE,)])
+                if name == "Union":
+                    return merge([self.annotated(path, one, env) for one in arguments])
+                if name in ("ClassVar", "Final", "Required", "NotRequired", "ReadOnly"):
+                    return self.annotated(path, arguments[0], env)
+                if name in MAPPING_TYPES and len(arguments) == 2:
+                    return (Value(MAPPING, extra=((None, self.annotated(path, arguments[1], env)),)),)
+                if name in ("list", "List", "set", "Set", "deque", "Deque", "Sequence", "frozenset"):
+                    return (Value(CONTAINER, extra=(self.annotated(path, arguments[0], env),)),)
+        return merge([self.instance_of(value) for value in base]) or UNKNOWN_VALUES
+
+    def instance_of(self, value: Value) -> Values:
+        """An instance of the class that an annotation names."""
+        if value.kind == CLASS:
+            return (Value(INSTANCE, *value.definition, origin=value.definition, extra="declared"),)
+        if value.kind != LIBRARY:
+            return UNKNOWN_VALUES
+        module, _, name = str(value.extra).rpartition(".")
+        if module == "builtins" or module.partition(".")[0] in GENERIC:
+            if name in AWAITABLE_TYPES:
+                return (Value(AWAITABLE, origin=value.extra),)
+            if name in PLAIN_TYPES:
+                return (PLAIN_VALUE,)
+            if name in ("AsyncIterator", "AsyncIterable", "AsyncGenerator"):
+                return (Value(ASYNC_GENERATOR, origin=value.extra),)
+            if name in ("Iterator", "Iterable", "Generator", "Collection"):
+                return (Value(GENERATOR, origin=value.extra),)
+            if name in ("AsyncContextManager", "AbstractAsyncContextManager"):
+                return (Value(ASYNC_CONTEXT, origin=value.extra),)
+            if name in ("ContextManager", "AbstractContextManager"):
+                return (Value(CONTEXT, origin=value.extra),)
+            if module in ("builtins", "typing", "typing_extensions", "types", "collections.abc"):
+                return UNKNOWN_VALUES
+        if value.extra in OBJECTS:
+            return (Value(OBJECT, extra=value.extra, origin=value.extra),)
+        expanded = self.expand(value)
+        if len(expanded) == 1 and expanded[0].kind == CLASS:
+            return (Value(INSTANCE, *expanded[0].definition, origin=expanded[0].definition, extra="declared"),)
+        return UNKNOWN_VALUES
+
+
+__all__ = ["PARTIAL", "UNKNOWN_VALUE", "Resolver"]

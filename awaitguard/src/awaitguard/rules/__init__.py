@@ -1,0 +1,34 @@
+"""The registry: every module of this package whose name doesn't say otherwise holds one or more groups of rules."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from awaitguard.rules.rule import Group, Rule
+from awaitguard.summary import Use
+
+
+def _collect() -> tuple[Group, ...]:
+    found: list[Group] = []
+    for module in sorted(pkgutil.iter_modules(__path__), key=lambda one: one.name):
+        loaded = importlib.import_module(f"{__name__}.{module.name}")
+        found.extend(
+            value()
+            for value in vars(loaded).values()
+            if isinstance(value, type)
+            and issubclass(value, Group)
+            and value.__module__ == loaded.__name__
+            and value is not Group
+        )
+    return tuple(sorted(found, key=lambda group: group.rules[0].code))
+
+
+GROUPS = _collect()
+RULES: dict[str, Rule] = {
+    rule.code: rule for rule in sorted((one for group in GROUPS for one in group.rules), key=lambda rule: rule.code)
+}
+SITE_GROUPS: tuple[tuple[Group, ...], ...] = tuple(
+    tuple(group for group in GROUPS if use in group.uses)
+    for use in range(max(value for value in vars(Use).values() if isinstance(value, int)) + 1)
+)

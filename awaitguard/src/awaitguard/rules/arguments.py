@@ -1,0 +1,114 @@
+"""AG305-AG309, AG311: calls whose arguments don't fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from awaitguard.finding import CERTAIN, HINT, LIKELY
+from awaitguard.rules.rule import Group, Rule
+from awaitguard.rules.signatures import ANYTHING, Parameters
+from awaitguard.summary import OP_CALL, OP_NAME, Use
+from awaitguard.value import CLASS, FUNCTION, Value
+
+if TYPE_CHECKING:
+    from awaitguard.check import FileCheck
+    from awaitguard.finding import Finding
+    from awaitguard.summary import Expr, Site
+
+SEND = "def send(user, text, *, retries=1):\n    return user, text, retries\n\n"
+POINT = "from dataclasses import dataclass\n\n@dataclass\nclass Point:\n    x: int\n    y: int = 0\n\n"
+ERROR = "Python raises TypeError when the call runs."
+KEYWORD = Rule("AG305", "unknown-keyword", CERTAIN, "a keyword argument that the function doesn't have",
+    f"The parameter was renamed or never was there. {ERROR}", SEND + "send('a', 'b', retry=2)\n", SEND + "send('a', 'b', retries=2)\n")  # fmt: skip
+MISSING = Rule("AG306", "missing-argument", CERTAIN, "a required argument is missing",
+    f"The function needs one more argument. {ERROR}", SEND + "send('a')\n", SEND + "send('a', 'b')\n")  # fmt: skip
+TOO_MANY = Rule("AG307", "too-many-arguments", CERTAIN, "more positional arguments than the function takes",
+    f"The function takes fewer positional arguments. {ERROR}", SEND + "send('a', 'b', 2)\n", SEND + "send('a', 'b', retries=2)\n")  # fmt: skip
+FIELD = Rule("AG308", "unknown-field", CERTAIN, "an argument that the class's fields or __init__ don't have",
+    f"The field was renamed or removed. {ERROR}", POINT + "Point(x=1, z=2)\n", POINT + "Point(x=1, y=2)\n")  # fmt: skip
+MISSING_FIELD = Rule("AG309", "missing-field", CERTAIN, "a required argument of a class is missing, or there are too many",
+    f"Making an instance needs every field without default. {ERROR}", POINT + "Point(y=2)\n", POINT + "Point(1, 2)\n")  # fmt: skip
+SWAPPED = Rule("AG311", "swapped-arguments", LIKELY, "two arguments that look swapped",
+    "The names of the variables are those of the parameters, but in the other order. Pass them by keyword if it is meant.",
+    "def move(source, target):\n    return source, target\n\ndef main(source, target):\n    return move(target, source)\n",
+    "def move(source, target):\n    return source, target\n\ndef main(source, target):\n    return move(source, target)\n")  # fmt: skip
+REVERSING = ("swap", "revers", "inver", "flip", "transpos", "rotat", "mirror", "undo", "rollback", "other", "back", "__r", "symmetric",
+    "commut", "bidirect", "opposite", "cross", "exchange", "_r", "test")  # fmt: skip
+
+
+class Arguments(Group):
+    """Looks at every call of something that is resolved."""
+
+    rules = (KEYWORD, MISSING, TOO_MANY, FIELD, MISSING_FIELD, SWAPPED)
+    uses = frozenset(range(26)) - {Use.FORGOTTEN, Use.LOCKED, Use.ASSIGN - 100}
+
+    def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
+        expr = file.expr(site.expr)
+        if expr[0] != OP_CALL:
+            return
+        targets = file.values(expr[1])
+        complaints: list[tuple[Rule, str]] = []
+        for target in targets:
+            complaint = self.complain(file, expr, target)
+            if complaint is None:
+                break
+            complaints.append(complaint)
+        else:
+            if complaints:
+                rule, message = complaints[0]
+                name = f"{file.text(expr[1])}()"
+                yield file.finding(rule, expr[5], f"{name} {message}", targets[0].definition)
+            return
+        if len(targets) == 1 and targets[0].kind == FUNCTION and len(expr[2]) > 1 and "__" not in file.text(expr[1]):
+            yield from self.swapped(file, site, expr, targets[0])
+
+    def complain(self, file: FileCheck, expr: Expr, target: Value) -> tuple[Rule, str] | None:
+        """What is wrong with a call, if it surely is."""
+        parameters = Parameters.of(file.resolver, target)
+        if parameters is None or parameters is ANYTHING:
+            return None
+        of_class = target.kind == CLASS
+        positional, keywords, has_star = expr[2], [name for name, _ in expr[3]], expr[4]
+        has_double_star = None in keywords
+        given = {name for name in keywords if name}
+        unknown = sorted(given - parameters.by_keyword)
+        if unknown and not parameters.var_keyword:
+            known = ", ".join(sorted(parameters.by_keyword)) or "none"
+            return FIELD if of_class else KEYWORD, f"has no parameter `{unknown[0]}` (it has {known})"
+        if not has_star and len(positional) > len(parameters.positional) and not parameters.var_positional:
+            return MISSING_FIELD if of_class else TOO_MANY, (
+                f"takes {len(parameters.positional)} positional argument(s) and is given {len(positional)}"
+            )
+        filled = set(parameters.positional[: len(positional)]) | given
+        missing = [name for name in parameters.required if name not in filled]
+        if missing and not has_star and not has_double_star:
+            return MISSING_FIELD if of_class else MISSING, f"is called without `{missing[0]}`"
+        return None
+
+    def swapped(self, file: FileCheck, site: Site, expr: Expr, target: Value) -> Iterator[Finding]:
+        parameters = Parameters.of(file.resolver, target)
+        if parameters is None or parameters is ANYTHING:
+            return
+        names = [self.argument_name(file, one) for one in expr[2]]
+        wanted = parameters.positional[: len(names)]
+        for first, name in enumerate(names[: len(wanted)]):
+            if not name or name == wanted[first] or name not in wanted:
+                continue
+            second = wanted.index(name)
+            if second > first and second < len(names) and names[second] == wanted[first]:
+                scope = file.summary.scopes[site.scope]
+                around = f"{scope.name} {file.text(expr[1])}".lower()
+                short = len(name) < 3 or len(wanted[first]) < 3
+                level = HINT if short or any(word in around for word in REVERSING) else SWAPPED.level
+                message = f"{file.text(expr[1])}() gets `{name}` as `{wanted[first]}` and `{wanted[first]}` as `{name}`"
+                yield file.finding(SWAPPED, expr[5], message, target.definition, level)
+                return
+
+    @staticmethod
+    def argument_name(file: FileCheck, argument: int | str) -> str:
+        if isinstance(argument, str):
+            return argument
+        if argument > 1 and file.expr(argument)[0] == OP_NAME:
+            return str(file.expr(argument)[1]).rpartition(".")[2]
+        return ""

@@ -1,0 +1,223 @@
+"""AG101-AG119: something is awaited or scheduled that can't be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from awaitguard.finding import CERTAIN, LIKELY
+from awaitguard.rules.rule import Group, Rule
+from awaitguard.summary import OP_CALL, Use
+from awaitguard.value import (
+    ASYNC_CONTEXT,
+    ASYNC_GENERATOR,
+    CLASS,
+    CONTAINER,
+    CONTEXT,
+    FUNCTION,
+    GENERATOR,
+    INSTANCE,
+    LIBRARY,
+    METHOD,
+    MODULE,
+    NONE_KIND,
+    OBJECT,
+    PARTIAL,
+    UNKNOWN_KIND,
+    Definition,
+    Value,
+    Values,
+)
+
+if TYPE_CHECKING:
+    from awaitguard.check import FileCheck
+    from awaitguard.finding import Finding
+    from awaitguard.summary import Site
+
+ERROR = "At run time Python raises TypeError: object can't be used in 'await' expression."
+SYNC = Rule("AG101", "await-sync-function", CERTAIN, "await of a plain function",
+    f"A plain function hands back its result at once; there is nothing to wait for. {ERROR}",
+    "def load(key):\n    return {'key': key}\n\nasync def main():\n    return await load(1)\n",
+    "def load(key):\n    return {'key': key}\n\nasync def main():\n    return load(1)\n")  # fmt: skip
+REEXPORT = Rule("AG102", "await-sync-reexport", CERTAIN, "await of a plain function that another module re-exports",
+    f"The name is imported from a module that only passes it on, so the colour of the real definition isn't seen. {ERROR}",
+    "# file: shop/__init__.py\nfrom shop.core import create_cart\n# file: shop/core.py\ndef create_cart():\n    return []\n"
+    "# file: app.py\nfrom shop import create_cart\n\nasync def main():\n    return await create_cart()\n",
+    "# file: shop/__init__.py\nfrom shop.core import create_cart\n# file: shop/core.py\nasync def create_cart():\n    return []\n"
+    "# file: app.py\nfrom shop import create_cart\n\nasync def main():\n    return await create_cart()\n")  # fmt: skip
+ALIAS = Rule("AG103", "await-sync-alias", CERTAIN, "await of a plain function under another name",
+    f"An alias hides which function is meant, and with it the colour. {ERROR}",
+    "def create():\n    return 1\n\nget_async = create\n\nasync def main():\n    return await get_async()\n",
+    "async def create():\n    return 1\n\nget_async = create\n\nasync def main():\n    return await get_async()\n")  # fmt: skip
+CONSTRUCTOR = Rule("AG104", "await-class", CERTAIN, "await of a new instance",
+    f"Calling a class gives an instance. Unless the class has __await__, it can't be awaited. {ERROR}",
+    "class Client:\n    pass\n\nasync def main():\n    return await Client()\n",
+    "class Client:\n    def __await__(self):\n        yield\n        return self\n\nasync def main():\n    return await Client()\n")  # fmt: skip
+PROPERTY = Rule("AG105", "await-property", CERTAIN, "await of a property",
+    f"Reading the property already gives its value. {ERROR}",
+    "class User:\n    @property\n    def name(self):\n        return 'x'\n\nasync def main(user: User):\n    return await user.name\n",
+    "class User:\n    @property\n    def name(self):\n        return 'x'\n\nasync def main(user: User):\n    return user.name\n")  # fmt: skip
+PARTIAL_RULE = Rule("AG106", "await-sync-partial", CERTAIN, "await of a functools.partial of a plain function",
+    f"A partial is as sync as the function inside it. {ERROR}",
+    "from functools import partial\n\ndef save(key, value):\n    return value\n\nstore = partial(save, 'a')\n\nasync def main():\n    await store(1)\n",
+    "from functools import partial\n\nasync def save(key, value):\n    return value\n\nstore = partial(save, 'a')\n\nasync def main():\n    await store(1)\n")  # fmt: skip
+DECORATED = Rule("AG107", "await-decorated", CERTAIN, "await of a function that a decorator made sync",
+    f"The decorator returns a plain wrapper: whatever the function below it is, callers get the wrapper's result. {ERROR}",
+    "def logged(fn):\n    def wrapper(*args):\n        return str(args)\n    return wrapper\n\n@logged\nasync def load(key):\n    return key\n\n"
+    "async def main():\n    return await load(1)\n",
+    "def logged(fn):\n    async def wrapper(*args):\n        return await fn(*args)\n    return wrapper\n\n@logged\nasync def load(key):\n    return key\n\n"
+    "async def main():\n    return await load(1)\n")  # fmt: skip
+GENERATORS = Rule("AG108", "await-generator", CERTAIN, "await of a generator or async generator",
+    f"A function with yield gives an iterator; use `async for` (or `for`), not `await`. {ERROR}",
+    "async def rows():\n    yield 1\n\nasync def main():\n    return await rows()\n",
+    "async def rows():\n    yield 1\n\nasync def main():\n    return [row async for row in rows()]\n")  # fmt: skip
+SCHEDULED = Rule("AG109", "schedule-not-awaitable", CERTAIN, "something not awaitable given to gather, create_task or wait_for",
+    "asyncio.gather, create_task, wait_for and their kin need coroutines; a plain result, a function that isn't called or an async "
+    "generator raises TypeError there.",
+    "import asyncio\n\ndef load(key):\n    return key\n\nasync def main():\n    return await asyncio.gather(load(1), load(2))\n",
+    "import asyncio\n\nasync def load(key):\n    return key\n\nasync def main():\n    return await asyncio.gather(load(1), load(2))\n")  # fmt: skip
+VALUE = Rule("AG110", "await-value", CERTAIN, "await of a plain value",
+    f"The value was made by something that isn't async. {ERROR}",
+    "def load():\n    return {'a': 1}\n\nasync def main():\n    data = {'a': load()}\n    return await data\n",
+    "async def load():\n    return 1\n\nasync def main():\n    data = {'a': load()}\n    return await data['a']\n")  # fmt: skip
+UNCALLED = Rule("AG111", "await-uncalled", CERTAIN, "await of a function that isn't called",
+    f"The parentheses are missing: the function itself can't be awaited. {ERROR}",
+    "async def load():\n    return 1\n\nasync def main():\n    return await load\n",
+    "async def load():\n    return 1\n\nasync def main():\n    return await load()\n")  # fmt: skip
+MANAGER = Rule("AG112", "await-context-manager", CERTAIN, "await of a context manager",
+    f"A function under @contextmanager or @asynccontextmanager gives a context manager: use `with` or `async with`. {ERROR}",
+    "from contextlib import asynccontextmanager\n\n@asynccontextmanager\nasync def session():\n    yield 1\n\nasync def main():\n    await session()\n",
+    "from contextlib import asynccontextmanager\n\n@asynccontextmanager\nasync def session():\n    yield 1\n\nasync def main():\n    async with session():\n        pass\n")  # fmt: skip
+DICT = Rule("AG116", "await-sync-from-dict", CERTAIN, "await of a plain function taken from a dict or list",
+    f"Every function that the table can give here is a plain one. {ERROR}",
+    "def start():\n    return 1\n\nHANDLERS = {'start': start}\n\nasync def main():\n    await HANDLERS['start']()\n",
+    "async def start():\n    return 1\n\nHANDLERS = {'start': start}\n\nasync def main():\n    await HANDLERS['start']()\n")  # fmt: skip
+GETATTR = Rule("AG117", "await-sync-getattr", CERTAIN, "await of a plain method found with getattr",
+    f"getattr with a constant name is the same as writing the name, and that method is a plain one. {ERROR}",
+    "class Store:\n    def load(self):\n        return 1\n\nasync def main(store: Store):\n    await getattr(store, 'load')()\n",
+    "class Store:\n    async def load(self):\n        return 1\n\nasync def main(store: Store):\n    await getattr(store, 'load')()\n")  # fmt: skip
+CONDITIONAL = Rule("AG118", "await-sync-conditional", CERTAIN, "await of a function with several definitions, all of them plain",
+    f"Whichever branch defines it, the function is a plain one. {ERROR}",
+    "import sys\n\nif sys.platform == 'win32':\n    def load():\n        return 1\nelse:\n    def load():\n        return 2\n\nasync def main():\n    await load()\n",
+    "import sys\n\nif sys.platform == 'win32':\n    def load():\n        return 1\nelse:\n    async def load():\n        return 2\n\nasync def main():\n    await load()\n")  # fmt: skip
+
+ROUTES = (("decorated", DECORATED), ("partial", PARTIAL_RULE), ("getattr", GETATTR), ("dict", DICT), ("property", PROPERTY),
+    ("conditional", CONDITIONAL), ("alias", ALIAS), ("reexport", REEXPORT))  # fmt: skip
+# What schedules coroutines: which of its arguments must be awaitable.
+SCHEDULERS = {"asyncio.gather": None, "asyncio.create_task": 0, "asyncio.ensure_future": 0, "asyncio.wait_for": 0, "asyncio.shield": 0,
+    "asyncio.run": 0, "asyncio.run_coroutine_threadsafe": 0}  # fmt: skip
+SCHEDULING_METHODS = frozenset({"create_task", "ensure_future", "run_until_complete", "run_coroutine_threadsafe"})
+
+
+class Awaits(Group):
+    """Looks at every awaited and every scheduled value."""
+
+    rules = (SYNC, REEXPORT, ALIAS, CONSTRUCTOR, PROPERTY, PARTIAL_RULE, DECORATED, GENERATORS, SCHEDULED, VALUE, UNCALLED, MANAGER,
+             DICT, GETATTR, CONDITIONAL)  # fmt: skip
+    uses = frozenset({Use.AWAIT, Use.SCHEDULED})
+
+    def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
+        if site.use == Use.SCHEDULED and not self.schedules(file, site):
+            return
+        values = file.resolver.infer_thoroughly(file.path, site.expr)
+        level = self.judge(file, site.expr, values)
+        if not level:
+            return
+        value = next((one for one in values if one.kind != UNKNOWN_KIND), values[0])
+        value = next((one for one in values if isinstance(one.origin, tuple)), value)
+        text = file.text(site.expr)
+        if site.use == Use.SCHEDULED:
+            scheduler = file.text(file.expr(site.call)[1])
+            message = f"{scheduler}() needs something awaitable, but {text} {describe(value)}"
+            yield file.finding(SCHEDULED, site.position, message, origin(value), level)
+            return
+        rule = choose(value, file.expr(site.expr)[0] == OP_CALL)
+        yield file.finding(rule, site.position, f"{text} is awaited, but it {describe(value)}", origin(value), level)
+
+    def judge(self, file: FileCheck, expr: int, values: Values) -> str:
+        """How sure it is that none of the values can be awaited; empty when it isn't."""
+        judged = [file.resolver.is_awaitable(value) for value in values]
+        if not judged or True in judged:
+            return ""
+        if None not in judged:
+            only_none = all(value.kind == NONE_KIND for value in values)
+            # A bare None may be a placeholder that is replaced somewhere else.
+            if only_none and not any(value.origin for value in values):
+                return ""
+            return CERTAIN
+        # One way out of the function gives something that can't be awaited; the others can't be followed.
+        solid = [
+            value for value, verdict in zip(values, judged, strict=True)
+            if verdict is False and value.kind in (INSTANCE, CONTAINER, OBJECT, GENERATOR) and isinstance(value.origin, tuple)
+        ]  # fmt: skip
+        if solid and file.expr(expr)[0] == OP_CALL and "conditional" not in solid[0].via:
+            targets = file.values(file.expr(expr)[1])
+            return LIKELY if len(targets) == 1 and targets[0].kind == FUNCTION else ""
+        return ""
+
+    def schedules(self, file: FileCheck, site: Site) -> bool:
+        """Whether the call around a value is one of asyncio's that need awaitables, in this position."""
+        if site.call < 0:
+            return False
+        for target in file.values(file.expr(site.call)[1]):
+            if target.kind == LIBRARY and target.extra in SCHEDULERS:
+                wanted = SCHEDULERS[target.extra]
+                return isinstance(site.argument, int) and wanted in (None, site.argument)
+            if target.kind == METHOD and target.extra in SCHEDULING_METHODS:
+                return site.argument == 0
+        return False
+
+
+def choose(value: Value, is_call: bool) -> Rule:
+    """The rule whose words fit how the value came about."""
+    if value.kind in (FUNCTION, CLASS, PARTIAL, MODULE, LIBRARY) and "property" not in value.via:
+        return UNCALLED
+    if value.kind in (GENERATOR, ASYNC_GENERATOR):
+        return GENERATORS
+    if value.kind in (CONTEXT, ASYNC_CONTEXT):
+        return MANAGER
+    for route, rule in ROUTES:
+        if route in value.via:
+            return rule
+    if value.kind == INSTANCE and value.origin == value.definition:
+        return CONSTRUCTOR
+    return SYNC if is_call else VALUE
+
+
+def origin(value: Value) -> Definition | str | None:
+    """The definition to blame: what made the value, else what the value is."""
+    if value.origin is not None:
+        return value.origin
+    if value.kind in (FUNCTION, CLASS, GENERATOR, ASYNC_GENERATOR):
+        return value.definition
+    return None
+
+
+def describe(value: Value) -> str:
+    """What a value is, as the end of a sentence."""
+    kind = value.kind
+    if "property" in value.via:
+        return "is a property, whose value is there at once"
+    if kind == FUNCTION:
+        return "is a function that isn't called"
+    if kind == CLASS:
+        return "is a class"
+    if kind == PARTIAL:
+        return "is a partial that isn't called"
+    if kind == ASYNC_GENERATOR:
+        return "gives an async generator, which is iterated with `async for`"
+    if kind == GENERATOR:
+        return "gives a generator, which is iterated with `for`"
+    if kind == CONTEXT:
+        return "gives a context manager, which is entered with `with`"
+    if kind == ASYNC_CONTEXT:
+        return "gives an async context manager, which is entered with `async with`"
+    if kind == INSTANCE and value.origin == value.definition:
+        return "is an instance of a class without __await__"
+    if "decorated" in value.via:
+        return "gives what a plain wrapper returns, since its decorator isn't async"
+    if value.origin is None:
+        return "is a plain value"
+    if isinstance(value.origin, str):
+        return f"comes from {value.origin.removeprefix('builtins.')}, which isn't async"
+    return "is the result of a plain function (def, not async def)"

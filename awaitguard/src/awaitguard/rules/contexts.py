@@ -1,0 +1,82 @@
+"""AG141-AG145: `with` and `for` of the other colour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from awaitguard.finding import CERTAIN
+from awaitguard.rules.rule import Group, Rule
+from awaitguard.summary import Use
+from awaitguard.value import ASYNC_GENERATOR, COROUTINE, FUNCTION, Values
+
+if TYPE_CHECKING:
+    from awaitguard.check import FileCheck
+    from awaitguard.finding import Finding
+    from awaitguard.summary import Site
+
+SESSION = "from contextlib import asynccontextmanager, contextmanager\n\n@asynccontextmanager\nasync def session():\n    yield 1\n\n\n@contextmanager\ndef lock():\n    yield 2\n\n"
+WITH = Rule("AG141", "with-async-context-manager", CERTAIN, "`with` on an async context manager",
+    "It has __aenter__ but no __enter__: Python raises TypeError (AttributeError before 3.11).",
+    SESSION + "async def main():\n    with session():\n        pass\n",
+    SESSION + "async def main():\n    async with session():\n        pass\n")  # fmt: skip
+ASYNC_WITH = Rule("AG142", "async-with-context-manager", CERTAIN, "`async with` on a plain context manager",
+    "It has __enter__ but no __aenter__: Python raises TypeError (AttributeError before 3.11).",
+    SESSION + "async def main():\n    async with lock():\n        pass\n",
+    SESSION + "async def main():\n    with lock():\n        pass\n")  # fmt: skip
+ROWS = "async def rows():\n    yield 1\n\ndef lines():\n    yield 2\n\n"
+FOR = Rule("AG143", "for-async-iterable", CERTAIN, "`for` over an async iterable",
+    "It has __aiter__ but no __iter__: Python raises TypeError. This holds for comprehensions too.",
+    ROWS + "async def main():\n    for row in rows():\n        print(row)\n",
+    ROWS + "async def main():\n    async for row in rows():\n        print(row)\n")  # fmt: skip
+ASYNC_FOR = Rule("AG144", "async-for-iterable", CERTAIN, "`async for` over a plain iterable",
+    "It has __iter__ but no __aiter__: Python raises TypeError. This holds for comprehensions too.",
+    ROWS + "async def main():\n    return [line async for line in lines()]\n",
+    ROWS + "async def main():\n    return [line for line in lines()]\n")  # fmt: skip
+OPENED = "class Session:\n    async def __aenter__(self):\n        return self\n    async def __aexit__(self, *error):\n        pass\n\nasync def connect():\n    return Session()\n\n"
+COROUTINE_WITH = Rule("AG145", "with-coroutine", CERTAIN, "`with` or `async with` on a coroutine",
+    "The async function has to be awaited first: only its result is a context manager.",
+    OPENED + "async def main():\n    async with connect() as session:\n        return session\n",
+    OPENED + "async def main():\n    async with await connect() as session:\n        return session\n")  # fmt: skip
+
+OWN = {Use.WITH: "__enter__", Use.ASYNC_WITH: "__aenter__", Use.ITERATE: "__iter__", Use.ASYNC_ITERATE: "__aiter__"}
+OTHER = {Use.WITH: "__aenter__", Use.ASYNC_WITH: "__enter__", Use.ITERATE: "__aiter__", Use.ASYNC_ITERATE: "__iter__"}
+RULE = {Use.WITH: WITH, Use.ASYNC_WITH: ASYNC_WITH, Use.ITERATE: FOR, Use.ASYNC_ITERATE: ASYNC_FOR}
+SAYS = {
+    Use.WITH: "is an async context manager: it needs `async with`",
+    Use.ASYNC_WITH: "is a plain context manager: it needs `with`",
+    Use.ITERATE: "is an async iterable: it needs `async for`",
+    Use.ASYNC_ITERATE: "is a plain iterable: it needs `for`",
+}
+
+
+class Contexts(Group):
+    """Looks at what `with` and `for` are given."""
+
+    rules = (WITH, ASYNC_WITH, FOR, ASYNC_FOR, COROUTINE_WITH)
+    uses = frozenset(OWN) | {Use.VALUE_ARGUMENT}
+
+    def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
+        values = file.values(site.expr)
+        if not values:
+            return
+        text = file.text(site.expr)
+        first = values[0]
+        where = first.origin or ((first.module, first.scope) if first.module else None)
+        if site.use == Use.VALUE_ARGUMENT:
+            if all(value.kind == ASYNC_GENERATOR and value.module for value in values):
+                yield file.finding(FOR, site.position, f"{text} {SAYS[Use.ITERATE]}", where)
+        elif site.use in (Use.WITH, Use.ASYNC_WITH) and all(value.kind == COROUTINE for value in values):
+            message = f"{text} is a coroutine: await it before it is entered (`async with await ...`)"
+            yield file.finding(COROUTINE_WITH, site.position, message, where)
+        elif self.is_other(file, site.use, values):
+            yield file.finding(RULE[site.use], site.position, f"{text} {SAYS[site.use]}", where)
+
+    def is_other(self, file: FileCheck, use: int, values: Values) -> bool:
+        """Whether every candidate lacks this colour's method and some has the other's."""
+        answers = file.resolver.answers_to
+        if any(value.kind == FUNCTION for value in values):
+            return False
+        return all(answers(value, OWN[use]) is False for value in values) and any(
+            answers(value, OTHER[use]) for value in values
+        )

@@ -1,0 +1,203 @@
+"""AG201-AG203, AG209: functions of one name, or of one family, that no longer agree."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import posixpath
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from awaitguard.finding import CERTAIN, LIKELY, Cause, Finding
+from awaitguard.rules.rule import Group, Rule
+from awaitguard.summary import unpack_position
+
+if TYPE_CHECKING:
+    from awaitguard.facts import ProjectFacts, PublicFunction
+
+COLOURS = Rule("AG201", "one-name-two-colours", LIKELY, "one name, two colours in a package",
+    "Two functions of one package have the same name, and one has to be awaited while the other must not be. Which one a caller gets "
+    "depends on an import line far from the call.",
+    "# file: shop/__init__.py\n# file: shop/core.py\ndef get_cart(user):\n    return [user]\n# file: shop/aio.py\nasync def get_cart(user):\n    return [user]\n",
+    "# file: shop/__init__.py\n# file: shop/core.py\ndef get_cart(user):\n    return [user]\n# file: shop/aio.py\nasync def get_cart_async(user):\n    return [user]\n")  # fmt: skip
+RETURNS = Rule("AG202", "one-name-two-returns", LIKELY, "one name, two return types in a package",
+    "Two functions of one package have the same name and parameters and give instances of unrelated classes.",
+    "# file: shop/__init__.py\n# file: shop/core.py\nclass Cart:\n    pass\n\ndef get_cart(user):\n    return Cart()\n"
+    "# file: shop/legacy.py\nclass Basket:\n    pass\n\ndef get_cart(user):\n    return Basket()\n",
+    "# file: shop/__init__.py\n# file: shop/core.py\nclass Cart:\n    pass\n\ndef get_cart(user):\n    return Cart()\n"
+    "# file: shop/legacy.py\nfrom shop.core import Cart\n\ndef get_cart(user):\n    return Cart()\n")  # fmt: skip
+FAMILY = Rule("AG203", "family-parameter-drift", LIKELY, "functions of a family name the same parameter differently",
+    "Functions that stand for each other (get_x, create_x, make_x, or a family of the configuration) should be callable alike: with "
+    "other parameter names or another order, changing from one to the other breaks callers by keyword, or swaps values silently.",
+    "def get_manager(user_context, mode):\n    return user_context, mode\n\ndef create_manager(context, mode):\n    return context, mode\n",
+    "def get_manager(user_context, mode):\n    return user_context, mode\n\ndef create_manager(user_context, mode):\n    return user_context, mode\n")  # fmt: skip
+ALIASED = Rule("AG209", "import-under-anothers-name", LIKELY, "an import puts one project function under the name of another",
+    "`from a import create_x as get_x`, while the project has a get_x of its own: readers and callers take it for the other one.",
+    "# file: shop/__init__.py\n# file: shop/core.py\ndef create_cart():\n    return 1\n\nasync def get_cart():\n    return 1\n"
+    "# file: shop/api.py\nfrom shop.core import create_cart as get_cart\n",
+    "# file: shop/__init__.py\n# file: shop/core.py\ndef create_cart():\n    return 1\n\nasync def get_cart():\n    return 1\n"
+    "# file: shop/api.py\nfrom shop.core import create_cart as new_cart\n")  # fmt: skip
+
+VERBS = ("get_", "create_", "make_", "build_", "new_", "open_", "obtain_", "provide_")
+# Directories and modules that exist to hold the other colour of the same names.
+TWINS = frozenset({"aio", "asyncio", "async", "_async", "async_", "sync", "_sync", "sync_", "blocking", "trio", "anyio", "asynchronous",
+    "synchronous", "_asyncio", "eventloop", "compat", "_compat", "trio_backend"})  # fmt: skip
+COMMON = frozenset({"main", "run", "setup", "handler", "handle", "test", "start", "stop", "wrapper", "decorator", "execute", "callback", "cli",
+    "init", "close", "app", "lifespan", "index", "home", "process", "async_setup_entry", "upgrade", "downgrade"})  # fmt: skip
+SYNC_COLOURS, ASYNC_COLOURS = frozenset({"sync"}), frozenset({"async"})
+
+
+class Drift(Group):
+    """Compares the project's public functions with each other."""
+
+    rules = (COLOURS, RETURNS, FAMILY, ALIASED)
+
+    def project(self, facts: ProjectFacts) -> Iterator[Finding]:
+        for name, functions in sorted(facts.functions.items()):
+            if len(functions) > 1 and name not in COMMON and len(functions) < 30:
+                yield from self.same_name(functions)
+        yield from self.families(facts)
+        yield from self.renamings(facts)
+
+    def same_name(self, functions: list[PublicFunction]) -> Iterator[Finding]:
+        told: set[str] = set()
+        for first, second in itertools.combinations(sorted(functions, key=lambda one: one.path), 2):
+            if not related(first.path, second.path):
+                continue
+            if {first.colour, second.colour} == {"sync", "async"} and not (is_twin(first.path) or is_twin(second.path)):
+                plain, waiting = (first, second) if first.colour == "sync" else (second, first)
+                if waiting.path in told:
+                    continue
+                told.add(waiting.path)
+                message = f"{waiting.name} is async here and a plain function in {plain.path}:{plain.line}"
+                yield report(COLOURS, waiting, message, plain)
+            elif (
+                first.colour == second.colour
+                and first.name.startswith(VERBS)
+                and first.returns and second.returns and not set(first.returns) & set(second.returns)
+                and [name for name, _ in first.params] == [name for name, _ in second.params]
+                and not (is_twin(first.path) or is_twin(second.path))
+            ):  # fmt: skip
+                if second.path in told:
+                    continue
+                told.add(second.path)
+                message = (
+                    f"{second.name} gives {second.returns[0]} here and {first.returns[0]} in {first.path}:{first.line}"
+                )
+                yield report(RETURNS, second, message, first)
+
+    def families(self, facts: ProjectFacts) -> Iterator[Finding]:
+        for family in facts.families:
+            members = [function for name in family for function in facts.functions.get(name, [])]
+            for other in members[1:]:
+                difference = drift(members[0], other, strict=True)
+                if difference:
+                    yield report(FAMILY, other, difference, members[0], CERTAIN)
+        nouns: dict[str, list[PublicFunction]] = {}
+        for name, functions in facts.functions.items():
+            for verb in VERBS:
+                if name.startswith(verb):
+                    nouns.setdefault(name.removeprefix(verb), []).extend(functions)
+        for _noun, functions in sorted(nouns.items()):
+            for first, second in itertools.combinations(sorted(functions, key=lambda one: (one.path, one.position)), 2):
+                if first.name != second.name and related(first.path, second.path):
+                    difference = drift(first, second, strict=False)
+                    if difference:
+                        yield report(FAMILY, second, difference, first)
+
+    def renamings(self, facts: ProjectFacts) -> Iterator[Finding]:
+        for one in facts.renamings:
+            for other in facts.functions.get(one.other, []):
+                if (other.path, other.line) == one.target or one.path == other.path or one.other in COMMON:
+                    continue
+                if top(one.path) != top(other.path) or noun(one.name) != noun(one.other):
+                    continue
+                line, column, end_line, end_column = unpack_position(one.position)
+                message = f"{one.name} is imported as {one.other}, but {other.path}:{other.line} has another function of that name"
+                yield Finding(
+                    ALIASED.code,
+                    ALIASED.name,
+                    ALIASED.level,
+                    one.path,
+                    line,
+                    column + 1,
+                    end_line,
+                    end_column + 1,
+                    message,
+                    cause(other),
+                )
+                break
+
+
+def report(rule: Rule, function: PublicFunction, message: str, other: PublicFunction, level: str = "") -> Finding:
+    line, column, _, _ = unpack_position(function.position)
+    end = column + 1 + len("def ") + len(function.name)
+    return Finding(
+        rule.code, rule.name, level or rule.level, function.path, line, column + 1, line, end, message, cause(other)
+    )
+
+
+def cause(function: PublicFunction) -> Cause:
+    return Cause(function.name, function.path, function.line, function.colour, function.signature)
+
+
+def top(path: str) -> str:
+    return path.partition("/")[0] if "/" in path else ""
+
+
+def noun(name: str) -> str:
+    for verb in VERBS:
+        if name.startswith(verb):
+            return name.removeprefix(verb)
+    return name
+
+
+def related(first: str, second: str) -> bool:
+    """Whether two files are of one package, or one package is inside the other's."""
+    one, two = posixpath.dirname(first), posixpath.dirname(second)
+    return (
+        one == two or (f"{one}/".startswith(f"{two}/") and bool(two)) or (f"{two}/".startswith(f"{one}/") and bool(one))
+    )
+
+
+def is_twin(path: str) -> bool:
+    """Whether a path says that it holds one colour of something that exists in both."""
+    parts = path.lower().removesuffix(".py").split("/")
+    words = {word for part in parts for word in (part, *part.split("_"))}
+    return bool(words & (TWINS - {"aio"})) or "aio" in parts[:-1]
+
+
+def drift(first: PublicFunction, second: PublicFunction, strict: bool) -> str:
+    """How the parameters of two functions of a family differ, in words; empty if they agree."""
+    one, two = [name for name, _ in first.params], [name for name, _ in second.params]
+    where = f"{first.name} in {first.path}:{first.line}"
+    if strict:
+        for left, right in zip(one, two, strict=False):
+            if left != right:
+                return f"{second.name} calls `{right}` what {where} calls `{left}`"
+        if len(one) != len(two) and first.required != second.required:
+            return f"{second.name} takes {len(two)} parameter(s) and {where} takes {len(one)}"
+        return ""
+    if not one or len(one) != len(two) or one == two:
+        return ""
+    if sorted(one) == sorted(two):
+        return f"{second.name} has the same parameters as {where}, in another order"
+    different = [
+        (index, left, right) for index, (left, right) in enumerate(zip(one, two, strict=True)) if left != right
+    ]
+    if len(different) != 1 or different[0][2] in one or different[0][1] in two:
+        return ""
+    index, left, right = different[0]
+    same_type = bool(first.params[index][1]) and first.params[index][1] == second.params[index][1] and first.params[index][1] not in (
+        "str", "int", "bool", "dict", "list", "float", "bytes", "Any")  # fmt: skip
+    if similar(left, right) or same_type:
+        return f"{second.name} calls `{right}` what {where} calls `{left}`"
+    return ""
+
+
+def similar(left: str, right: str) -> bool:
+    """Whether two parameter names mean the same thing by their words."""
+    one, two = set(left.strip("_").split("_")), set(right.strip("_").split("_"))
+    if one < two or two < one:
+        return True
+    return difflib.SequenceMatcher(None, left, right).ratio() >= 0.75 and len(min(left, right, key=len)) > 3

@@ -1,0 +1,90 @@
+"""AG207-AG208: an ImportError fallback that isn't called like what it replaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from awaitguard.finding import CERTAIN, LIKELY
+from awaitguard.rules.rule import Group, Rule
+from awaitguard.rules.signatures import Parameters
+from awaitguard.summary import Binding
+from awaitguard.value import CLASS, COROUTINE, FUNCTION, UNKNOWN_KIND, Value, Values
+
+if TYPE_CHECKING:
+    from awaitguard.check import FileCheck
+    from awaitguard.finding import Finding
+
+FAST = "# file: shop/__init__.py\n# file: shop/fast.py\nasync def load(key):\n    return key\n# file: shop/core.py\ntry:\n    from shop.fast import load\nexcept ImportError:\n"
+COLOUR = Rule("AG207", "fallback-other-colour", CERTAIN, "an ImportError fallback of another colour",
+    "Whether callers have to await depends on what is installed: they are wrong on one kind of machine.",
+    FAST + "    def load(key):\n        return {'key': key}\n", FAST + "    async def load(key):\n        return {'key': key}\n")  # fmt: skip
+SIGNATURE = Rule("AG208", "fallback-other-signature", LIKELY, "an ImportError fallback with other parameters",
+    "A call that fits one of them fails with the other, depending on what is installed.",
+    FAST + "    async def load(key, path):\n        return {'key': key}\n", FAST + "    async def load(key):\n        return {'key': key}\n")  # fmt: skip
+
+
+class Fallbacks(Group):
+    """Looks at names that a try block imports and its except ImportError defines."""
+
+    rules = (COLOUR, SIGNATURE)
+
+    def file(self, file: FileCheck) -> Iterator[Finding]:
+        blocks = file.summary.blocks
+        for scope in file.summary.scopes:
+            for name, bindings in scope.bindings.items():
+                if len(bindings) < 2:
+                    continue
+                replaced = [one for one in bindings if blocks[one.block].fallback]
+                for fallback in replaced:
+                    statement = blocks[fallback.block].statement
+                    for first in bindings:
+                        same_try = blocks[first.block].statement == statement and blocks[first.block].arm == 0
+                        if same_try and not blocks[first.block].fallback:
+                            yield from self.compare(file, name, first, fallback)
+
+    def compare(self, file: FileCheck, name: str, first: Binding, fallback: Binding) -> Iterator[Finding]:
+        resolver = file.resolver
+        one = resolver.binding(file.path, file.summary, name, first, None)
+        two = resolver.binding(file.path, file.summary, name, fallback, None)
+        if len(one) != 1 or len(two) != 1 or not {one[0].kind, two[0].kind} <= {FUNCTION, CLASS}:
+            return
+        colours = self.colour(file, one[0]), self.colour(file, two[0])
+        position = self.position(file, fallback, two[0])
+        if "" not in colours and colours[0] != colours[1]:
+            message = f"the fallback {name} is {colours[1]}, but what it replaces is {colours[0]}"
+            yield file.finding(COLOUR, position, message, one[0].definition)
+            return
+        left, right = Parameters.of(resolver, one[0]), Parameters.of(resolver, two[0])
+        if left is None or right is None or one[0].kind == CLASS or two[0].kind == CLASS:
+            return
+        open_ended = left.var_positional or right.var_positional or left.var_keyword or right.var_keyword
+        if not open_ended and (left.required != right.required or left.positional != right.positional):
+            message = f"the fallback {name} takes {describe(right)}, but what it replaces takes {describe(left)}"
+            yield file.finding(SIGNATURE, position, message, one[0].definition)
+
+    def position(self, file: FileCheck, fallback: Binding, value: Value) -> int:
+        if fallback.kind == "def" and value.module == file.path:
+            return file.summary.scopes[value.scope].position
+        found = [one.position for one in file.summary.imports if one.position >> 36 == fallback.line]
+        return found[0] if found else fallback.line << 36 | fallback.line * 0 | (1 << 0)
+
+    def colour(self, file: FileCheck, value: Value) -> str:
+        if value.kind == CLASS:
+            return "a class"
+        made: Values = file.resolver.result(value)
+        kinds = {one.kind for one in made}
+        if kinds == {COROUTINE}:
+            return "async"
+        if UNKNOWN_KIND in kinds:
+            summary = file.resolver.table.summary(value.module)
+            return (
+                "a plain function"
+                if summary and not summary.scopes[value.scope].is_async and value.module == file.path
+                else ""
+            )
+        return "a plain function" if all(file.resolver.is_awaitable(one) is False for one in made) else ""
+
+
+def describe(parameters: Parameters) -> str:
+    return "(" + ", ".join(parameters.positional) + ")"

@@ -1,0 +1,104 @@
+"""AG151-AG153: a running loop is asked to run another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from awaitguard.finding import CERTAIN
+from awaitguard.library import RUNNERS
+from awaitguard.rules.rule import Group, Rule
+from awaitguard.summary import OP_CALL, OP_METHOD, OP_NAME, Flag, Use, qualname
+from awaitguard.value import FUNCTION, LIBRARY, METHOD, Definition
+
+if TYPE_CHECKING:
+    from awaitguard.check import FileCheck
+    from awaitguard.finding import Finding
+    from awaitguard.summary import Site
+
+LOAD = "import asyncio\n\nasync def load():\n    return 1\n\n"
+RUN = Rule("AG151", "asyncio-run-in-loop", CERTAIN, "asyncio.run inside a running loop",
+    "Code in an async function runs inside a loop already: asyncio.run raises RuntimeError there.",
+    LOAD + "async def main():\n    return asyncio.run(load())\n", LOAD + "async def main():\n    return await load()\n")  # fmt: skip
+UNTIL = Rule("AG152", "run-until-complete-in-loop", CERTAIN, "run_until_complete inside a running loop",
+    "A loop that runs can't be asked to run again: it raises RuntimeError.",
+    LOAD + "async def main():\n    loop = asyncio.get_event_loop()\n    return loop.run_until_complete(load())\n",
+    LOAD + "async def main():\n    return await load()\n")  # fmt: skip
+THROUGH = Rule("AG153", "loop-run-through-call", CERTAIN, "an async function calls a plain one that starts a loop",
+    "The plain function works from sync code, and raises RuntimeError when it is called inside a running loop.",
+    LOAD + "def load_now():\n    return asyncio.run(load())\n\nasync def main():\n    return load_now()\n",
+    LOAD + "def load_now():\n    return asyncio.run(load())\n\nasync def main():\n    return await asyncio.to_thread(load_now)\n")  # fmt: skip
+DEPTH = 5
+
+
+class Loops(Group):
+    """Looks at calls in async functions."""
+
+    rules = (RUN, UNTIL, THROUGH)
+    uses = frozenset(vars(Use).values()) - {Use.AWAIT} if False else frozenset(
+        {Use.STATEMENT, Use.ASSIGN, Use.RETURN, Use.ARGUMENT, Use.TRUTH, Use.COMPARE, Use.FORMAT, Use.ELEMENT, Use.STORED, Use.OPERAND,
+         Use.OTHER, Use.VALUE_ARGUMENT, Use.ITERATE, Use.SUBSCRIPT, Use.ATTRIBUTE, Use.RETURNED_DICT, Use.AWAIT}
+    )  # fmt: skip
+
+    def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
+        scope = file.summary.scopes[site.scope]
+        if not scope.flags & Flag.ASYNC or scope.flags & Flag.ASKS_LOOP:
+            return
+        expr = file.expr(site.expr)
+        if expr[0] != OP_CALL:
+            return
+        function = file.expr(expr[1])
+        if function[0] == OP_METHOD:
+            if function[1] == "run_until_complete":
+                yield file.finding(UNTIL, site.position, f"{file.text(site.expr)} runs inside a loop that runs already")
+            return
+        for target in file.values(expr[1])[:1]:
+            if target.kind == LIBRARY and target.extra in RUNNERS:
+                message = f"{file.text(site.expr)} is called inside an async function, where a loop runs already: await instead"
+                yield file.finding(RUN, site.position, message)
+            elif (target.kind == METHOD and target.extra == "run_until_complete") or (
+                target.kind == LIBRARY and str(target.extra).endswith(".run_until_complete")
+            ):
+                yield file.finding(UNTIL, site.position, f"{file.text(site.expr)} runs inside a loop that runs already")
+            elif (
+                site.use != Use.AWAIT
+                and target.kind == FUNCTION
+                and not target.module.startswith("/")
+                and not {"wrapped", "decorated"} & set(target.via)
+            ):
+                chain = self.chain(file, target.definition, 0, set())
+                if chain:
+                    message = f"{file.text(site.expr)} starts an event loop ({' -> '.join(chain)}), but a loop runs here already"
+                    yield file.finding(THROUGH, site.position, message, target.definition)
+
+    def chain(self, file: FileCheck, definition: Definition, depth: int, seen: set[Definition]) -> list[str]:
+        """The calls by which a plain function comes to start a loop; empty if it doesn't."""
+        if depth > DEPTH or definition in seen:
+            return []
+        seen.add(definition)
+        resolver = file.resolver
+        summary = resolver.table.summary(definition[0])
+        if summary is None:
+            return []
+        scope = summary.scopes[definition[1]]
+        if scope.flags & (Flag.ASYNC | Flag.GENERATOR | Flag.ASKS_LOOP):
+            return []
+        name = qualname(summary, definition[1])
+        for call in scope.calls:
+            function = summary.exprs[summary.exprs[call][1]]
+            if function[0] == OP_METHOD:
+                if function[1] == "run_until_complete":
+                    return [name, "run_until_complete"]
+                continue
+            if not (scope.flags & Flag.RUNS_LOOP) and function[0] != OP_NAME:
+                continue
+            for target in resolver.infer(definition[0], summary.exprs[call][1])[:1]:
+                if target.kind == LIBRARY and target.extra in RUNNERS:
+                    return [name, str(target.extra)]
+                if target.kind in (METHOD, LIBRARY) and str(target.extra).endswith("run_until_complete"):
+                    return [name, "run_until_complete"]
+                if target.kind == FUNCTION and not target.module.startswith("/"):
+                    rest = self.chain(file, target.definition, depth + 1, seen)
+                    if rest:
+                        return [name, *rest]
+        return []

@@ -1,0 +1,80 @@
+"""AG310: a method that the resolved class doesn't have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from awaitguard.finding import CERTAIN, HINT, LIKELY
+from awaitguard.rules.rule import Group, Rule
+from awaitguard.summary import OP_ATTR, OP_CALL, OP_GETATTR, OP_NAME, Use
+from awaitguard.value import CLASS, INSTANCE, MODULE, Value, Values, is_unknown
+
+if TYPE_CHECKING:
+    from awaitguard.check import FileCheck
+    from awaitguard.finding import Finding
+    from awaitguard.summary import Expr, Site
+
+STORE = "class Store:\n    def load(self):\n        return 1\n\n"
+MEMBER = Rule("AG310", "missing-method", CERTAIN, "a method that the class doesn't have",
+    "The object is known to be of this class, and neither the class nor its bases have the method: it raises AttributeError.",
+    STORE + "store = Store()\nstore.save()\n", STORE + "store = Store()\nstore.load()\n")  # fmt: skip
+
+
+class Members(Group):
+    """Looks at calls of attributes."""
+
+    rules = (MEMBER,)
+    uses = frozenset(range(26)) - {Use.FORGOTTEN, Use.LOCKED}
+
+    def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
+        expr = file.expr(site.expr)
+        if expr[0] != OP_CALL or expr[1] < 0:
+            return
+        function = file.expr(expr[1])
+        if not is_unknown(file.values(expr[1])):
+            return
+        found = self.owner(file, expr[1], function)
+        if found is None:
+            return
+        owners, name = found
+        if not owners or not all(self.lacks(file, owner, name) for owner in owners):
+            return
+        owner = owners[0]
+        text = file.text(expr[1]).rpartition(".")[0]
+        what = "module" if owner.kind == MODULE else "class"
+        cause = file.cause(owner.definition) if owner.kind != MODULE else None
+        holder = cause.name if cause else owner.module
+        if name in file.resolver.table.set_outside:
+            return
+        level = CERTAIN if len(owners) == 1 and owner.origin == owner.definition else LIKELY
+        if owner.extra in ("self", "declared"):
+            unsure = (
+                owner.extra == "self"
+                or file.resolver.may_be_subclass(owner)
+                or file.resolver.is_protocol(owner.definition)
+            )
+            level = HINT if unsure else LIKELY
+        yield file.finding(
+            MEMBER, expr[5], f"{text} is of {what} {holder}, which has nothing called `{name}`", owner.definition, level
+        )
+
+    def owner(self, file: FileCheck, index: int, function: Expr) -> tuple[Values, str] | None:
+        """What the attribute is looked up on, and its name."""
+        if function[0] in (OP_ATTR, OP_GETATTR):
+            return file.values(function[1]), function[2]
+        if function[0] == OP_NAME and "." in function[1]:
+            base, _, name = function[1].rpartition(".")
+            summary = file.summary
+            values = file.resolver.dotted(file.path, summary, index, (OP_NAME, base, function[2]), None)
+            return values, name
+        return None
+
+    def lacks(self, file: FileCheck, owner: Value, name: str) -> bool:
+        if owner.kind not in (INSTANCE, CLASS) or owner.module.startswith("/"):
+            return False
+        if owner.kind == CLASS and any(
+            name.startswith("abc.") for name in file.resolver.library_bases(owner.definition)
+        ):
+            return False
+        return file.resolver.attribute(owner, name) is None

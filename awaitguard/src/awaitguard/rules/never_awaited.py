@@ -1,0 +1,222 @@
+"""AG121-AG133: a coroutine is made and never awaited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from awaitguard.finding import CERTAIN, HINT, LIKELY
+from awaitguard.rules.rule import Group, Rule
+from awaitguard.summary import OP_CALL, OP_NAME, OP_SUBSCRIPTED, Param, ParamUse, Use
+from awaitguard.value import (
+    ASYNC_GENERATOR,
+    AWAITABLE,
+    CLASS,
+    CONTAINER,
+    COROUTINE,
+    FUNCTION,
+    UNKNOWN_KIND,
+    Value,
+    is_unknown,
+)
+
+if TYPE_CHECKING:
+    from awaitguard.check import FileCheck
+    from awaitguard.finding import Finding
+    from awaitguard.summary import Site
+
+WHY = "Calling an async function only makes a coroutine; until it is awaited, nothing of it runs. "
+LOAD = "async def load():\n    return {'a': 1}\n\n"
+
+
+def _rule(code: str, name: str, title: str, why: str, bad: str, good: str, level: str = CERTAIN) -> Rule:
+    return Rule(
+        code, name, level, title, WHY + why, LOAD + "async def main():\n" + bad, LOAD + "async def main():\n" + good
+    )
+
+
+STATEMENT = _rule("AG121", "coroutine-never-awaited", "a coroutine that is made and dropped",
+    "Python only warns, often much later, and the work is silently left out.", "    load()\n", "    await load()\n")  # fmt: skip
+FORGOTTEN = _rule("AG122", "coroutine-forgotten", "a coroutine that is assigned and never used",
+    "The variable holds a coroutine that no one awaits.", "    data = load()\n", "    data = await load()\n    return data\n")  # fmt: skip
+TRUTH = _rule("AG123", "coroutine-truth", "a coroutine used as a condition",
+    "A coroutine is always true, so the branch is always the same.", "    if load():\n        return 1\n",
+    "    if await load():\n        return 1\n")  # fmt: skip
+COMPARE = _rule("AG124", "coroutine-compared", "a coroutine that is compared",
+    "A coroutine equals nothing but itself.", "    return load() == {}\n", "    return await load() == {}\n")  # fmt: skip
+ITERATE = _rule("AG125", "coroutine-iterated", "a loop over a coroutine",
+    "A coroutine can't be iterated, neither with `for` nor with `async for`.", "    for key in load():\n        print(key)\n",
+    "    for key in await load():\n        print(key)\n")  # fmt: skip
+FORMAT = _rule("AG126", "coroutine-formatted", "a coroutine in a text",
+    "The text will read `<coroutine object ...>`.", "    return f'got {load()}'\n", "    return f'got {await load()}'\n")  # fmt: skip
+STORED = _rule("AG127", "coroutine-stored", "a coroutine put into a container or attribute and left there",
+    "Whoever reads it gets a coroutine instead of a value.", "    cache = {}\n    cache['a'] = load()\n    return cache\n",
+    "    cache = {}\n    cache['a'] = await load()\n    return cache\n", LIKELY)  # fmt: skip
+RETURNED = _rule("AG128", "coroutine-returned", "an async function that returns a coroutine",
+    "Its callers await once and get a coroutine instead of a value.", "    return load()\n", "    return await load()\n", LIKELY)  # fmt: skip
+PASSED = _rule("AG129", "coroutine-passed", "a coroutine passed where a value is wanted",
+    "The function on the other side will work on a coroutine instead of a value.", "    return len(load())\n",
+    "    return len(await load())\n")  # fmt: skip
+ATTRIBUTE = _rule("AG130", "coroutine-attribute", "an attribute of a coroutine",
+    "The result has this attribute, the coroutine hasn't.", "    return load().keys()\n", "    return (await load()).keys()\n")  # fmt: skip
+SUBSCRIPT = _rule("AG131", "coroutine-subscripted", "a coroutine with an index",
+    "The result can be subscripted, the coroutine can't.", "    return load()['a']\n", "    return (await load())['a']\n")  # fmt: skip
+OPERAND = _rule("AG132", "coroutine-operand", "arithmetic with a coroutine",
+    "Operators work on the result, not on the coroutine.", "    return load() | {'b': 2}\n", "    return (await load()) | {'b': 2}\n")  # fmt: skip
+GENERATOR = Rule("AG133", "async-generator-dropped", CERTAIN, "an async generator that is made and dropped",
+    "Calling an async generator function runs nothing of it: it has to be iterated with `async for`.",
+    "async def rows():\n    yield 1\n\nasync def main():\n    rows()\n",
+    "async def rows():\n    yield 1\n\nasync def main():\n    async for row in rows():\n        print(row)\n")  # fmt: skip
+
+BY_USE = {Use.STATEMENT: STATEMENT, Use.FORGOTTEN: FORGOTTEN, Use.TRUTH: TRUTH, Use.COMPARE: COMPARE, Use.ITERATE: ITERATE,
+    Use.ASYNC_ITERATE: ITERATE, Use.FORMAT: FORMAT, Use.ELEMENT: STORED, Use.STORED: STORED, Use.RETURNED_DICT: STORED,
+    Use.MAPPED: STORED, Use.RETURN: RETURNED, Use.ARGUMENT: PASSED, Use.VALUE_ARGUMENT: PASSED, Use.ATTRIBUTE: ATTRIBUTE,
+    Use.SUBSCRIPT: SUBSCRIPT, Use.OPERAND: OPERAND}  # fmt: skip
+WHERE = {
+    Use.STATEMENT: "is never awaited: the call alone runs nothing",
+    Use.FORGOTTEN: "is assigned to `{0}` and never awaited",
+    Use.TRUTH: "is tested for truth without await: a coroutine is always true",
+    Use.COMPARE: "is compared without await",
+    Use.ITERATE: "is iterated without await",
+    Use.ASYNC_ITERATE: "is iterated with `async for`, but it is a coroutine that has to be awaited first",
+    Use.FORMAT: "is put into a text without await",
+    Use.ELEMENT: "is put into a container without await, and nothing awaits it later",
+    Use.STORED: "is stored in an attribute without await, and nothing awaits it later",
+    Use.RETURNED_DICT: "is put into a dict and returned without await",
+    Use.MAPPED: "is put into a container without await",
+    Use.RETURN: "is returned without await from an async function: its callers get a coroutine after they await",
+    Use.VALUE_ARGUMENT: "is passed without await where a value is wanted",
+    Use.SUBSCRIPT: "is subscripted without await",
+    Use.OPERAND: "is used as an operand without await",
+}
+OF_COROUTINES = frozenset({"close", "send", "throw", "cr_frame", "cr_running", "cr_code", "cr_await", "cr_origin", "__name__",
+    "__qualname__", "__await__", "add_done_callback", "cancel", "result", "done"})  # fmt: skip
+
+
+class NeverAwaited(Group):
+    """Looks at every use of a value that isn't an await."""
+
+    rules = (
+        STATEMENT,
+        FORGOTTEN,
+        TRUTH,
+        COMPARE,
+        ITERATE,
+        FORMAT,
+        STORED,
+        RETURNED,
+        PASSED,
+        ATTRIBUTE,
+        SUBSCRIPT,
+        OPERAND,
+        GENERATOR,
+    )
+    uses = frozenset(BY_USE)
+
+    def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
+        use = site.use
+        if use in (Use.ATTRIBUTE, Use.ARGUMENT, Use.RETURN) and not self.applies(file, site):
+            return
+        values = file.values(site.expr)
+        if not values:
+            return
+        if use == Use.STATEMENT and all(value.kind == ASYNC_GENERATOR for value in values) and values[0].module:
+            text = file.text(site.expr)
+            yield file.finding(
+                GENERATOR, site.position, f"{text} makes an async generator that is never iterated", values[0].origin
+            )
+            return
+        if not all(is_coroutine(value) for value in values):
+            if values[0].kind == UNKNOWN_KIND:
+                file.unresolved += 1
+            return
+        if use == Use.RETURN and not self.returns_by_mistake(file, site):
+            return
+        level = ""
+        if use == Use.ARGUMENT:
+            level = self.wants_value(file, site)
+            if not level:
+                return
+        if use in (Use.ELEMENT, Use.RETURNED_DICT) and self.may_hold_anything(file, site):
+            level = HINT
+        rule = BY_USE[use]
+        text = file.text(site.expr)
+        if use == Use.ATTRIBUTE:
+            end = f"is used by its attribute `{site.argument}` without await"
+        elif use == Use.ARGUMENT:
+            end = f"is passed without await to {file.text(file.expr(site.call)[1])}(), which wants a value"
+        else:
+            end = WHERE[use].format(site.argument)
+        yield file.finding(rule, site.position, f"{text} {end}", values[0].origin, level)
+
+    def may_hold_anything(self, file: FileCheck, site: Site) -> bool:
+        """Whether the function's return annotation (`dict[str, Any]`) leaves open that coroutines are handed out."""
+        annotation = file.summary.scopes[site.scope].annotation
+        nested = False
+        while annotation > 1:
+            expr = file.expr(annotation)
+            if expr[0] != OP_SUBSCRIPTED:
+                return nested and expr[0] == OP_NAME and str(expr[1]).rpartition(".")[2] in ("Any", "object")
+            annotation, nested = expr[2][-1], True
+        return False
+
+    def applies(self, file: FileCheck, site: Site) -> bool:
+        if site.use == Use.ATTRIBUTE:
+            return site.argument not in OF_COROUTINES
+        if site.use == Use.ARGUMENT:
+            return site.call >= 0
+        function = file.function(site.scope)
+        return function is not None and function.is_async
+
+    def returns_by_mistake(self, file: FileCheck, site: Site) -> bool:
+        """An async function that returns a coroutine may mean to, if its annotation says so."""
+        function = file.summary.scopes[site.scope]
+        if function.annotation < 0:
+            return file.expr(site.expr)[0] in (OP_CALL, OP_NAME)
+        declared = file.resolver.annotated(file.path, function.annotation)
+        return not is_unknown(declared) and not any(value.kind in (AWAITABLE, COROUTINE) for value in declared)
+
+    def wants_value(self, file: FileCheck, site: Site) -> str:
+        """How sure it is that the called function wants a value in this position; empty when it may want an awaitable."""
+        level = CERTAIN
+        targets = file.values(file.expr(site.call)[1])
+        for target in targets:
+            found = self.parameter(file, target, site.argument)
+            if found is None:
+                return ""
+            path, param = found
+            if param.annotation >= 0:
+                declared = file.resolver.annotated(path, param.annotation)
+                if is_unknown(declared) or any(file.resolver.is_awaitable(value) is not False for value in declared):
+                    return ""
+            elif param.use != ParamUse.AS_VALUE:
+                return ""
+            else:
+                level = LIKELY
+        return level if targets else ""
+
+    def parameter(self, file: FileCheck, target: Value, argument: int | str) -> tuple[str, Param] | None:
+        """The parameter that an argument goes to."""
+        if target.kind == CLASS:
+            members, _ = file.resolver.class_member(target.definition, "__init__")
+            if not members or members[0].kind != FUNCTION:
+                return None
+            target = members[0]._replace(bound=True)
+        if target.kind != FUNCTION or {"wrapped", "decorated"} & set(target.via):
+            return None
+        summary = file.resolver.table.summary(target.module)
+        if summary is None:
+            return None
+        params = summary.scopes[target.scope].params
+        if isinstance(argument, str):
+            named = [param for param in params if param.name == argument and param.kind in "pk"]
+            return (target.module, named[0]) if named else None
+        positional = [param for param in params if param.kind in "op"][1 if target.bound else 0 :]
+        return (target.module, positional[argument]) if argument < len(positional) else None
+
+
+def is_coroutine(value: Value) -> bool:
+    """Whether a value is a coroutine that must be awaited, rather than a task that runs by itself."""
+    if value.kind == CONTAINER:
+        return False
+    return value.kind == COROUTINE or (value.kind == AWAITABLE and value.extra == "coroutine")

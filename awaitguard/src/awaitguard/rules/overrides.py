@@ -1,0 +1,213 @@
+"""AG204-AG206: methods that override or implement another colour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from awaitguard.finding import CERTAIN, HINT, LIKELY
+from awaitguard.rules.rule import Group, Rule
+from awaitguard.summary import OP_ANNOTATED, OP_CALL, Flag, Use, qualname
+from awaitguard.value import (
+    ASYNC_GENERATOR,
+    CLASS,
+    COROUTINE,
+    FUNCTION,
+    GENERATOR,
+    INSTANCE,
+    UNKNOWN_KIND,
+    Definition,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from awaitguard.check import FileCheck
+    from awaitguard.finding import Finding
+    from awaitguard.summary import Site
+
+BASE = "class Store:\n    async def load(self):\n        return 1\n\n"
+OVERRIDE = Rule("AG204", "override-other-colour", CERTAIN, "an override of another colour",
+    "Code that has the base class in mind awaits (or doesn't await) the method, and gets the other kind with this class.",
+    BASE + "class Disk(Store):\n    def load(self):\n        return 2\n",
+    BASE + "class Disk(Store):\n    async def load(self):\n        return 2\n")  # fmt: skip
+ABSTRACT_BASE = "from abc import ABC, abstractmethod\n\nclass Store(ABC):\n    @abstractmethod\n    async def load(self):\n        ...\n\n"
+ABSTRACT = Rule("AG205", "abstract-other-colour", CERTAIN, "an abstract method implemented in another colour",
+    "The abstract class promises that the method is (or isn't) awaited; this implementation breaks the promise.",
+    ABSTRACT_BASE + "class Disk(Store):\n    def load(self):\n        return 2\n",
+    ABSTRACT_BASE + "class Disk(Store):\n    async def load(self):\n        return 2\n")  # fmt: skip
+PROTOCOL_BASE = "from typing import Protocol\n\nclass Loads(Protocol):\n    async def load(self):\n        ...\n\n"
+PROTOCOL = Rule("AG206", "protocol-other-colour", CERTAIN, "a class used for a Protocol of another colour",
+    "The Protocol says how the method is called; this class has it in the other colour.",
+    PROTOCOL_BASE + "class Disk:\n    def load(self):\n        return 2\n\nasync def main(store: Loads):\n    return await store.load()\n\nmain(Disk())\n".replace("\nmain(Disk())", "\nwork = main(Disk())"),
+    PROTOCOL_BASE + "class Disk:\n    async def load(self):\n        return 2\n\nasync def main(store: Loads):\n    return await store.load()\n\nwork = main(Disk())\n")  # fmt: skip
+ASYNC = frozenset({"a coroutine function (async def)", "an async generator"})
+
+
+class Overrides(Group):
+    """Looks at classes with bases, and at instances that are used for a Protocol."""
+
+    rules = (OVERRIDE, ABSTRACT, PROTOCOL)
+    uses = frozenset(range(26)) - {Use.FORGOTTEN, Use.LOCKED}
+
+    def file(self, file: FileCheck) -> Iterator[Finding]:
+        for index, scope in enumerate(file.summary.scopes):
+            if scope.kind != "class" or not scope.bases:
+                continue
+            for name, bindings in scope.bindings.items():
+                if bindings and bindings[-1].kind == "def" and not (name.startswith("__") and name.endswith("__")):
+                    yield from self.method(file, index, name)
+        for scope in file.summary.scopes:
+            if scope.kind == "function" and scope.annotation > 1:
+                for returned in scope.returns:
+                    if returned > 1 and file.expr(returned)[0] == OP_CALL:
+                        yield from self.stands_for(file, returned, file.path, scope.annotation, file.expr(returned)[5])
+            for bindings in (*scope.bindings.values(), *scope.attributes.values()):
+                for binding in bindings:
+                    if binding.kind == "value" and file.expr(binding.value)[0] == OP_ANNOTATED:
+                        yield from self.assigned(file, binding.value)
+
+    def method(self, file: FileCheck, index: int, name: str) -> Iterator[Finding]:
+        definition = (file.path, index)
+        own = file.resolver.own_member(file.path, file.summary, index, name)
+        base, owner = file.resolver.class_member(definition, name, skip_first=True)
+        if not own or not base or owner is None or len(own) != 1 or len(base) != 1:
+            return
+        verdict = self.differ(file, own[0], base[0])
+        if not verdict:
+            return
+        mine, other, level = verdict
+        rule = OVERRIDE
+        summary = file.resolver.table.summary(base[0].module)
+        if summary is not None and "abstractmethod" in file.resolver.decorator_names(
+            summary, summary.scopes[base[0].scope]
+        ):
+            rule = ABSTRACT
+        if file.resolver.is_protocol(owner):
+            rule = PROTOCOL
+        position = (
+            file.summary.scopes[own[0].scope].position
+            if own[0].module == file.path
+            else file.summary.scopes[index].position
+        )
+        holder = file.cause(owner)
+        if self.is_twin(file, index, owner):
+            level = HINT
+        message = f"{file.summary.scopes[index].name}.{name} is {mine}, but {holder.name if holder else 'its base'}.{name} is {other}"
+        yield file.finding(rule, position, message, base[0].definition, level)
+
+    def is_twin(self, file: FileCheck, index: int, base: Definition) -> bool:
+        """Whether class or path say that this class is the other colour's twin of its base on purpose."""
+        summary = file.resolver.table.summary(base[0])
+        other = f"{base[0]}.{qualname(summary, base[1])}".lower() if summary else ""
+        own = f"{file.path}.{qualname(file.summary, index)}".lower()
+        return any((word in own) != (word in other) for word in ("async", "sync", "aio", "blocking", "trio"))
+
+    def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
+        """An argument that goes to a parameter annotated with a Protocol."""
+        expr = file.expr(site.expr)
+        if expr[0] != OP_CALL:
+            return
+        known = [(number, one) for number, one in enumerate(expr[2]) if isinstance(one, int) and one > 1]
+        known_names = [(name, one) for name, one in expr[3] if name and one > 1]
+        if not known and not known_names:
+            return
+        targets = file.values(expr[1])
+        if len(targets) != 1 or targets[0].kind not in (FUNCTION, CLASS) or targets[0].module.startswith("/"):
+            return
+        target = targets[0]
+        if target.kind == CLASS:
+            members, _ = file.resolver.class_member(target.definition, "__init__")
+            if not members or len(members) != 1 or members[0].kind != FUNCTION:
+                return
+            target = members[0]._replace(bound=True)
+        summary = file.resolver.table.summary(target.module)
+        if summary is None:
+            return
+        params = [one for one in summary.scopes[target.scope].params if one.kind in "opk"][1 if target.bound else 0 :]
+        for where, argument in (*known, *known_names):
+            param = next((one for number, one in enumerate(params) if where in (number, one.name)), None)
+            if param is not None and param.annotation > 1:
+                yield from self.stands_for(file, argument, target.module, param.annotation, expr[5])
+
+    def assigned(self, file: FileCheck, index: int) -> Iterator[Finding]:
+        """`name: Protocol = instance`."""
+        _, annotation, value = file.expr(index)
+        if annotation > 1 and value > 1 and file.expr(value)[0] == OP_CALL:
+            yield from self.stands_for(file, value, file.path, annotation, file.expr(value)[5])
+
+    def stands_for(
+        self, file: FileCheck, argument: int, path: str, annotation: int, position: int
+    ) -> Iterator[Finding]:
+        declared = file.resolver.annotated(path, annotation)
+        wanted = [
+            one.definition for one in declared if one.kind == INSTANCE and file.resolver.is_protocol(one.definition)
+        ]
+        if len(wanted) != 1 or len(declared) != 1:
+            return
+        values = file.values(argument)
+        if (
+            len(values) != 1
+            or values[0].kind != INSTANCE
+            or wanted[0] in file.resolver.lineage(values[0].definition)[0]
+        ):
+            return
+        yield from self.compare(file, values[0], wanted[0], position)
+
+    def compare(self, file: FileCheck, value: Value, protocol: Definition, position: int) -> Iterator[Finding]:
+        summary = file.resolver.table.summary(protocol[0])
+        if summary is None:
+            return
+        scope = summary.scopes[protocol[1]]
+        for name, bindings in scope.bindings.items():
+            if not bindings or bindings[-1].kind != "def":
+                continue
+            mine, _ = file.resolver.class_member(value.definition, name)
+            theirs, _ = file.resolver.class_member(protocol, name)
+            if not mine or not theirs or len(mine) != 1 or len(theirs) != 1:
+                continue
+            verdict = self.differ(file, mine[0], theirs[0])
+            if verdict:
+                own = file.cause(value.definition)
+                message = f"{own.name if own else 'the object'}.{name} is {verdict[0]}, but {scope.name}.{name} is {verdict[1]}"
+                yield file.finding(PROTOCOL, position, message, mine[0].definition, verdict[2])
+
+    def differ(self, file: FileCheck, mine: Value, base: Value) -> tuple[str, str, str] | None:
+        """The two colours in words and how sure it is, if callers of one can't call the other alike."""
+        if mine.kind != FUNCTION or base.kind != FUNCTION:
+            return None
+        own, other = self.colour(file, mine), self.colour(file, base)
+        if not own or not other or own == other:
+            return None
+        if (own in ASYNC) == (other in ASYNC):
+            return None
+        summary = file.resolver.table.summary(base.module)
+        scope = summary.scopes[base.scope] if summary else None
+        unsure = scope is not None and bool(scope.flags & Flag.STUB) and not scope.is_async and scope.annotation < 0
+        if not unsure:
+            return own, other, CERTAIN
+        # A plain stub that may be left as it is is a hook: frameworks call those and look at what comes back.
+        hook = scope is not None and bool(scope.flags & Flag.FALLS_THROUGH) and not scope.decorators
+        return own, other, HINT if hook else LIKELY
+
+    def colour(self, file: FileCheck, function: Value) -> str:
+        """How a method is called, in words; empty when it can't be told."""
+        summary = file.resolver.table.summary(function.module)
+        if summary is None:
+            return ""
+        scope = summary.scopes[function.scope]
+        made = file.resolver.result(function)
+        kinds = {one.kind for one in made}
+        if kinds == {COROUTINE}:
+            return "a coroutine function (async def)"
+        if kinds == {ASYNC_GENERATOR}:
+            return "an async generator"
+        if kinds == {GENERATOR} and scope.is_generator:
+            return "a generator"
+        if scope.is_async or (scope.flags & Flag.NEVER_RETURNS and not scope.flags & Flag.STUB):
+            return ""
+        if UNKNOWN_KIND in kinds or not kinds:
+            stub = scope.flags & Flag.STUB and scope.annotation < 0
+            return "a plain function" if stub and not scope.is_async else ""
+        if all(file.resolver.is_awaitable(one) is False for one in made):
+            return "a plain function"
+        return ""

@@ -1,0 +1,66 @@
+"""What every rule and group of rules has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from awaitguard.check import FileCheck
+    from awaitguard.facts import ProjectFacts
+    from awaitguard.finding import Finding
+    from awaitguard.summary import Site
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One kind of mismatch: its code, its name in Python developers' words, and its page.
+
+    `bad` and `good` are Python sources; a line `# file: name.py` starts another file.
+    """
+
+    code: str
+    name: str
+    level: str
+    title: str
+    why: str
+    bad: str
+    good: str
+
+    @property
+    def files(self) -> tuple[dict[str, str], dict[str, str]]:
+        """The bad and the good example as files by path."""
+        return split_files(self.bad), split_files(self.good)
+
+
+def split_files(text: str) -> dict[str, str]:
+    """Split an example at its `# file:` lines."""
+    files: dict[str, str] = {}
+    path = "app.py"
+    for line in text.lstrip("\n").splitlines(keepends=True):
+        if line.startswith("# file: "):
+            path = line.removeprefix("# file: ").strip()
+            files[path] = ""
+        else:
+            files[path] = files.get(path, "") + line
+    return files
+
+
+class Group:
+    """Rules that share one analysis. `uses` names the uses of values (`summary.Use`) it wants to see."""
+
+    rules: tuple[Rule, ...] = ()
+    uses: frozenset[int] = frozenset()
+
+    def site(self, file: FileCheck, site: Site) -> Iterable[Finding]:
+        """Look at one use of a value."""
+        return ()
+
+    def file(self, file: FileCheck) -> Iterable[Finding]:
+        """Look at a file as a whole."""
+        return ()
+
+    def project(self, facts: ProjectFacts) -> Iterable[Finding]:
+        """Look at the whole project."""
+        return ()

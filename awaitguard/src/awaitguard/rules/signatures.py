@@ -1,0 +1,183 @@
+"""The parameters of what a call resolves to, as the rules about arguments and families need them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from awaitguard.calls import KEEPING
+from awaitguard.resolver import Resolver
+from awaitguard.summary import ABSENT, NONE, OP_ANNOTATED, OP_CALL, OP_NAME, OP_SUBSCRIPTED, Scope, Summary
+from awaitguard.value import CLASS, FUNCTION, INSTANCE, Definition, Value
+
+ALLOWED = KEEPING | {"contextlib.contextmanager", "contextlib.asynccontextmanager", ""}
+
+
+class Parameters(NamedTuple):
+    """What can be passed: `positional` names in order, names by keyword, names without default."""
+
+    positional: tuple[str, ...]
+    by_keyword: frozenset[str]
+    required: tuple[str, ...]
+    var_positional: bool
+    var_keyword: bool
+
+    @classmethod
+    def of(cls, resolver: Resolver, target: Value) -> Parameters | None:
+        """The parameters of a function or class; None if they aren't surely known."""
+        if target.kind == FUNCTION and not {"wrapped", "decorated", "getattr", "virtual"} & set(target.via):
+            key = ("parameters", target.definition, target.bound)
+            return resolver.remember(key, lambda: of_function(resolver, target))
+        if target.kind == CLASS and target.extra != "self":
+            return resolver.remember(("parameters", target.definition), lambda: of_class(resolver, target.definition))
+        return None
+
+
+ANYTHING = Parameters((), frozenset(), (), True, True)
+
+
+def of_function(resolver: Resolver, target: Value) -> Parameters | None:
+    if {"wrapped", "decorated", "getattr"} & set(target.via) or target.module.startswith("/"):
+        return None
+    summary = resolver.table.summary(target.module)
+    if summary is None:
+        return None
+    scope = summary.scopes[target.scope]
+    if scope.name == "__new__":
+        return None
+    if scope.decorators and not set(resolver.decorator_paths(target.module, scope)) <= ALLOWED:
+        return None
+    if "overload" in resolver.decorator_names(summary, scope):
+        return None
+    parent = summary.scopes[scope.parent]
+    if parent.kind == "class" and not target.bound and "staticmethod" not in resolver.decorator_names(summary, scope):
+        return from_scope(scope, 0) if scope.params and scope.params[0].kind in "op" else None
+    return from_scope(scope, 1 if target.bound else 0)
+
+
+def from_scope(scope: Scope, skipped: int) -> Parameters:
+    params = scope.params
+    if skipped and params and params[0].kind in "op":
+        params = params[1:]
+    return Parameters(
+        tuple(param.name for param in params if param.kind in "op"),
+        frozenset(param.name for param in params if param.kind in "pk"),
+        tuple(param.name for param in params if param.kind in "opk" and not param.has_default),
+        any(param.kind == "v" for param in params),
+        any(param.kind == "w" for param in params),
+    )
+
+
+def of_class(resolver: Resolver, definition: Definition) -> Parameters | None:
+    """How a class is called: its `__init__`, or the fields of a dataclass."""
+    lineage, complete = resolver.lineage(definition)
+    if not complete:
+        return None
+    for path, index in lineage:
+        summary = resolver.table.summary(path)
+        if summary is None or path.startswith("/"):
+            return None
+        scope = summary.scopes[index]
+        if "__new__" in scope.bindings or scope.keywords:
+            return None
+        if scope.decorators and not resolver.is_dataclass(path, index):
+            return None
+    if any(name.startswith("builtins.") and name != "builtins.object" for name in resolver.library_bases(definition)):
+        return None
+    if any(
+        not name.startswith(("abc.", "typing.Generic", "typing.Protocol", "builtins."))
+        for name in resolver.library_bases(definition)
+    ):
+        return None
+    for path, index in lineage:
+        summary = resolver.table.summary(path)
+        if summary is None:
+            return None
+        scope = summary.scopes[index]
+        if "__init__" in scope.bindings:
+            members, _ = resolver.class_member((path, index), "__init__")
+            if members and len(members) == 1 and members[0].kind == FUNCTION:
+                return of_function(resolver, members[0]._replace(bound=True))
+            return None
+        if resolver.is_dataclass(path, index):
+            return of_dataclass(resolver, lineage)
+    return Parameters((), frozenset(), (), False, False)
+
+
+def of_dataclass(resolver: Resolver, lineage: list[Definition]) -> Parameters | None:
+    fields: dict[str, tuple[bool, bool]] = {}
+    for path, index in reversed(lineage):
+        summary = resolver.table.summary(path)
+        if summary is None:
+            return None
+        if not resolver.is_dataclass(path, index):
+            continue
+        options = dataclass_options(summary, summary.scopes[index])
+        if options is None or "init" in options:
+            return None
+        keyword_only = "kw_only" in options
+        for name, bindings in summary.scopes[index].bindings.items():
+            expr = summary.exprs[bindings[-1].value] if bindings and bindings[-1].kind == "value" else None
+            if expr is None or expr[0] != OP_ANNOTATED:
+                continue
+            annotation = type_name(summary, expr[1])
+            if annotation == "KW_ONLY":
+                keyword_only = True
+                continue
+            if annotation == "ClassVar" or annotation is None:
+                if annotation is None and expr[1] >= 0:
+                    return None
+                if annotation == "ClassVar":
+                    continue
+            kind = field_kind(summary, expr[2])
+            if kind is None:
+                return None
+            if kind != "excluded":
+                fields[name] = (kind == "default", keyword_only or kind == "keyword")
+    positional = tuple(name for name, (_, keyword) in fields.items() if not keyword)
+    required = tuple(name for name, (default, _) in fields.items() if not default)
+    return Parameters(positional, frozenset(fields), required, False, False)
+
+
+def dataclass_options(summary: Summary, scope: Scope) -> set[str] | None:
+    """Keywords given to @dataclass(...) that matter here."""
+    options: set[str] = set()
+    for decorator in scope.decorators:
+        if decorator < 0:
+            return None
+        expr = summary.exprs[decorator]
+        if expr[0] == OP_CALL:
+            options.update(name or "**" for name, _ in expr[3])
+    return options & {"init", "kw_only", "**"}
+
+
+def type_name(summary: Summary, annotation: int) -> str | None:
+    """The last part of an annotation's outermost name; an empty string for plain types without one."""
+    if annotation <= NONE:
+        return "" if annotation >= -1 else None
+    expr = summary.exprs[annotation]
+    if expr[0] == OP_SUBSCRIPTED:
+        expr = summary.exprs[expr[1]]
+    if expr[0] == OP_NAME:
+        name = str(expr[1]).rpartition(".")[2]
+        return None if name == "InitVar" else name
+    return ""
+
+
+def field_kind(summary: Summary, value: int) -> str | None:
+    """Whether a field has a default; `excluded` if it isn't an argument, `keyword` if it only is one by name."""
+    if value == ABSENT:
+        return "required"
+    if value < 0:
+        return "default"
+    expr = summary.exprs[value]
+    if expr[0] == OP_CALL:
+        function = summary.exprs[expr[1]]
+        if function[0] == OP_NAME and str(function[1]).rpartition(".")[2] == "field":
+            names = {name for name, _ in expr[3]}
+            if None in names or {"init", "kw_only"} & names:
+                return None
+            return "default" if {"default", "default_factory"} & names else "required"
+    return "default"
+
+
+__all__ = ["ANYTHING", "INSTANCE", "Parameters"]

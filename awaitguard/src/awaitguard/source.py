@@ -1,0 +1,141 @@
+"""Read one Python file and summarise it, whatever is in it."""
+
+from __future__ import annotations
+
+import ast
+import gc
+import io
+import marshal
+import re
+import sys
+import tokenize
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from awaitguard.walker import IGNORE, Walker
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+# Pure Python calls need no C stack, so a tree that the parser accepts can be walked at any depth.
+WALK_DEPTH = 1_000_000
+NEWER = re.compile(
+    r"^\s*(?:lazy\s+(?:import|from)\b|type\s+\w+\s*(?:\[.*\])?\s*=|(?:async\s+)?def\s+\w+\s*\[|class\s+\w+\s*\[)|except\s+\w+\s*,\s*\w+|\bt[\"']",
+    re.MULTILINE,
+)
+
+
+class UnreadableSourceError(Exception):
+    """A file that can't be summarised, with the line and column and the reason in words."""
+
+    def __init__(self, line: int, column: int, reason: str) -> None:
+        super().__init__(reason)
+        self.line, self.column, self.reason = line, column, reason
+
+
+@contextmanager
+def walking_deep() -> Generator[None]:
+    """Raise the recursion limit for the walk only: the parser keeps the ordinary one, which guards the C stack."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, WALK_DEPTH))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def decode(data: bytes) -> str:
+    """The text of a source file by its BOM or encoding comment.
+
+    Raises:
+        UnreadableSourceError: the bytes don't fit the encoding, or it is unknown.
+    """
+    if b"\0" in data:
+        line = data.count(b"\n", 0, data.index(b"\0")) + 1
+        raise UnreadableSourceError(line, 0, "the file holds a NUL byte")
+    try:
+        try:
+            encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        except SyntaxError:
+            # Either the declared encoding is unknown, or there is none and the first lines aren't UTF-8.
+            if b"coding" in b"".join(data.splitlines()[:2]):
+                raise
+            encoding = "utf-8"
+        return data.decode(encoding)
+    except (SyntaxError, LookupError) as error:
+        raise UnreadableSourceError(1, 0, f"unknown encoding: {error}") from None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UnreadableSourceError(line, 0, f"not valid {error.encoding}: {error.reason}") from None
+
+
+def parse(data: bytes) -> tuple[ast.Module, str]:
+    """The tree and text of a source file.
+
+    Raises:
+        UnreadableSourceError: it can't be parsed by this Python.
+    """
+    text = decode(data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text), text
+    except SyntaxError as error:
+        reason = error.msg or "invalid syntax"
+        line = error.lineno or 1
+        offending = (
+            text.splitlines()[line - 1]
+            if 0 < line <= text.count("\n") + 1 and text.splitlines()[line - 1 : line]
+            else ""
+        )
+        if NEWER.search(offending):
+            version = ".".join(map(str, sys.version_info[:2]))
+            reason += f" in Python {version}; the file looks like it needs a newer Python to check it"
+        raise UnreadableSourceError(line, (error.offset or 1) - 1, f"syntax error: {reason}") from None
+    except (RecursionError, MemoryError):
+        raise UnreadableSourceError(1, 0, "nested too deeply for Python's parser") from None
+    except ValueError as error:
+        raise UnreadableSourceError(1, 0, str(error)) from None
+
+
+def ignores(text: str) -> list[tuple[int, tuple[str, ...], str]]:
+    """The inline ignores of a file: (line, codes, reason)."""
+    if "awaitguard:" not in text:
+        return []
+    found: list[tuple[int, tuple[str, ...], str]] = []
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            match = IGNORE.search(token.string) if token.type == tokenize.COMMENT else None
+            if match:
+                codes = tuple(code.strip() for code in (match[1] or "").split(",") if code.strip())
+                found.append((token.start[0], codes, match[2].strip()))
+    except (tokenize.TokenError, IndentationError):
+        return found
+    return found
+
+
+def summarise(data: bytes) -> tuple[bytes, str]:
+    """The stored summary of a source file and the names it gives to the project.
+
+    A file that can't be read gives a summary that says so.
+    """
+    collecting = gc.isenabled()
+    # Nothing of a syntax tree is garbage before the walk is over, so looking for some only costs time.
+    gc.disable()
+    try:
+        tree, text = parse(data)
+        with walking_deep():
+            walker = Walker()
+            raw = walker.walk(tree, ignores(text))
+        return marshal.dumps(raw), walker.names()
+    except UnreadableSourceError as error:
+        return unreadable(error), ""
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def unreadable(error: UnreadableSourceError) -> bytes:
+    """The summary of a file that can't be read."""
+    return marshal.dumps(((), [], [], [], [], [], (error.line, error.column, error.reason)))

@@ -1,0 +1,301 @@
+"""What is kept of one source file after a single walk over its syntax tree.
+
+A summary is made of plain tuples, dicts, strings and numbers, so that `marshal` can store it. Expressions live in one
+table per file and refer to each other by index; two indices are fixed (`PLAIN`, `NONE`) and `UNKNOWN` stands for all
+that cannot be followed. An expression is a tuple whose first item is one of the `OP_*` letters.
+"""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, NamedTuple, TypeVar, cast
+
+FORMAT = 1  # part of the cache key: raise it when the walker or this layout changes
+
+UNKNOWN = -1
+PLAIN = 0
+NONE = 1
+ABSENT = -2
+
+Expr = tuple[Any, ...]
+
+# Operators of the expression table, with what follows the letter.
+OP_CONST = "k"  # type name, value or None
+OP_NAME = "n"  # dotted name, block
+OP_ATTR = "."  # base, attribute
+OP_GETATTR = "G"  # base, attribute: getattr() with a constant name
+OP_CALL = "c"  # function, arguments, keywords, has_star, position
+OP_AWAIT = "w"  # expression
+OP_DICT = "d"  # ((key, expression), ...)
+OP_LIST = "t"  # elements
+OP_ITEM = "s"  # base, constant key or None
+OP_UNION = "u"  # alternatives
+OP_SCOPE = "f"  # scope index of a lambda
+OP_COMPREHENSION = "g"  # element, is_generator, is_async
+OP_ELEMENT = "i"  # iterated expression, is_async
+OP_ENTER = "e"  # context manager expression, is_async
+OP_UNPACK = "x"  # expression, index
+OP_ANNOTATED = "a"  # annotation, value or ABSENT
+OP_SUBSCRIPTED = "["  # base, arguments: in annotations
+OP_METHOD = "m"  # attribute of an unknown object, kept because the name says enough
+
+
+class Use:
+    """How the value of an expression is used by the syntax around it."""
+
+    STATEMENT = 0
+    AWAIT = 1
+    TRUTH = 2
+    COMPARE = 3
+    ITERATE = 4
+    FORMAT = 5
+    ELEMENT = 6
+    RETURN = 7
+    ARGUMENT = 8
+    ATTRIBUTE = 9
+    SUBSCRIPT = 10
+    OPERAND = 11
+    ASSIGN = 12
+    YIELD = 13
+    WITH = 14
+    ASYNC_WITH = 15
+    ASYNC_ITERATE = 16
+    CALLEE = 17
+    STORED = 18
+    FORGOTTEN = 19
+    VALUE_ARGUMENT = 20
+    LOCKED = 21
+    OTHER = 22
+    RETURNED_DICT = 23
+    MAPPED = 24
+    SCHEDULED = 25
+
+
+class ParamUse:
+    """What a function does with a parameter."""
+
+    AWAITED = 1
+    PASSED_ON = 2
+    AS_VALUE = 4
+
+
+class Flag:
+    """Facts about a function or class scope."""
+
+    ASYNC = 1
+    GENERATOR = 2
+    STUB = 4  # the body says nothing: `...`, `pass`, a docstring, `raise NotImplementedError`
+    ASKS_COLOUR = 8  # looks at iscoroutinefunction, isawaitable or the like
+    RUNS_LOOP = 16  # calls asyncio.run or run_until_complete itself
+    FALLS_THROUGH = 32  # the end of the body can be reached
+    NEVER_RETURNS = 64
+    ASKS_LOOP = 128  # looks whether a loop is running
+    OWN_NAMESPACE = 256  # exec, globals(), setattr on itself: names can appear that no one sees
+
+
+class Param(NamedTuple):
+    """One parameter of a function; `kind` is the letter of inspect's kinds: o, p, v, k, w."""
+
+    name: str
+    kind: str
+    annotation: int
+    has_default: bool
+    use: int
+
+
+POSITIONAL_ONLY, POSITIONAL, VAR_POSITIONAL, KEYWORD, VAR_KEYWORD = "opvkw"
+
+
+class Binding(NamedTuple):
+    """One place where a name gets a value.
+
+    `kind` is one of import, from, def, class, value, param, unknown. `value` is a scope or expression index or, for
+    imports, the dotted module; `name` is the imported name and `level` the number of dots of a relative import.
+    `at` orders bindings and uses inside a file.
+    """
+
+    kind: str
+    value: Any
+    at: int
+    block: int
+    line: int
+    name: str = ""
+    level: int = 0
+
+
+class Block(NamedTuple):
+    """A stretch of code that runs or doesn't run together."""
+
+    parent: int
+    scope: int
+    statement: int
+    arm: int
+    loops: bool
+    leaves: bool
+    exclusive: bool
+    fallback: bool
+
+
+class Scope(NamedTuple):
+    """A module, class, function or lambda."""
+
+    kind: str
+    name: str
+    parent: int
+    block: int
+    body: int
+    position: int
+    bindings: Mapping[str, list[Binding]]
+    flags: int
+    params: tuple[Param, ...]
+    decorators: tuple[int, ...]
+    annotation: int
+    returns: tuple[int, ...]
+    bases: tuple[int, ...]
+    keywords: tuple[tuple[str, int], ...]
+    attributes: Mapping[str, list[Binding]]
+    stars: tuple[tuple[str, int, int], ...]
+    calls: tuple[int, ...]
+
+    @property
+    def is_async(self) -> bool:
+        return bool(self.flags & Flag.ASYNC)
+
+    @property
+    def is_generator(self) -> bool:
+        return bool(self.flags & Flag.GENERATOR)
+
+
+class Site(NamedTuple):
+    """A place that a rule may want to look at: an expression and how its value is used there.
+
+    `call` and `argument` name the enclosing call and the position or keyword when `use` is ARGUMENT.
+    """
+
+    use: int
+    expr: int
+    scope: int
+    position: int
+    call: int = UNKNOWN
+    argument: int | str = 0
+
+
+class Import(NamedTuple):
+    """One imported name, for the rules that ask whether it is there."""
+
+    module: str
+    level: int
+    name: str
+    scope: int
+    position: int
+    guarded: bool
+
+
+class Ignore(NamedTuple):
+    """An inline `# awaitguard: ignore[...]` comment; no codes means every code."""
+
+    line: int
+    codes: tuple[str, ...]
+    reason: str
+
+
+class Summary(NamedTuple):
+    """Everything that later steps know about a file."""
+
+    exprs: tuple[Expr, ...]
+    blocks: Lazy[Block]
+    scopes: Lazy[Scope]
+    sites: list[tuple[int, int, int, int, int, int | str]]
+    imports: tuple[Import, ...]
+    ignores: tuple[Ignore, ...]
+    error: tuple[int, int, str] | None = None
+
+
+def pack_position(line: int, column: int, end_line: int, end_column: int) -> int:
+    """Put a source range into one number; columns are UTF-8 byte offsets as in `ast`, clipped at 4095."""
+    return (line << 36) | (min(column, 4095) << 24) | (min(end_line - line, 4095) << 12) | min(end_column, 4095)
+
+
+def unpack_position(position: int) -> tuple[int, int, int, int]:
+    """Undo `pack_position`: (line, column, end line, end column)."""
+    line = position >> 36
+    return line, (position >> 24) & 4095, line + ((position >> 12) & 4095), position & 4095
+
+
+def load(data: bytes) -> Summary:
+    """Read back a summary that the walker wrote.
+
+    Raises:
+        ValueError, EOFError, TypeError: the bytes are damaged.
+    """
+    exprs, blocks, scopes, sites, imports, ignores, error = cast("tuple[Any, ...]", marshal.loads(data))  # noqa: S302 - our own cache, checked by digest
+    return Summary(
+        exprs, Lazy(blocks, Block._make), Lazy(scopes, make_scope), sites, tuple(map(Import._make, imports)),
+        tuple(map(Ignore._make, ignores)), error,
+    )  # fmt: skip
+
+
+def make_scope(raw: tuple[Any, ...]) -> Scope:
+    params = tuple([Param(*one) for one in raw[8]])
+    return Scope._make((*raw[:6], Bindings(raw[6]), raw[7], params, *raw[9:14], Bindings(raw[14]), *raw[15:]))
+
+
+Item = TypeVar("Item")
+
+
+class Lazy(Generic[Item]):
+    """A sequence whose items are put together when they are first asked for: of most files only a few are."""
+
+    __slots__ = ("made", "make", "raw")
+
+    def __init__(self, raw: list[tuple[Any, ...]], make: Callable[[tuple[Any, ...]], Item]) -> None:
+        self.raw = raw
+        self.make = make
+        self.made: list[Item | None] = [None] * len(raw)
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def __getitem__(self, index: int) -> Item:
+        found = self.made[index]
+        if found is None:
+            found = self.made[index] = self.make(self.raw[index])
+        return found
+
+    def __iter__(self) -> Iterator[Item]:
+        return map(self.__getitem__, range(len(self.raw)))
+
+
+class Bindings(Mapping[str, list[Binding]]):
+    """Bindings by name, put together when they are asked for."""
+
+    __slots__ = ("made", "raw")
+
+    def __init__(self, raw: dict[str, list[tuple[Any, ...]]]) -> None:
+        self.raw = raw
+        self.made: dict[str, list[Binding]] = {}
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.raw)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.raw
+
+    def __getitem__(self, name: str) -> list[Binding]:
+        found = self.made.get(name)
+        if found is None:
+            found = self.made[name] = [Binding(*one) for one in self.raw[name]]
+        return found
+
+
+def qualname(summary: Summary, scope: int) -> str:
+    """The dotted name of a scope inside its module."""
+    parts: list[str] = []
+    while scope > 0:
+        parts.append(summary.scopes[scope].name)
+        scope = summary.scopes[scope].parent
+    return ".".join(reversed(parts))

@@ -1,0 +1,74 @@
+"""Questions about pieces of syntax that need nothing but the tree."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any, cast
+
+from awaitguard.naming import dotted_name
+
+DELIBERATE_ERRORS = frozenset({"TypeError", "AttributeError", "RuntimeError", "RuntimeWarning", "Exception",
+    "BaseException", "ImportError", "ModuleNotFoundError"})  # fmt: skip
+RAISES = frozenset({"raises", "assertRaises", "assertRaisesRegex", "warns", "assertWarns", "assertWarnsRegex"})
+
+
+def equality(test: ast.expr) -> tuple[str, Any] | None:
+    """`name == constant`."""
+    if type(test) is ast.Compare and len(test.ops) == 1 and type(test.ops[0]) is ast.Eq:
+        left, right = test.left, test.comparators[0]
+        if type(left) is ast.Name and type(right) is ast.Constant and isinstance(right.value, str | int):
+            return left.id, right.value
+    return None
+
+
+def caught_names(node: ast.expr | None) -> list[str]:
+    """The last parts of the exception names that a handler catches; a bare except catches everything."""
+    if node is None:
+        return ["BaseException"]
+    parts = node.elts if type(node) is ast.Tuple else [node]
+    return [dotted_name(part).rpartition(".")[2] for part in parts]
+
+
+def expects_error(context: ast.expr) -> bool:
+    """`with pytest.raises(TypeError)` and its kin: what is inside is wrong on purpose."""
+    if type(context) is not ast.Call:
+        return False
+    name = dotted_name(context.func).rpartition(".")[2]
+    if name not in RAISES and name != "suppress":
+        return False
+    names = {dotted_name(part).rpartition(".")[2] for one in context.args[:2] for part in
+             (one.elts if type(one) is ast.Tuple else [one])}  # fmt: skip
+    return bool(names & DELIBERATE_ERRORS) or (name in RAISES and not context.args)
+
+
+def falls_back(node: ast.Try) -> bool:
+    """`try: await f() except TypeError: f()`: the code tries one colour and falls back to the other."""
+    for handler in node.handlers:
+        if {"TypeError", "AttributeError"} & set(caught_names(handler.type)):
+            again = called_names(handler.body)
+            if again and again & called_names(node.body):
+                return True
+    return False
+
+
+def called_names(body: list[ast.stmt]) -> set[str]:
+    names = {dotted_name(part.func) for statement in body for part in ast.walk(statement) if type(part) is ast.Call}
+    return {name for name in names if name and not name.startswith(("print", "log", "self.log", "str", "isinstance"))}
+
+
+def decorator_names(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    return [dotted_name(one).rpartition(".")[2] for one in node.decorator_list]
+
+
+def is_stub(body: list[ast.stmt]) -> bool:
+    """A body that only says that something else does the work."""
+    for statement in body:
+        kind = type(statement)
+        if kind is ast.Pass or (kind is ast.Expr and type(cast("ast.Expr", statement).value) is ast.Constant):
+            continue
+        if kind is ast.Raise:
+            raised = cast("ast.Raise", statement).exc
+            name = dotted_name(raised.func if type(raised) is ast.Call else raised) if raised else ""
+            return name.rpartition(".")[2].startswith("NotImplemented") or "Abstract" in name
+        return False
+    return True

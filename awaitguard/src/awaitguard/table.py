@@ -1,0 +1,69 @@
+"""The symbol table: summaries on demand, and which of them an answer depended on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+
+from awaitguard.modules import Modules
+from awaitguard.source import summarise
+from awaitguard.summary import Summary, load
+
+KEPT = 16_000_000  # bytes of stored summaries that are unpacked in memory at a time
+
+
+class Table:
+    """Summaries by path, read through `fetch` from wherever they are stored."""
+
+    def __init__(self, modules: Modules, fetch: Callable[[str], bytes | None], names: Iterable[str] = ()) -> None:
+        self.modules = modules
+        self.fetch = fetch
+        # Last parts of the names of classes that have subclasses, and attributes that are set from outside.
+        words = {word for line in names for word in line.split()}
+        self.subclassed = frozenset(word[1:] for word in words if word[0] == ">")
+        self.set_outside = frozenset(word[1:] for word in words if word[0] == "=")
+        self.loaded: dict[str, Summary] = {}
+        self.weight = 0
+        self.touched: set[str] = set()
+        self.fresh: dict[str, bytes] = {}
+
+    def summary(self, path: str) -> Summary | None:
+        """The summary of a file, or None for a directory or a file that can't be read."""
+        self.touched.add(path)
+        found = self.loaded.get(path)
+        if found is not None:
+            return found
+        if path.endswith("/"):
+            return None
+        data = self.fetch(path)
+        if data is None and os.path.isabs(path):
+            data = self.read_outside(path)
+        if data is None:
+            return None
+        summary = load(data)
+        if summary.error is not None:
+            return None
+        self.keep(path, summary, len(data))
+        return summary
+
+    def keep(self, path: str, summary: Summary, weight: int) -> None:
+        """Hold a summary in memory, letting go of those that were used longest ago."""
+        if path in self.loaded:
+            return
+        if self.weight > KEPT:
+            # Let go of the older half; what is still wanted comes back by itself.
+            for old in list(self.loaded)[: len(self.loaded) // 2]:
+                del self.loaded[old]
+            self.weight //= 2
+        self.loaded[path] = summary
+        self.weight += weight
+
+    def read_outside(self, path: str) -> bytes | None:
+        """Summarise a source of the library now; it is handed to the cache later."""
+        try:
+            with open(path, "rb") as file:
+                data, _ = summarise(file.read())
+        except OSError:
+            return None
+        self.fresh[path] = data
+        return data

@@ -1,0 +1,90 @@
+"""What an expression may stand for."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+Definition = tuple[str, int]  # path of the file, index of the scope in it
+
+
+class Environment:
+    """What the parameters of enclosing calls are, keyed by path, scope and name; compared by identity."""
+
+    __slots__ = ("given",)
+
+    def __init__(self, given: dict[tuple[str, int, str], tuple[Value, ...]]) -> None:
+        self.given = given
+
+    def get(self, key: tuple[str, int, str]) -> tuple[Value, ...] | None:
+        return self.given.get(key)
+
+
+class Value(NamedTuple):
+    """One thing that an expression may be.
+
+    `kind` is one of the constants below. `module` and `scope` name the function or class it is, is made by or is an
+    instance of. `origin` is the definition that is the cause of its colour, or the dotted name of a library function;
+    `via` tells the route by which it was reached. `bound` says that a method already has its first argument.
+    """
+
+    kind: str
+    module: str = ""
+    scope: int = -1
+    origin: Definition | str | None = None
+    via: tuple[str, ...] = ()
+    bound: bool = False
+    extra: Any = None
+
+    def reached(self, route: str) -> Value:
+        """The same value, reached by one more kind of detour."""
+        return self if route in self.via else self._replace(via=(*self.via, route))
+
+    @property
+    def definition(self) -> Definition:
+        return self.module, self.scope
+
+
+UNKNOWN_KIND = "unknown"
+NONE_KIND = "none"
+PLAIN_KIND = "plain"  # a number, text, list or the like
+FUNCTION = "function"
+CLASS = "class"
+INSTANCE = "instance"
+COROUTINE = "coroutine"
+ASYNC_GENERATOR = "async generator"
+GENERATOR = "generator"
+CONTEXT = "context manager"
+ASYNC_CONTEXT = "async context manager"
+AWAITABLE = "awaitable"  # a task, a future or something annotated so
+MODULE = "module"
+PARTIAL = "partial"
+CONTAINER = "container"  # extra: (path, expression of the elements, ...)
+MAPPING = "mapping"
+LIBRARY = "library"  # extra: dotted name outside of the project
+OBJECT = "object"  # an instance of something of the library; extra: its dotted name
+SUPER = "super"
+PROPERTY = "property"
+METHOD = "method"  # a telling method of an unknown object; extra: its name
+
+UNKNOWN_VALUE = Value(UNKNOWN_KIND)
+NONE_VALUE = Value(NONE_KIND)
+PLAIN_VALUE = Value(PLAIN_KIND)
+UNKNOWN_VALUES = (UNKNOWN_VALUE,)
+
+Values = tuple[Value, ...]
+
+
+def is_unknown(values: Values) -> bool:
+    """Whether some candidate can't be followed."""
+    return not values or any(value.kind == UNKNOWN_KIND for value in values)
+
+
+def merge(groups: list[Values]) -> Values:
+    """The union of candidates, without doubles; a lone None beside real candidates says nothing and is dropped."""
+    merged: dict[Value, None] = {}
+    for group in groups:
+        for value in group:
+            merged[value] = None
+    if len(merged) > 1 and NONE_VALUE in merged:
+        del merged[NONE_VALUE]
+    return tuple(merged)

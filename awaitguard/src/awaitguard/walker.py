@@ -1,0 +1,265 @@
+"""One walk over a syntax tree, statement by statement."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from awaitguard.definitions import Definitions
+from awaitguard.expressions import VISITORS, Expressions
+from awaitguard.naming import dotted_name
+from awaitguard.summary import (
+    NONE,
+    OP_ELEMENT,
+    OP_ENTER,
+    UNKNOWN,
+    Use,
+)
+from awaitguard.syntax import caught_names, equality, expects_error, falls_back
+
+IGNORE = re.compile(r"#\s*awaitguard:\s*ignore(?:\[([^\]]*)\])?[ \t]*([^#\n]*)")
+LEAVING_CALLS = frozenset({"exit", "_exit", "abort", "fail", "skip", "xfail"})
+IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+Statement = Callable[[Any, Any], bool]
+
+
+class Walker(Definitions):
+    """Walks a module and collects its summary. Every statement's visitor says whether control leaves there."""
+
+    def walk(self, tree: ast.Module, ignores: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
+        """The raw summary of a module, ready for `marshal`."""
+        self.body(tree.body)
+        self.leave(self.frame)
+        for name, site in self.pending_attributes:
+            if name not in self.consumed_attributes:
+                self.sites.append(site)
+        return (
+            tuple(self.exprs),
+            [tuple(block) for block in self.blocks],
+            self.scopes,
+            self.sites,
+            self.imports,
+            list(ignores),
+            None,
+        )
+
+    def names(self) -> str:
+        """Names that the rest of the project should know: `>Class` has subclasses here, `=name` is set on other objects."""
+        return " ".join(sorted([*(">" + one for one in self.base_names), *("=" + one for one in self.set_outside)]))
+
+    def body(self, statements: list[ast.stmt]) -> bool:
+        return any(STATEMENTS[type(statement)](self, statement) for statement in statements)
+
+    # Simple statements
+
+    def expression(self, node: ast.Expr) -> bool:
+        value = node.value
+        if type(value) is ast.Constant:
+            return False
+        self.visit(value, Use.STATEMENT)
+        if type(value) is ast.Call:
+            name = dotted_name(value.func)
+            if name.rpartition(".")[2] in LEAVING_CALLS and name.partition(".")[0] in (
+                "sys",
+                "os",
+                "pytest",
+                "self",
+                "exit",
+            ):
+                return True
+        return False
+
+    def return_(self, node: ast.Return) -> bool:
+        if node.value is None:
+            self.frame.returns.append(NONE)
+        else:
+            index = self.visit(node.value, Use.RETURN)
+            self.frame.returns.append(index)
+        return True
+
+    def raise_(self, node: ast.Raise) -> bool:
+        for part in (node.exc, node.cause):
+            if part is not None:
+                self.visit(part, Use.OTHER)
+        return True
+
+    def leave_loop(self, node: ast.stmt) -> bool:
+        return False
+
+    def assert_(self, node: ast.Assert) -> bool:
+        self.visit(node.test, Use.TRUTH)
+        if node.msg is not None:
+            self.visit(node.msg, Use.FORMAT)
+        return False
+
+    def delete(self, node: ast.Delete) -> bool:
+        for target in node.targets:
+            self.visit(target, Use.OTHER)
+        return False
+
+    def outer(self, node: ast.Global | ast.Nonlocal) -> bool:
+        self.frame.outer.update(node.names)
+        if self.frame.parent is not None:
+            for name in node.names:
+                self.frame.parent.loads[name] = 1 << 60
+        return False
+
+    def nothing(self, node: ast.stmt) -> bool:
+        return False
+
+    def type_alias(self, node: Any) -> bool:
+        self.bind_name(node.name.id, UNKNOWN, node.name)
+        return False
+
+    # Compound statements
+
+    def if_(self, node: ast.If) -> bool:
+        statement = self.next_statement()
+        arm = 0
+        leaves = True
+        while True:
+            self.visit(node.test, Use.TRUTH)
+            outer = self.guards
+            guard = equality(node.test)
+            if guard:
+                self.guards = {**outer, guard[0]: guard[1]}
+            leaves &= self.arm(node.body, statement, arm)
+            self.guards = outer
+            arm += 1
+            if len(node.orelse) == 1 and type(node.orelse[0]) is ast.If:
+                node = node.orelse[0]
+                continue
+            break
+        if not node.orelse:
+            return False
+        return self.arm(node.orelse, statement, arm) and leaves
+
+    def while_(self, node: ast.While) -> bool:
+        outer, self.loops = self.loops, True
+        self.visit(node.test, Use.TRUTH)
+        self.arm(node.body, self.next_statement(), 0, exclusive=False)
+        self.loops = outer
+        if node.orelse:
+            self.arm(node.orelse, self.next_statement(), 0, exclusive=False)
+        return False
+
+    def for_(self, node: ast.For | ast.AsyncFor) -> bool:
+        is_async = type(node) is ast.AsyncFor
+        if is_async:
+            self.note_await()
+        iterated = self.iterated(node.iter, is_async)
+        outer, self.loops = self.loops, True
+        outer_block = self.block
+        self.block = self.new_block(statement=self.next_statement())
+        self.bind_target(node.target, (OP_ELEMENT, iterated, is_async), iterated)
+        self.body(node.body)
+        self.block, self.loops = outer_block, outer
+        if node.orelse:
+            self.arm(node.orelse, self.next_statement(), 0, exclusive=False)
+        return False
+
+    def with_(self, node: ast.With | ast.AsyncWith) -> bool:
+        is_async = type(node) is ast.AsyncWith
+        if is_async:
+            self.note_await()
+        entered: list[tuple[int, ast.expr]] = []
+        muted = 0
+        for item in node.items:
+            context = self.visit(item.context_expr, Use.ASYNC_WITH if is_async else Use.WITH)
+            entered.append((context, item.context_expr))
+            if item.optional_vars is not None:
+                self.bind_target(item.optional_vars, (OP_ENTER, context, is_async), context)
+            muted += expects_error(item.context_expr)
+        self.muted += muted
+        awaits = self.frame.awaits
+        leaves = self.body(node.body)
+        self.muted -= muted
+        if self.frame.awaits > awaits and not is_async:
+            for context, item in entered:
+                if context >= 0:
+                    self.site(Use.LOCKED, context, item)
+        return leaves and not muted
+
+    def try_(self, node: ast.Try) -> bool:
+        statement = self.next_statement()
+        caught = {name for handler in node.handlers for name in caught_names(handler.type)}
+        guarded = bool(caught & IMPORT_ERRORS)
+        muted = int(falls_back(node))
+        self.guarded_imports += guarded
+        self.muted += muted
+        leaves = self.arm(node.body, statement, 0)
+        self.muted -= muted
+        self.guarded_imports -= guarded
+        for number, handler in enumerate(node.handlers):
+            if handler.type is not None:
+                self.visit(handler.type, Use.OTHER)
+            fallback = bool({"ImportError", "ModuleNotFoundError"} & set(caught_names(handler.type)))
+            if handler.name:
+                self.bind_name(handler.name, UNKNOWN, handler.type)
+            self.guarded_imports += fallback
+            leaves &= self.arm(handler.body, statement, number + 1, fallback=fallback)
+            self.guarded_imports -= fallback
+        if node.orelse:
+            leaves |= self.arm(node.orelse, self.next_statement(), 0, exclusive=False)
+        if node.finalbody:
+            leaves |= self.body(node.finalbody)
+        return leaves
+
+    def match(self, node: ast.Match) -> bool:
+        self.visit(node.subject, Use.COMPARE)
+        subject = dotted_name(node.subject)
+        statement = self.next_statement()
+        leaves = bool(node.cases)
+        for number, case in enumerate(node.cases):
+            for part in ast.walk(case.pattern):
+                name = getattr(part, "name", None) or getattr(part, "rest", None)
+                if isinstance(name, str):
+                    self.bind_name(name, UNKNOWN, None)
+            if case.guard is not None:
+                self.visit(case.guard, Use.TRUTH)
+            outer = self.guards
+            pattern = case.pattern
+            if subject and type(pattern) is ast.MatchValue and type(pattern.value) is ast.Constant:
+                self.guards = {**outer, subject: pattern.value.value}
+            leaves &= self.arm(case.body, statement, number)
+            self.guards = outer
+        return leaves and type(node.cases[-1].pattern) is ast.MatchAs and node.cases[-1].guard is None
+
+
+STATEMENTS: dict[type[ast.AST], Statement] = {
+    ast.FunctionDef: Walker.function,
+    ast.AsyncFunctionDef: Walker.function,
+    ast.ClassDef: Walker.class_,
+    ast.Import: Walker.import_,
+    ast.ImportFrom: Walker.import_from,
+    ast.Assign: Walker.assign,
+    ast.AnnAssign: Walker.annotated,
+    ast.AugAssign: Walker.augmented,
+    ast.Expr: Walker.expression,
+    ast.Return: Walker.return_,
+    ast.Raise: Walker.raise_,
+    ast.Break: Walker.leave_loop,
+    ast.Continue: Walker.leave_loop,
+    ast.Assert: Walker.assert_,
+    ast.Delete: Walker.delete,
+    ast.Global: Walker.outer,
+    ast.Nonlocal: Walker.outer,
+    ast.Pass: Walker.nothing,
+    ast.If: Walker.if_,
+    ast.While: Walker.while_,
+    ast.For: Walker.for_,
+    ast.AsyncFor: Walker.for_,
+    ast.With: Walker.with_,
+    ast.AsyncWith: Walker.with_,
+    ast.Try: Walker.try_,
+    ast.Match: Walker.match,
+}
+if hasattr(ast, "TryStar"):
+    STATEMENTS[ast.TryStar] = Walker.try_
+if "TypeAlias" in vars(ast):  # Python 3.12
+    STATEMENTS[vars(ast)["TypeAlias"]] = Walker.type_alias
+if "TemplateStr" in vars(ast):  # Python 3.14
+    VISITORS[vars(ast)["TemplateStr"]] = Expressions.visit_joined
+    VISITORS[vars(ast)["Interpolation"]] = Expressions.visit_formatted

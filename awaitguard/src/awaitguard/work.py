@@ -1,0 +1,147 @@
+"""The two kinds of work that processes share: summarising files, and checking them."""
+
+from __future__ import annotations
+
+import gc
+import marshal
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from multiprocessing import get_all_start_methods, get_context
+from typing import Any, TypeVar
+
+from awaitguard.cache import Reader, digest
+from awaitguard.check import check_file
+from awaitguard.facts import file_facts
+from awaitguard.modules import Modules
+from awaitguard.resolver import Resolver
+from awaitguard.source import UnreadableSourceError, summarise, unreadable
+from awaitguard.summary import load
+from awaitguard.table import Table
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+Summarised = tuple[
+    str, bytes, bytes, bytes | None, str
+]  # path, hash of the source, digest, summary (None: as before), names
+Checked = tuple[str, tuple[str, ...], bytes]  # path, what it depends on, outcome
+
+
+def summarise_files(task: tuple[str, Sequence[tuple[str, bytes | None]]]) -> list[Summarised]:
+    """Summarise some files of a root; those whose source has the given hash are only confirmed."""
+    root, files = task
+    done: list[Summarised] = []
+    for path, known in files:
+        try:
+            with open(os.path.join(root, path), "rb") as file:
+                data = file.read()
+        except OSError as error:
+            summary = unreadable(UnreadableSourceError(1, 0, f"can't be read: {error.strerror or error}"))
+            done.append((path, b"", digest(summary), summary, ""))
+            continue
+        content = digest(data)
+        if content == known:
+            done.append((path, content, b"", None, ""))
+        else:
+            summary, names = summarise(data)
+            done.append((path, content, digest(summary), summary, names))
+    return done
+
+
+class Checker:
+    """Checks files of one project in this process."""
+
+    current: Checker | None = None
+
+    def __init__(self, cache: str, modules: Modules, names: tuple[str, ...]) -> None:
+        self.reader = Reader(cache)
+        self.root = modules.root
+        self.table = Table(modules, self.fetch, names)
+        self.resolver = Resolver(self.table)
+
+    def fetch(self, path: str) -> bytes | None:
+        """The stored summary, or a new one where the cache is damaged."""
+        data = self.reader.summary(path)
+        if data is None and os.path.isabs(path):
+            data = self.reader.library(path)
+        if data is None and not os.path.isabs(path):
+            try:
+                with open(os.path.join(self.root, path), "rb") as file:
+                    data = summarise(file.read())[0]
+            except OSError:
+                return None
+        return data
+
+    def check(self, path: str) -> Checked:
+        data = self.fetch(path)
+        if data is None:
+            return path, (), marshal.dumps(([], 0, ((), ()), [], None))
+        self.table.touched = set()
+        resolver = self.resolver
+        resolver.forget()
+        summary = load(data)
+        ignores = [tuple(one) for one in summary.ignores]
+        if summary.error is not None:
+            return path, (), marshal.dumps(([], 0, ((), ()), ignores, summary.error))
+        self.table.keep(path, summary, len(data))
+        findings, unresolved = check_file(path, summary, resolver)
+        facts = file_facts(path, summary, resolver)
+        plain_facts = ([tuple(one) for one in facts.functions], [tuple(one) for one in facts.renamings])
+        plain = [(*one[:-1], tuple(one.cause) if one.cause else None) for one in findings]
+        touched = tuple(sorted(one for one in self.table.touched if not one.endswith("/")))
+        return path, touched, marshal.dumps((plain, unresolved, plain_facts, ignores, None))
+
+
+def start_checker(cache: str, modules: Modules, names: tuple[str, ...]) -> None:
+    """Prepare a process for `check_files`."""
+    Checker.current = Checker(cache, modules, names)
+
+
+def check_files(paths: Sequence[str]) -> list[Checked]:
+    """Check some files in a process that `start_checker` prepared."""
+    checker = Checker.current
+    if checker is None:
+        raise RuntimeError("start_checker has to run first")
+    return [checker.check(path) for path in paths]
+
+
+def ignore_interrupts() -> None:
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def start_worker(prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
+    ignore_interrupts()
+    # What a worker makes lives until it is thrown away as a whole; looking for cycles in it only costs time.
+    gc.disable()
+    if prepare is not None:
+        prepare(*arguments)
+
+
+def spread(
+    work: Callable[[Task], Result], tasks: Sequence[Task], jobs: int, prepare: Callable[..., None] | None = None,
+    arguments: tuple[Any, ...] = (),
+) -> Iterator[Result]:  # fmt: skip
+    """Run `work` on every task, in `jobs` processes if there is enough to do; results come in any order."""
+    if jobs < 2 or len(tasks) < 2:
+        if prepare is not None:
+            prepare(*arguments)
+        yield from map(work, tasks)
+        return
+    context = get_context("fork" if "fork" in get_all_start_methods() else "spawn")
+    with context.Pool(min(jobs, len(tasks)), start_worker, (prepare, arguments)) as pool:
+        yield from pool.imap_unordered(work, tasks)
+
+
+def batches(items: Iterable[tuple[Task, int]], most: int) -> list[list[Task]]:
+    """Split items into lists whose weights add up to about `most`."""
+    found: list[list[Task]] = []
+    weight = most
+    for item, one in items:
+        if weight >= most:
+            found.append([])
+            weight = 0
+        found[-1].append(item)
+        weight += one
+    return found

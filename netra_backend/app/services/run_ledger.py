@@ -44,6 +44,7 @@ __all__ = [
     "StartedRun",
     "begin_run",
     "create_thread",
+    "end_from_log",
     "end_run",
     "recover_run",
     "start_run",
@@ -287,11 +288,8 @@ def end_run(
     return True
 
 
-def recover_run(tx: UserTransaction, run_id: str) -> None:
-    """End a run that a crash cut: as stopped if that is on record, else as failed with `worker_lost`.
-
-    A tool call that was under way may have had its effect; it is shown as `unknown` and not run again.
-    """
+def end_from_log(tx: UserTransaction, run_id: str, ending: Ending) -> None:
+    """End a run of which nothing is known but what the log holds: after a crash, or a defect of the server."""
     text: list[str] = []
     open_tools: dict[str, OpenTool] = {}
     for record in tx.of_run(run_id):
@@ -303,6 +301,14 @@ def recover_run(tx: UserTransaction, run_id: str) -> None:
             open_tools[payload.tool_call_id] = OpenTool(payload.tool_call_id, payload.tool_name, record.ts)
         elif isinstance(payload, ToolCompleted):
             open_tools.pop(payload.tool_call_id, None)
+    end_run(tx, run_id, ending, text="".join(text), open_tools=open_tools)
+
+
+def recover_run(tx: UserTransaction, run_id: str) -> None:
+    """End a run that a crash cut: as stopped if that is on record, else as failed with `worker_lost`.
+
+    A tool call that was under way may have had its effect; it is shown as `unknown` and not run again.
+    """
     lost = Ending(
         kind="failed",
         code=FailureCode.WORKER_LOST,
@@ -310,7 +316,7 @@ def recover_run(tx: UserTransaction, run_id: str) -> None:
         retryable=True,
         open_tools="unknown",
     )
-    end_run(tx, run_id, lost, text="".join(text), open_tools=open_tools)
+    end_from_log(tx, run_id, lost)
 
 
 def _end_queued(tx: UserTransaction, run: Run, reason: str) -> None:

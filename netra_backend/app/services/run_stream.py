@@ -9,11 +9,12 @@ waits, and so the model's stream is not read.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from netra_backend.app.agents.runtime import Json, SinkClosed, ToolStatus
+from netra_backend.app.agents.runtime import FailureCode, Json, SinkClosed, ToolStatus
 from netra_backend.app.event_log.user_log import UserTransaction
 from netra_backend.app.protocol.codec import encode_payload, now_ms
 from netra_backend.app.protocol.events import (
@@ -24,7 +25,7 @@ from netra_backend.app.protocol.events import (
     ToolExecuting,
 )
 from netra_backend.app.services.redaction import presentable
-from netra_backend.app.services.run_ledger import Ending, OpenTool, end_run
+from netra_backend.app.services.run_ledger import Ending, OpenTool, end_from_log, end_run
 from netra_backend.app.services.user_execution_context import UserExecutionContext
 from netra_backend.app.storage.errors import LogUnavailable
 from netra_backend.app.storage.runs import IllegalStep
@@ -37,6 +38,16 @@ RETRY_MOST = 1.0
 """Seconds between tries while the log is away; the pause doubles from the first to the most."""
 OVERHEAD = 64
 """What an event weighs in the buffer besides its text, so that many tiny ones can't fill the memory either."""
+
+
+_BROKEN = Ending(
+    kind="failed",
+    code=FailureCode.AGENT_ERROR,
+    message="the server failed on this run; its log says why. What was written is kept",
+    open_tools="unknown",
+)
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,7 @@ class RunStream:
         self._go = asyncio.Event()
         self._progress = asyncio.Event()
         self._closed = False
+        self._broken = False
         self._text: list[str] = []
         self._thinking: list[str] = []
         self._tools: dict[str, OpenTool] = {}
@@ -114,9 +126,9 @@ class RunStream:
     async def tool_started(self, tool_call_id: str, tool_name: str, parameters: Json) -> None:
         """See `RunSink.tool_started`. Returns when the event is committed."""
         self._check()
-        self._tools[tool_call_id] = OpenTool(tool_call_id, tool_name, now_ms())
         shown = presentable(parameters, self._limits.tool_value)
         self._add(ToolExecuting(tool_call_id=tool_call_id, tool_name=tool_name, parameters=shown))
+        self._tools[tool_call_id] = OpenTool(tool_call_id, tool_name, now_ms())
         await self._until_kept(self._added)
 
     async def tool_finished(self, tool_call_id: str, status: ToolStatus, result: Json) -> None:
@@ -164,7 +176,14 @@ class RunStream:
             now = ending()
             return lambda tx: end(tx, now)
 
-        await self._commit(next_try)
+        try:
+            if not self._broken:
+                await self._commit(next_try)
+                return
+        except Exception:
+            _logger.exception("the end of a run could not be written as it was")
+        # None may stay open, whatever the defect: it ends with what the log has of it.
+        await self._commit(lambda: lambda tx: end_from_log(tx, self._run_id, _BROKEN))
 
     async def _delta(self, kind: type[AgentMessageDelta] | type[AgentThinking], shown: list[str], delta: str) -> None:
         self._check()
@@ -207,6 +226,15 @@ class RunStream:
         self._go.set()
 
     async def _carry(self) -> None:
+        try:
+            await self._carry_until_closed()
+        except Exception:
+            # Whoever reports here must hear of it, not wait for a pump that is gone.
+            _logger.exception("the events of a run could not be written")
+            self._broken = self._closed = True
+            self._progress.set()
+
+    async def _carry_until_closed(self) -> None:
         while not self._closed:
             self._go.clear()
             if self._waiting:

@@ -235,7 +235,13 @@ class RunSupervisor:
     async def _work(self, run: SupervisedRun) -> None:
         context = UserExecutionContext(user_id=run.user_id).of_run(run.thread_id or "", run.run_id)
         stream = await self._bridge.open_stream(context)
-        ending = await self._turn(run, context, stream)
+        try:
+            ending = await self._turn(run, context, stream)
+        except Exception:
+            # A defect of ours or of the agent's: the run has its one end all the same.
+            _logger.exception("a turn could not be driven to its end")
+            message = "the server failed on this run; its log says why"
+            ending = run.ending_for or Ending(kind="failed", code=FailureCode.AGENT_ERROR, message=message)
         await stream.finish(lambda: run.stopped_over(ending))
 
     async def _turn(self, run: SupervisedRun, context: UserExecutionContext, stream: RunStream) -> Ending:

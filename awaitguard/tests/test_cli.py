@@ -85,6 +85,10 @@ def test_inline_ignores(project: Path):
     assert found() == []
     (project / "app.py").write_text(WRONG.replace("await load()", "await load()  # awaitguard: ignore[AG102]"))
     assert sorted(found()) == ["AG002", "AG101"]
+    (project / "app.py").write_text("async def f(): ...\ndef g():\n    f()  # type: ignore[unused-coroutine]\n")
+    assert found() == []
+    (project / "app.py").write_text("x = 1  # type: ignore[unused-coroutine]\n")
+    assert found() == []
     (project / "app.py").write_text("TEXT = '# awaitguard: ignore[AG101]'\n")
     assert found() == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from awaitguard.finding import CERTAIN, Finding
-from awaitguard.summary import Ignore
+from awaitguard.summary import FOREIGN_REASON, Ignore
 
 UNUSED = "AG002"
 
@@ -34,6 +34,8 @@ def apply_ignores(findings: Iterable[Finding], ignores: dict[str, list[Ignore]])
             kept.append(finding)
     for path, found in ignores.items():
         for ignore in found:
+            if ignore.reason == FOREIGN_REASON:
+                continue
             for code in ignore.codes or ("",):
                 if (path, ignore.line, code) not in used:
                     what = f"ignore[{code}]" if code else "ignore"

@@ -13,6 +13,7 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from awaitguard.summary import FOREIGN_REASON
 from awaitguard.walker import IGNORE, Walker
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ NEWER = re.compile(
     r"^\s*(?:lazy\s+(?:import|from)\b|type\s+\w+\s*(?:\[.*\])?\s*=|(?:async\s+)?def\s+\w+\s*\[|class\s+\w+\s*\[)|except\s+\w+\s*,\s*\w+|\bt[\"']",
     re.MULTILINE,
 )
+
+
+# What authors write to tell type checkers that a dropped coroutine is meant.
+FOREIGN = re.compile(r"#.*(?:unused-coroutine|unused-awaitable|reportUnusedCoroutine)")
 
 
 class UnreadableSourceError(Exception):
@@ -101,12 +106,14 @@ def parse(data: bytes) -> tuple[ast.Module, str]:
 
 def ignores(text: str) -> list[tuple[int, tuple[str, ...], str]]:
     """The inline ignores of a file: (line, codes, reason)."""
-    if "awaitguard:" not in text:
+    if "awaitguard:" not in text and not FOREIGN.search(text):
         return []
     found: list[tuple[int, tuple[str, ...], str]] = []
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             match = IGNORE.search(token.string) if token.type == tokenize.COMMENT else None
+            if token.type == tokenize.COMMENT and FOREIGN.search(token.string):
+                found.append((token.start[0], ("AG121",), FOREIGN_REASON))
             if match:
                 codes = tuple(code.strip() for code in (match[1] or "").split(",") if code.strip())
                 found.append((token.start[0], codes, match[2].strip()))

@@ -13,6 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 FORMAT = 1  # part of the cache key: raise it when the walker or this layout changes
 
+FOREIGN_REASON = "said to another tool"  # the reason of ignores that are comments for type checkers
 UNKNOWN = -1
 PLAIN = 0
 NONE = 1

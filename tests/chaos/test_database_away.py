@@ -131,7 +131,8 @@ async def test_while_the_database_is_away_a_run_holds_a_bounded_buffer_and_the_m
     assert end["type"] == "agent_stopped"
     check_run(client.record.of_run(run["run_id"]))
     held = len(end["payload"]["partial_response"])
-    assert BUFFER <= held <= BUFFER + 2 * len(piece)
+    # One read of the model's stream may come on top, which aiohttp holds below 256 KiB.
+    assert BUFFER <= held <= BUFFER + 256 * 1024, held
 
 
 async def test_a_run_that_ends_while_the_database_is_away_is_completed_afterwards(

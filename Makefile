@@ -53,11 +53,12 @@ images: setup $(BROWSER) ## Take the pictures in docs/images anew
 test-long: setup $(WEB) $(BROWSER) ## Run the long forms too: 200 cuts, 50 kills, a page for 10 minutes
 	$(BIN)/python -m pytest -m long
 
-check: setup $(WEB) ## Lint, formatting, types and the direction of imports
+check: setup $(WEB) ## Lint, formatting, types, the direction of imports, and awaitguard
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
+	$(BIN)/awaitguard check .
 	cd web && $(NODE) protocol-types.mjs --check
 	cd web && $(NODE) node_modules/typescript/bin/tsc --noEmit
 
@@ -66,4 +67,4 @@ lock: ## Resolve requirements.lock anew (needs uv)
 	  pyproject.toml awaitguard/pyproject.toml --group dev -o requirements.lock
 
 clean: ## Remove what the targets above made
-	rm -rf .venv web/node_modules dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv web/node_modules dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache .awaitguard_cache

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import pkgutil
+import shutil
+import subprocess
+import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import netra_backend
+from awaitguard import assert_family, signature
 from netra_backend.app.services.user_execution_context import UserExecutionContext
 from netra_backend.app.websocket_core.canonical_imports import create_websocket_manager
 from netra_backend.app.websocket_core.websocket_manager import WebSocketManager, get_websocket_manager
@@ -103,3 +109,48 @@ class TestColourAndParameters:
         assert warning.category is DeprecationWarning
         assert HOMES["get_websocket_manager"] in str(warning.message)
         assert warning.filename == __file__
+
+
+class TestWithAwaitguard:
+    """The checker's library and command, on Netra's real tree."""
+
+    def test_signatures_live_and_as_read_agree(self) -> None:
+        for name, home in HOMES.items():
+            live = signature(getattr(importlib.import_module(home), name))
+            read = signature(f"{home}.{name}")
+            assert live.colour == read.colour == ("async" if name == "get_websocket_manager" else "sync")
+            assert [parameter.name for parameter in live.parameters] == ["user_context"]
+            assert [parameter.name for parameter in read.parameters] == ["user_context"]
+
+    def test_the_family_names_its_parameter_alike(self) -> None:
+        assert_family([get_websocket_manager, create_websocket_manager])
+
+    def test_the_tree_is_clean(self) -> None:
+        assert _findings(SOURCE) == []
+
+    @pytest.mark.parametrize("site", [0, 1], ids=["normal path", "fallback path"])
+    def test_the_broken_line_is_found_and_traced_to_its_cause(self, tmp_path: Path, site: int) -> None:
+        shutil.copytree(SOURCE, tmp_path / "netra_backend", ignore=shutil.ignore_patterns("__pycache__", "static"))
+        service = tmp_path / "netra_backend" / "app" / "services" / "agent_service_core.py"
+        before, *rest = service.read_text().split("await get_websocket_manager(user_context)")
+        assert len(rest) == 2
+        calls = ["await get_websocket_manager(user_context)"] * 2
+        calls[site] = "await create_websocket_manager(user_context)"
+        broken = before + calls[0] + rest[0] + calls[1] + rest[1]
+        home = HOMES["create_websocket_manager"]
+        service.write_text(
+            broken.replace("\nfrom netra", f"\nfrom {home} import create_websocket_manager\nfrom netra", 1)
+        )
+        (finding,) = _findings(tmp_path)
+        assert (finding["code"], finding["level"]) == ("AG101", "certain")
+        assert finding["path"].endswith("services/agent_service_core.py")
+        assert finding["cause"]["name"] == "create_websocket_manager"
+        assert finding["cause"]["path"].endswith("websocket_core/canonical_imports.py")
+        assert finding["cause"]["colour"] == "sync"
+
+
+def _findings(root: Path) -> list[dict[str, Any]]:
+    command = [sys.executable, "-m", "awaitguard", "check", str(root), "--format", "json", "--no-cache"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode in {0, 1}, done.stderr
+    return json.loads(done.stdout)["findings"]

@@ -112,7 +112,7 @@ async def with_a_model(browser: Browser, folder: Path) -> None:
             "is_mobile": True,
             "has_touch": True,
         }
-        phone = await signed_in(browser, server, alice, has_touch=True, **hand)
+        phone = await signed_in(browser, server, alice, **hand)
         await phone.page.get_by_role("button", name="Show the list of conversations").click()
         await phone.threads.first.click()
         await phone.until(lambda: holds(phone, "timedelta(days"), "the code")

@@ -148,6 +148,7 @@ async def test_markdown_tables_and_code_with_copy(stage: Stage, open_tab: OpenTa
     await tab.state("completed")
     await expect(tab.answer.locator("h1")).to_have_text("Plan")
     await expect(tab.answer.locator("td").nth(1)).to_have_text("2")
+    await expect(tab.answer.locator("td").nth(1)).to_have_css("text-align", "right")
     await expect(tab.answer.locator("figcaption")).to_contain_text("python")
     await expect(tab.answer.locator("li")).to_contain_text("<b>raw</b>")
     await tab.answer.get_by_role("button", name="Copy this code").click()

@@ -4,6 +4,7 @@ import { Chat } from "./Chat";
 import { Settings } from "./Settings";
 import { Sidebar } from "./Sidebar";
 import { SignIn } from "./SignIn";
+import { Still } from "./Still";
 import { Toasts } from "./Toasts";
 
 export function App({ store }: { store: Store }) {
@@ -13,7 +14,7 @@ export function App({ store }: { store: Store }) {
   return (
     <>
       <div class="frame" inert={store.expired}>
-        <Sidebar store={store} />
+        <Still version={store.version}>{() => <Sidebar store={store} />}</Still>
         <div class="stage">
           <Banner store={store} />
           {store.route.page === "settings" ? <Settings store={store} /> : <Chat store={store} />}

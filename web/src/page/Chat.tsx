@@ -8,6 +8,7 @@ import { OutgoingView } from "./OutgoingView";
 import { Still } from "./Still";
 import { TurnView } from "./TurnView";
 import { WindowedList } from "./WindowedList";
+import { modelName } from "./wording";
 
 type Item = { kind: "turn"; turn: Turn } | { kind: "outgoing"; item: Outgoing } | { kind: "gap" };
 
@@ -36,7 +37,7 @@ export function Chat({ store }: { store: Store }) {
         <h1>{title}</h1>
         {store.about !== null && (
           <span class={store.about.offline ? "model offline" : "model"} title={store.about.offline ? OFFLINE : "The model in use"}>
-            {store.about.offline ? "Offline agent" : store.about.model}
+            {store.about.offline ? "Offline agent" : modelName(store.about.model)}
           </span>
         )}
       </header>

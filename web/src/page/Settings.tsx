@@ -4,7 +4,7 @@ import type { Store } from "../state/store";
 import { chooseTheme, type Theme, theme } from "../state/theme";
 import { DeleteAccount } from "./DeleteAccount";
 import { PasswordForm } from "./PasswordForm";
-import { moment } from "./wording";
+import { modelName, moment } from "./wording";
 
 /** What belongs to the account and to this browser. */
 export function Settings({ store }: { store: Store }) {
@@ -83,7 +83,7 @@ function Model({ store }: { store: Store }) {
             </>
           ) : (
             <>
-              <strong>{about.model}</strong>, run by {about.agent}
+              <strong>{modelName(about.model)}</strong>, run by {about.agent}
             </>
           )}{" "}
           <span class="quiet">Netra {about.version}</span>

@@ -39,6 +39,7 @@ export function Sidebar({ store }: { store: Store }) {
     if (path === "/") document.getElementById("composer")?.focus();
   };
 
+  const busy = store.busyThreads();
   const threads = [...store.threads.values()]
     .filter((thread) => !store.deletions.hides(thread.id))
     .filter((thread) => thread.title.toLocaleLowerCase().includes(wanted.toLocaleLowerCase()))
@@ -93,7 +94,7 @@ export function Sidebar({ store }: { store: Store }) {
                 key={thread.id}
                 thread={thread}
                 current={store.threadId === thread.id}
-                working={store.openRun(thread.id) !== null}
+                working={busy.has(thread.id)}
                 unread={store.unread.has(thread.id)}
                 onOpen={go(`/t/${encodeURIComponent(thread.id)}`)}
                 onRename={(title) => void store.rename(thread.id, title)}

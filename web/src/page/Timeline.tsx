@@ -2,7 +2,7 @@ import type { Run, Step, ToolStep } from "../state/run";
 import { isOpen } from "../state/run";
 import type { Store } from "../state/store";
 import { Icon } from "./Icon";
-import { clock, duration, pretty, shortly } from "./wording";
+import { clock, duration, modelName, pretty, shortly } from "./wording";
 
 /** What the agent did and does: started, thinking, each tool. */
 export function Timeline({ run, store }: { run: Run; store: Store }) {
@@ -34,7 +34,7 @@ export function Timeline({ run, store }: { run: Run; store: Store }) {
 }
 
 function agentName(run: Run): string {
-  return run.model === "offline" ? "offline agent" : run.model;
+  return run.model === "offline" ? "offline agent" : modelName(run.model);
 }
 
 function StepRow({ step, live, open }: { step: Step; live: boolean; open: boolean }) {

@@ -1,4 +1,4 @@
-import DOMPurify from "dompurify";
+import DOMPurify, { type Config } from "dompurify";
 import { Marked, type Token, type TokensList } from "marked";
 
 /** Turns what agents write into DOM. Raw HTML is shown as it was written, pictures are named and not loaded, and
@@ -17,16 +17,18 @@ const marked = new Marked({
   },
 });
 
-const ALLOWED = {
+const ALLOWED: Config & { RETURN_DOM_FRAGMENT: true } = {
   ALLOWED_TAGS: (
     "p br hr strong em del code pre blockquote ul ol li a table thead tbody tr th td h1 h2 h3 h4 h5 h6"
   ).split(" "),
   ALLOWED_ATTR: ["href", "title", "class", "start", "align"],
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:)/i,
+  // DOMPurify would take their values for addresses.
+  ADD_URI_SAFE_ATTR: ["align", "start"],
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
   RETURN_DOM_FRAGMENT: true,
-} as const;
+};
 
 /** The top-level blocks of a text; each can be drawn by itself. */
 export function blocksOf(text: string): TokensList {
@@ -35,7 +37,7 @@ export function blocksOf(text: string): TokensList {
 
 export function drawBlock(block: Token): DocumentFragment {
   const html = marked.parser([block]);
-  const drawn = DOMPurify.sanitize(html, { ...ALLOWED, ALLOWED_TAGS: [...ALLOWED.ALLOWED_TAGS], ALLOWED_ATTR: [...ALLOWED.ALLOWED_ATTR] });
+  const drawn = DOMPurify.sanitize(html, ALLOWED);
   for (const element of drawn.querySelectorAll("[class]")) {
     if (!/^language-[\w+#.-]+$/.test(element.className)) element.removeAttribute("class");
   }

@@ -16,6 +16,11 @@ export function duration(ms: number): string {
   return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
 }
 
+/** A model by its own name, without the kind of server that runs it. */
+export function modelName(model: string): string {
+  return model.replace(/^openai:/, "");
+}
+
 /** Any value, to be read in full. */
 export function pretty(value: Json): string {
   return typeof value === "string" ? value : JSON.stringify(value, null, 2);

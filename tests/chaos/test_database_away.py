@@ -16,7 +16,7 @@ from tests.chaos.witness import sent_by_model
 from tests.fakes.model_server import FakeModelServer, Text, WaitFor
 from tests.harness.client import check_run
 from tests.harness.process import DEADLINE, ServerProcess, eventually, people, story_of
-from tests.harness.server import Person
+from tests.harness.server import Person, RunningServer
 
 BUFFER = 100_000
 """What a run of this server may hold while the log is away."""
@@ -175,4 +175,26 @@ async def test_a_stop_after_the_models_end_still_stops_what_is_not_on_record(
             assert answer["payload"]["code"] == "stop_not_recorded"
         end = await client.until_end(run["run_id"])
     assert end["type"] == "agent_stopped"
+    check_run(client.record.of_run(run["run_id"]))
+
+
+async def test_a_full_disk_in_mid_run_delays_the_run_and_loses_nothing(
+    model: FakeModelServer, model_backed: RunningServer
+) -> None:
+    go = asyncio.Event()
+    pieces = [f"{number:06d}" + "x" * 994 for number in range(400)]
+    model.scripts["long"] = [[Text("first "), WaitFor(go), *[Text(piece) for piece in pieces]]]
+    bob = await model_backed.person("bob")
+    log = model_backed.services.log
+    async with model_backed.client(bob) as client:
+        await client.resume()
+        run = await client.say("script:long")
+        await client.until_type("agent_message_delta")
+        await log.write(lambda rows: rows.exec_driver_sql("PRAGMA max_page_count=1").scalar())
+        go.set()
+        await eventually(lambda: not log.state.available, "the disk is full")
+        await log.write(lambda rows: rows.exec_driver_sql("PRAGMA max_page_count=1073741823").scalar())
+        end = await client.until_end(run["run_id"])
+    assert end["type"] == "agent_completed"
+    assert end["payload"]["final_response"] == "first " + "".join(pieces)
     check_run(client.record.of_run(run["run_id"]))

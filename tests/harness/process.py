@@ -107,7 +107,8 @@ class ServerProcess:
         self._process = subprocess.Popen(
             [Path(sys.executable).with_name("netra"), "up", "--no-open"],
             cwd=ROOT,
-            env=os.environ | self._environment,
+            env={name: value for name, value in os.environ.items() if not name.startswith("NETRA_")}
+            | self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -9,9 +9,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
+
+import psutil
 
 ROOT = Path(__file__).parents[2]
 NETRA = [sys.executable, "-W", "error", str(Path(sys.executable).with_name("netra"))]
@@ -129,7 +132,8 @@ class Terminal:
     ) -> None:
         os.close(self._terminal)
         if error is not None:
-            os.kill(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
             error.add_note(f"the terminal showed:\n{self.shown}")
 
     def type(self, keys: str) -> None:
@@ -138,6 +142,13 @@ class Terminal:
 
     def ctrl_c(self) -> None:
         self.type("\x03")
+
+    def until_it_waits(self) -> None:
+        """Until the command sleeps. A signal between a prompt and the read that follows it is noticed after the read:
+        nobody is that quick, but a test is."""
+        deadline = time.monotonic() + DEADLINE
+        while psutil.Process(self.pid).status() != psutil.STATUS_SLEEPING:
+            assert time.monotonic() < deadline, "it never waits"
 
     def until(self, text: str) -> str:
         """Read until the terminal has shown this, once more than what was waited for before."""
@@ -150,12 +161,8 @@ class Terminal:
         """Read on until the command ends; returns its exit code."""
         while self._read():
             pass
-        deadline = time.monotonic() + DEADLINE
-        while time.monotonic() < deadline:
-            pid, status = os.waitpid(self.pid, 0)
-            if pid:
-                return os.waitstatus_to_exitcode(status)
-        raise AssertionError("it doesn't end")
+        _, status = os.waitpid(self.pid, 0)
+        return os.waitstatus_to_exitcode(status)
 
     def _read(self) -> bool:
         try:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.harness.proxy import CuttingProxy
 from tests.harness.terminal import NETRA, Netra, Up
 
 QUESTION = "what is 17*23, and what time is it in Tokyo?"
@@ -160,6 +163,7 @@ def test_a_conversation_on_a_terminal(netra: Netra, up: Up):
 def test_ctrl_c_at_the_prompt_leaves(netra: Netra, up: Up):
     with netra.on_terminal("chat") as terminal:
         terminal.until("> ")
+        terminal.until_it_waits()
         terminal.ctrl_c()
         assert terminal.end() == 130
 
@@ -222,3 +226,64 @@ def test_signing_in_with_a_code_or_the_link_that_holds_it(netra: Netra, up: Up, 
     assert done.returncode == 0, done.stderr
     assert email.lower() in done.stdout
     assert other.run("login", "--url", up.url, "--code", link).returncode == 1
+
+
+def test_a_killed_server_that_comes_back_ends_the_run_before_the_chats_eyes(tmp_path: Path):
+    """kill -9 in mid-run: the chat reconnects, and hears from the log how its run ended."""
+    alone = Netra(tmp_path)
+    with alone.up() as first, alone.on_terminal("chat", "count to 30 slowly") as terminal:
+        terminal.until("Step 2 of 30")
+        first.process.kill()
+        terminal.until("connection lost; reconnecting")
+        with alone.up("--port", first.url.rpartition(":")[2]):
+            terminal.until("connected again")
+            shown = terminal.until("agent_failed")
+            assert "Step 1 " not in shown
+            terminal.until("worker_lost")
+            assert terminal.end() == 1
+
+
+def test_a_chat_that_is_cut_again_and_again_shows_every_word_once(netra: Netra, up: Up):
+    """By way of a proxy that cuts: what the chat printed is what the log has."""
+
+    async def chat() -> tuple[str, str]:
+        async with CuttingProxy(int(up.url.rpartition(":")[2])) as proxy:
+            link = (await asyncio.to_thread(netra.run, "user", "create", "cut@example.org")).stdout.split()[-1]
+            code = link.partition("#")[2]
+            await asyncio.to_thread(netra.run, "login", "--url", proxy.url, "--code", code)
+            process = await asyncio.create_subprocess_exec(
+                *[*NETRA, "chat", "--json", "--url", proxy.url, "count to 8 slowly"],
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=netra.environment,
+            )
+            assert process.stdout is not None
+            assert process.stderr is not None
+            lines: list[str] = []
+            async for line in process.stdout:
+                lines.append(line.decode())
+                proxy.cut()
+            assert await process.wait() == 0
+            assert proxy.connections > 5
+            said = (await process.stderr.read()).decode()
+        return "".join(lines), said
+
+    printed, said = asyncio.run(chat())
+    events = [json.loads(line) for line in printed.splitlines()]
+    numbers = [number for event in events for number in range(event.get("first_seq", event["seq"]), event["seq"] + 1)]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    text = "".join(event["payload"]["text"] for event in events if event["type"] == "agent_message_delta")
+    assert text == events[-1]["payload"]["final_response"]
+    assert said.count("reconnecting") == said.count("connected again") > 3
+
+
+def test_a_client_does_not_load_the_server():
+    """Start-up is most of what a short command takes."""
+    script = (
+        "import sys\n"
+        "from netra_backend.app import cli\n"
+        "from netra_backend.app.commands import chat, login, stop, threads\n"
+        "print(sorted({'fastapi', 'pydantic', 'pydantic_ai', 'sqlalchemy', 'starlette', 'uvicorn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

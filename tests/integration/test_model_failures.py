@@ -55,10 +55,10 @@ FAILURES = {
     "an end without a reason": Failure((*BEGUN, End()), "model_stream_cut", retryable=True),
     "cut before the headers": Failure((Cut(),), "model_stream_cut", retryable=True, requests=3),
     "no headers": Failure(
-        (Hang(),), "timeout_first_token", retryable=True, settings={"model_first_token_timeout": SHORT}
+        (Hang(),), "timeout_first_token", retryable=True, settings={"model_first_token_timeout": 0.5}
     ),
     "no first token": Failure(
-        (Headers(), Hang()), "timeout_first_token", retryable=True, settings={"model_first_token_timeout": SHORT}
+        (Headers(), Hang()), "timeout_first_token", retryable=True, settings={"model_first_token_timeout": 0.5}
     ),
     "silent in mid-answer": Failure(
         (*BEGUN, Hang()), "timeout_idle", retryable=True, settings={"model_idle_timeout": 0.5}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
-from tests.fakes.model_server import FakeModelServer, Hang, Text, WaitFor
+from netra_backend.app.services.run_ledger import Ending
+from netra_backend.app.services.run_stream import RunStream
+from tests.fakes.model_server import Cut, FakeModelServer, Hang, Text, WaitFor
 from tests.harness.client import TERMINAL, Client, Frame, check_run
 from tests.harness.server import RunningServer
 
@@ -138,6 +141,43 @@ async def test_a_stop_of_all_that_races_the_end_of_many_keeps_every_outcome(
                     check_outcome(answers[run["run_id"]], ends[run["run_id"]], client)
                 else:
                     assert ends[run["run_id"]]["type"] == "agent_completed"
+
+
+@pytest.mark.parametrize("ending", ["completed", "failed"])
+async def test_a_stop_that_is_on_record_before_the_end_turns_it_into_a_stop(
+    model_backed: RunningServer, model: FakeModelServer, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    """The narrowest race, held open: the answer is whole, its end is about to be written, and the stop comes first."""
+    about_to_end, go_on = asyncio.Event(), asyncio.Event()
+    kinds: list[str] = []
+    finish = RunStream.finish
+
+    async def held(stream: RunStream, how: Callable[[], Ending]) -> None:
+        kinds.append(how().kind)
+        about_to_end.set()
+        await go_on.wait()
+        await finish(stream, how)
+
+    monkeypatch.setattr(RunStream, "finish", held)
+    model.scripts["whole"] = [[Text("the whole "), Text("answer"), *([Cut()] if ending == "failed" else [])]]
+    alice = await model_backed.person()
+    async with model_backed.client(alice) as client:
+        await client.resume()
+        run = await client.say("script:whole")
+        await about_to_end.wait()
+        assert kinds == [ending]
+        assert await client.stop(reason="just in time") == [{"run_id": run["run_id"], "outcome": "stopping"}]
+        go_on.set()
+        end = await client.until_end(run["run_id"])
+        again = await client.stop(run_id=run["run_id"])
+    assert end["type"] == "agent_stopped"
+    assert end["payload"]["reason"] == "just in time"
+    assert end["payload"]["partial_response"] == "the whole answer"
+    assert again == [{"run_id": run["run_id"], "outcome": "already_finished", "seq": end["seq"]}]
+    check_run(client.record.of_run(run["run_id"]))
+    async with model_backed.http(alice) as http:
+        row = (await http.get(f"/api/runs/{run['run_id']}")).json()["run"]
+    assert (row["state"], row["terminal_seq"], row["error_code"]) == ("stopped", end["seq"], None)
 
 
 def check_outcome(answer: Frame, end: Frame, client: Client) -> str:

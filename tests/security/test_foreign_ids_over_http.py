@@ -25,6 +25,7 @@ BODIES: dict[str, dict[str, Any] | None] = {
     "POST /api/auth/password": {"new_password": "correct horse battery"},
     "POST /api/auth/sessions/revoke-all": None,
     "POST /api/ws-ticket": {},
+    "DELETE /api/account": {"password": "not the password"},
     "POST /api/threads": {},
     "PATCH /api/threads/{thread_id}": {"title": "mine now"},
     "POST /api/threads/{thread_id}/messages": {"text": "hello", "client_message_id": "made anew", "when_busy": "queue"},
@@ -34,7 +35,7 @@ BODIES: dict[str, dict[str, Any] | None] = {
 """A body that the operation takes, for each that takes one. None: it has none."""
 
 PLAIN = {"email", "password", "code", "new_password", "current_password", "origin", "title", "text", "when_busy"}
-PLAIN |= {"reason", "cursor", "limit", "before", "after"}
+PLAIN |= {"reason", "cursor", "limit", "before", "after", "q", "format"}
 """Fields and parameters that name nothing."""
 
 SAY_HOW = "say how to test this route"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx2
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpx2Client
 from pydantic_ai import Agent
 from pydantic_ai.models import Model
 from pydantic_ai.models.openai import OpenAIChatModel
@@ -55,7 +56,7 @@ def openai_model(settings: Settings, name: str) -> tuple[Model, Callable[[], Awa
         max_retries=0,
         # Silence is timed by the run, which names what ran out; the client only knows about connections.
         timeout=httpx2.Timeout(None, connect=settings.model_connect_timeout),
-        http_client=_lean_client(settings) if lean else None,
+        http_client=_http_client(settings, lean=lean),
     )
     model = (LeanChatModel if lean else OpenAIChatModel)(
         name,
@@ -65,8 +66,13 @@ def openai_model(settings: Settings, name: str) -> tuple[Model, Callable[[], Awa
     return model, client.close
 
 
-def _lean_client(settings: Settings) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(transport=AiohttpTransport(settings.model_connect_timeout), follow_redirects=True)
+def _http_client(settings: Settings, *, lean: bool) -> httpx2.AsyncClient:
+    # All users' requests go through this one client, so it must keep no cookie of any.
+    nobodys = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    if not lean:
+        return DefaultAsyncHttpx2Client(cookies=nobodys)
+    transport = AiohttpTransport(settings.model_connect_timeout)
+    return httpx2.AsyncClient(transport=transport, cookies=nobodys, follow_redirects=True)
 
 
 def api_key(settings: Settings) -> str | None:

@@ -20,7 +20,10 @@ from netra_backend.app.settings import Settings
 from netra_backend.app.storage.sessions import OneTimeCodes, Session, Sessions, hash_secret
 from netra_backend.app.storage.users import User, Users, normal_email
 
-__all__ = ["SignIn", "SignedIn", "TooManyAttempts", "WrongPassword", "issue_sign_in_code"]
+__all__ = ["NotConfirmed", "SignIn", "SignedIn", "TooManyAttempts", "WrongPassword", "issue_sign_in_code"]
+
+RECENT_MS = 10 * 60_000
+"""How long a sign-in by a one-time link confirms what can't be undone, where there is no password."""
 
 PER_ADDRESS = 5
 """Attempts that one address has for each that one account has: an office shares an address, nobody an account."""
@@ -36,6 +39,10 @@ class TooManyAttempts(Exception):
 
 class WrongPassword(Exception):
     """The current password, given to change it, isn't right."""
+
+
+class NotConfirmed(Exception):
+    """An act that can't be undone needs the password, or a sign-in by a one-time link just before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +124,19 @@ class SignIn:
             return Sessions(connection).revoke_all(user.id, now_ms(), keep=access.session.id)
 
         await self._registry.end(change)
+
+    async def confirm(self, access: Access, password: str | None) -> None:
+        """See that it is really the account's owner who asks, before something is done for good.
+
+        Raises `NotConfirmed`, `TooManyAttempts`, `TooManyChecks`, `NotAuthenticated`.
+        """
+        self._attempt(None, access.session.email)
+        user = await self._user(access)
+        if user.password_hash is None:
+            if now_ms() - access.session.created_at > RECENT_MS:
+                raise NotConfirmed("sign in again by a one-time link, and do this within ten minutes")
+        elif not (await self._passwords.verify(user.password_hash, password or "")).correct:
+            raise NotConfirmed("the password isn't right")
 
     async def has_password(self, access: Access) -> bool:
         """Whether the account has a password, so that changing it needs the current one."""

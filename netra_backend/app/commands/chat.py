@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from netra_backend.app.client import Client, DoesNotTile, FrameRefused, NotSignedIn, Received, Unreachable
@@ -35,6 +36,8 @@ def chat(folder: Path, url: str | None, *, thread_id: str | None, message: str |
 
 
 def _converse(screen: Screen, found: Credentials, thread_id: str | None, *, as_json: bool) -> int:
+    with suppress(ImportError):
+        import readline  # noqa: F401 # pyright: ignore[reportUnusedImport] - gives `input` editing and a history
     screen.remark(f"speaking to {found.url}; Ctrl-C stops a run, Ctrl-D ends the conversation")
     while True:
         try:

@@ -24,6 +24,9 @@ __all__ = ["SqliteLog", "sqlite_engine"]
 T = TypeVar("T")
 
 READERS = 4
+BUSY_MS = 2000
+"""How long a transaction waits for another process's lock. Only account commands take it, for a moment; a stop must
+not wait longer to hear that the log is away."""
 
 
 def sqlite_engine(path: Path, *, begin: str, read_only: bool = False) -> Engine:
@@ -42,7 +45,7 @@ def sqlite_engine(path: Path, *, begin: str, read_only: bool = False) -> Engine:
         for pragma in (
             "journal_mode=WAL",
             "synchronous=FULL",
-            "busy_timeout=5000",
+            f"busy_timeout={BUSY_MS}",
             "foreign_keys=ON",
             *(("query_only=ON",) if read_only else ()),
         ):

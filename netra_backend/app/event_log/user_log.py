@@ -178,6 +178,12 @@ def users_to_trim(connection: Connection, keep: int) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
+def remove_log(connection: Connection, user_id: str) -> None:
+    """Remove the log of a user whose account goes."""
+    connection.execute(delete(events).where(events.c.user_id == user_id))
+    connection.execute(delete(heads).where(heads.c.user_id == user_id))
+
+
 class UserView(UserScope):
     """Rows and log of one user at one moment."""
 

@@ -12,7 +12,7 @@ from netra_backend.app.protocol.events import RunOutcome
 from netra_backend.app.protocol.frames import NO_NUL
 from netra_backend.app.services.run_ledger import StartedRun
 from netra_backend.app.services.thread_service import OpenRunState, Snapshot, ThreadState
-from netra_backend.app.storage.messages import Message
+from netra_backend.app.storage.messages import Message, SearchHit
 from netra_backend.app.storage.runs import Run
 from netra_backend.app.storage.threads import MAX_TITLE, Thread
 
@@ -278,6 +278,32 @@ class StopOutcomes(BaseModel):
     @classmethod
     def of(cls, runs: list[RunOutcome]) -> Self:
         return cls(runs=[OutcomeInfo(run_id=run.run_id, outcome=run.outcome, seq=run.seq) for run in runs])
+
+
+class HitInfo(BaseModel):
+    """A message that was found: its thread, who said it, and an excerpt around what matches."""
+
+    thread_id: str
+    title: str
+    role: Literal["user", "agent"]
+    excerpt: str
+    created_at: str
+
+    @classmethod
+    def of(cls, hit: SearchHit) -> Self:
+        return cls(
+            thread_id=hit.thread_id,
+            title=hit.title,
+            role=hit.role,
+            excerpt=hit.excerpt,
+            created_at=rfc3339(hit.created_at),
+        )
+
+
+class HitList(BaseModel):
+    """The best hits first."""
+
+    hits: list[HitInfo]
 
 
 class EventList(BaseModel):

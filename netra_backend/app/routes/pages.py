@@ -1,4 +1,4 @@
-"""The pages for people: sign in, and what to do next."""
+"""The chat page. Its parts have addresses of their own, which the page itself tells apart."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from starlette.staticfiles import StaticFiles
 __all__ = ["STATIC", "install_pages"]
 
 STATIC = Path(__file__).parents[1] / "static"
-"""The files that browsers get; they are in the wheel."""
+"""The files that browsers get, built from `web/`; they are in the wheel."""
+
+ADDRESSES = ("/", "/sign-in", "/settings", "/t/{thread_id}")
 
 
 def install_pages(app: FastAPI) -> None:
     """Serve the pages and their files."""
-    app.add_route("/", _page("index.html"), include_in_schema=False)
-    app.add_route("/sign-in", _page("sign-in.html"), include_in_schema=False)
+    for path in ADDRESSES:
+        app.add_route(path, _page, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC))
 
 
-def _page(name: str):
-    async def page(_request: Request) -> FileResponse:
-        return FileResponse(STATIC / name, headers={"Cache-Control": "no-cache"})
-
-    return page
+async def _page(_request: Request) -> FileResponse:
+    return FileResponse(STATIC / "index.html")

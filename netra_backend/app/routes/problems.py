@@ -20,7 +20,7 @@ from uuid_utils import uuid7
 from netra_backend.app.auth.authenticator import ForbiddenOrigin
 from netra_backend.app.auth.passwords import PasswordRefused, TooManyChecks
 from netra_backend.app.auth.session_registry import NotAuthenticated
-from netra_backend.app.auth.sign_in import TooManyAttempts, WrongPassword
+from netra_backend.app.auth.sign_in import NotConfirmed, TooManyAttempts, WrongPassword
 from netra_backend.app.services.refusals import Refusal
 from netra_backend.app.storage.errors import LogUnavailable
 
@@ -123,6 +123,8 @@ def problem_of(error: Exception) -> Problem | None:
         case ForbiddenOrigin() | WrongPassword():
             field = "current_password" if isinstance(error, WrongPassword) else None
             return Problem(403, "forbidden", str(error), field)
+        case NotConfirmed():
+            return Problem(403, "forbidden", str(error), "password")
         case PasswordRefused():
             return Problem(422, "invalid_request", str(error), "new_password")
         case TooManyAttempts():
@@ -153,6 +155,7 @@ def install_problem_handlers(app: FastAPI) -> None:
         NotAuthenticated,
         ForbiddenOrigin,
         WrongPassword,
+        NotConfirmed,
         PasswordRefused,
         TooManyAttempts,
         TooManyChecks,

@@ -8,10 +8,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 __all__ = ["SecurityHeaders"]
 
 _HEADERS = {
-    # Scripts and styles come from our own files only; nothing is loaded from elsewhere, nobody frames us.
+    # Scripts and styles come from our own files only; nothing is loaded from elsewhere, nobody frames us. Text becomes
+    # HTML only by DOMPurify's hand (Trusted Types).
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
-        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self';"
+        " base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
+        " require-trusted-types-for 'script'; trusted-types dompurify"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -21,7 +23,8 @@ _HEADERS = {
 
 
 class SecurityHeaders:
-    """Middleware: adds them to every answer; an answer of the API is never stored by browsers or proxies."""
+    """Middleware: adds them to every answer. An answer of the API is never stored by browsers or proxies; a page or a
+    file of it is asked for again, so that a new version of Netra is not met with the old page."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -36,8 +39,7 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
-                if scope["path"].startswith("/api/"):
-                    headers.setdefault("Cache-Control", "no-store")
+                headers.setdefault("Cache-Control", "no-store" if scope["path"].startswith("/api/") else "no-cache")
             await send(message)
 
         await self.app(scope, receive, with_headers)

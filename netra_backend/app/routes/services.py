@@ -14,10 +14,12 @@ from netra_backend.app.auth.session_registry import SessionRegistry
 from netra_backend.app.auth.sign_in import SignIn
 from netra_backend.app.event_log.canary import Canary
 from netra_backend.app.event_log.log import EventLog
+from netra_backend.app.services.account_service import AccountService
 from netra_backend.app.services.agent_service_core import AgentService
 from netra_backend.app.services.agent_websocket_bridge import AgentWebSocketBridge
 from netra_backend.app.services.run_supervisor import RunSupervisor
 from netra_backend.app.services.socket_watch import SocketWatch
+from netra_backend.app.services.thread_export import ThreadExport
 from netra_backend.app.services.thread_service import ThreadService
 from netra_backend.app.settings import Settings
 from netra_backend.app.storage.folder import DataFolder
@@ -45,6 +47,8 @@ class Services:
     supervisor: RunSupervisor
     agents: AgentService
     threads: ThreadService
+    export: ThreadExport
+    accounts: AccountService
     watch: SocketWatch
 
     async def drain(self, grace: float | None = None) -> None:

@@ -14,6 +14,8 @@ from netra_backend.app.routes.dependencies import AccessNow
 from netra_backend.app.routes.models import (
     CursorInfo,
     EventList,
+    HitInfo,
+    HitList,
     MessageInfo,
     MessageList,
     NewMessage,
@@ -111,6 +113,18 @@ async def list_events(
     records, cursor = await services(request).threads.events(_context(access.user_id), thread_id, after, limit)
     told = [msgspec.json.decode(encode_event(record.event(cursor.epoch)), type=dict[str, Any]) for record in records]
     return EventList(events=told, cursor=CursorInfo.of(cursor))
+
+
+@router.get("/search")
+async def search(
+    access: AccessNow,
+    request: Request,
+    q: Annotated[str, Query(min_length=1, max_length=200)],
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> HitList:
+    """Your messages that hold every word of `q`, the best first."""
+    found = await services(request).threads.search(_context(access.user_id), q, limit)
+    return HitList(hits=[HitInfo.of(hit) for hit in found])
 
 
 @router.get("/snapshot")

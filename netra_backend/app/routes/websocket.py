@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from structlog.contextvars import bound_contextvars
 from uuid_utils import uuid7
 
 from netra_backend.app.auth.authenticator import ForbiddenOrigin
@@ -169,8 +170,9 @@ class _Socket:
             await self._websocket.close(4429, str(error))
             return
         self._serving.watch.admit(self._access)
-        pump = asyncio.create_task(self._connection.pump())
-        reader = asyncio.create_task(self._read())
+        with bound_contextvars(user_id=self._connection.user_id, websocket_client_id=self._connection.id):
+            pump = asyncio.create_task(self._connection.pump())
+            reader = asyncio.create_task(self._read())
         try:
             await asyncio.wait({pump, reader}, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -36,8 +36,9 @@ from netra_backend.app.websocket_core.websocket_manager import get_websocket_man
 __all__ = ["AgentService", "AgentStatus", "StopReport"]
 
 T = TypeVar("T")
-STOP_COMMIT_TIMEOUT = 2.0
-"""Seconds that the record of a stop may take before the user is told that it isn't there yet."""
+STOP_COMMIT_TIMEOUT = 10.0
+"""Seconds that the record of a stop may take before the user is told that it isn't there yet. A log that is away says
+so by itself; this is for a disk that hangs, and well beyond one that is merely slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +154,8 @@ class AgentService:
         runs = await self._log.view(context.user_id, lambda view: view.runs.open())
         return AgentStatus(runs, self._bridge.get_status())
 
-    async def wait_until_ended(self, user_id: str, thread_id: str) -> None:
-        """Wait until the runs of a thread that work here have ended, in the log too."""
+    async def wait_until_ended(self, user_id: str, thread_id: str | None = None) -> None:
+        """Wait until the user's runs that work here, or those of one thread, have ended, in the log too."""
         await self._supervisor.ended(self._supervisor.of_user(user_id, thread_id=thread_id))
 
     @contextmanager

@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from structlog.contextvars import bound_contextvars
+
 from netra_backend.app.agents.runtime import (
     AgentFailure,
     AgentRuntime,
@@ -109,7 +111,7 @@ class RunSupervisor:
             run.placed = False
             if run.ending_for is None:
                 run.go.clear()
-        run.task = asyncio.create_task(self._live(run), name=f"run-{run.run_id}")
+        run.task = self._spawn(run)
         self._give_places()
 
     def release(self, run: SupervisedRun) -> None:
@@ -178,7 +180,7 @@ class RunSupervisor:
 
     def _take_up(self, ref: RunRef) -> None:
         run = self.reserve(ref.user_id, ref.id, ref.thread_id)
-        run.task = asyncio.create_task(self._live(run), name=f"run-{run.run_id}")
+        run.task = self._spawn(run)
 
     def _give_places(self) -> None:
         if self._draining:
@@ -199,6 +201,11 @@ class RunSupervisor:
             free -= 1
             of_user[run.user_id] += 1
             busy.add(run.thread_id)
+
+    def _spawn(self, run: SupervisedRun) -> asyncio.Task[None]:
+        # The task takes over these names, so that every line it logs says whose run it is.
+        with bound_contextvars(user_id=run.user_id, thread_id=run.thread_id, run_id=run.run_id):
+            return asyncio.create_task(self._live(run), name=f"run-{run.run_id}")
 
     async def _live(self, run: SupervisedRun) -> None:
         try:
@@ -269,7 +276,7 @@ class RunSupervisor:
             return run.ending_for or Ending(kind="stopped", stop_reason="the run was ended elsewhere")
         except Exception:
             # Every run has one end, also when the agent has a defect. The trace is for the log, not for the user.
-            _logger.exception("the agent raised something else than AgentFailure", extra={"run_id": run.run_id})
+            _logger.exception("the agent raised something else than AgentFailure")
             return run.ending_for or Ending(
                 kind="failed", code=FailureCode.AGENT_ERROR, message="the agent failed; its log says why"
             )

@@ -19,7 +19,7 @@ from netra_backend.app.services.refusals import NotFound, ThreadBusy
 from netra_backend.app.services.run_ledger import create_thread
 from netra_backend.app.services.user_execution_context import UserExecutionContext
 from netra_backend.app.settings import Settings
-from netra_backend.app.storage.messages import Message
+from netra_backend.app.storage.messages import Message, SearchHit
 from netra_backend.app.storage.runs import Run
 from netra_backend.app.storage.threads import Thread
 
@@ -164,6 +164,10 @@ class ThreadService:
             return view.of_thread(thread_id, after, limit), _cursor(view)
 
         return await self._log.view(context.user_id, look)
+
+    async def search(self, context: UserExecutionContext, query: str, limit: int) -> list[SearchHit]:
+        """Messages that hold every word of the query, best first."""
+        return await self._log.view(context.user_id, lambda view: view.messages.search(query, limit))
 
     async def runs(self, context: UserExecutionContext, limit: int, thread_id: str | None = None) -> list[Run]:
         """The last runs first. Raises `NotFound` for a thread that isn't the user's."""

@@ -39,7 +39,7 @@ class SearchHit:
 
     thread_id: str
     title: str
-    role: str
+    role: Literal["user", "agent"]
     excerpt: str
     created_at: int
 

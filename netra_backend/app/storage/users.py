@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from uuid_utils import uuid7
 
@@ -78,6 +78,10 @@ class Users:
         self._connection.execute(
             update(users).where(users.c.id == user_id, users.c.disabled_at.is_(None)).values(disabled_at=now)
         )
+
+    def delete(self, user_id: str) -> None:
+        """Remove the account; sessions, codes, threads, messages, runs and notes go with it."""
+        self._connection.execute(delete(users).where(users.c.id == user_id))
 
     def _one(self, condition: ColumnElement[bool]) -> User | None:
         row = self._connection.execute(select(users).where(condition)).mappings().one_or_none()

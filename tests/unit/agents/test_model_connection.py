@@ -97,11 +97,7 @@ async def test_a_server_that_goes_on_after_its_end_is_left(server: FakeModelServ
     assert len(sink.shown_text.split()) == 20
 
 
-async def test_no_cookie_of_one_request_is_sent_with_the_next(
-    server: FakeModelServer, runtime_of: RuntimeOf, model_client: str
-) -> None:
-    if model_client == "sdk":
-        pytest.skip("the OpenAI client keeps cookies")
+async def test_no_cookie_of_one_request_is_sent_with_the_next(server: FakeModelServer, runtime_of: RuntimeOf) -> None:
     runtime = runtime_of()
     for user in ("alice", "bob"):
         server.queue.append([Headers({"set-cookie": "who=alice; Path=/"}), Text("hi")])

@@ -1,0 +1,91 @@
+"""Everything a user said and was answered, as one file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from typing import Any, Literal
+
+from netra_backend.app.event_log.log import EventLog
+from netra_backend.app.event_log.user_log import UserView
+from netra_backend.app.protocol.codec import now_ms, rfc3339
+from netra_backend.app.services.user_execution_context import UserExecutionContext
+from netra_backend.app.settings import Settings
+from netra_backend.app.storage.messages import Message
+from netra_backend.app.storage.threads import Thread
+
+__all__ = ["ExportFormat", "ThreadExport"]
+
+ExportFormat = Literal["json", "markdown"]
+MOST_MESSAGES = 1_000_000
+"""Of one thread; a bound that no thread reaches."""
+
+_SPEAKERS = {"user": "You", "agent": "Agent"}
+_STATES = {"complete": "", "stopped": " (stopped)", "failed": " (failed)"}
+
+
+class ThreadExport:
+    """Reads one thread at a time, so that a large account needs no more memory than its longest thread."""
+
+    def __init__(self, log: EventLog, settings: Settings) -> None:
+        self._log = log
+        self._settings = settings
+
+    async def start(self, context: UserExecutionContext, wanted: ExportFormat) -> AsyncGenerator[str]:
+        """The file, piece by piece. Which threads are in it is settled at once. Raises `LogUnavailable`."""
+        most = self._settings.max_threads_per_user
+        threads, notes = await self._log.view(
+            context.user_id, lambda view: (view.threads.newest(most), view.notes.all())
+        )
+        return (self._json if wanted == "json" else self._markdown)(context, threads, notes)
+
+    async def _json(
+        self, context: UserExecutionContext, threads: list[Thread], notes: list[tuple[int, str]]
+    ) -> AsyncGenerator[str]:
+        head = {"exported_at": rfc3339(now_ms()), "notes": [{"number": n, "text": text} for n, text in notes]}
+        yield _dump(head)[:-1] + ',"threads":['
+        for index, thread in enumerate(threads):
+            messages = await self._messages(context, thread)
+            yield ("," if index else "") + _dump(_thread(thread) | {"messages": [_message(each) for each in messages]})
+        yield "]}\n"
+
+    async def _markdown(
+        self, context: UserExecutionContext, threads: list[Thread], notes: list[tuple[int, str]]
+    ) -> AsyncGenerator[str]:
+        yield f"# Netra, exported {rfc3339(now_ms())}\n"
+        for thread in threads:
+            yield f"\n## {' '.join(thread.title.split())}\n\nBegun {rfc3339(thread.created_at)}.\n"
+            for message in await self._messages(context, thread):
+                speaker = _SPEAKERS[message.role] + _STATES[message.state]
+                yield f"\n### {speaker}, {rfc3339(message.created_at)}\n\n{message.text}\n"
+        if notes:
+            yield "\n## Notes\n\n" + "".join(f"{number}. {text}\n" for number, text in notes)
+
+    async def _messages(self, context: UserExecutionContext, thread: Thread) -> list[Message]:
+        def look(view: UserView) -> list[Message]:
+            return view.messages.of_thread(thread.id, MOST_MESSAGES)
+
+        return await self._log.view(context.user_id, look)
+
+
+def _thread(thread: Thread) -> dict[str, Any]:
+    return {
+        "id": thread.id,
+        "title": thread.title,
+        "created_at": rfc3339(thread.created_at),
+        "updated_at": rfc3339(thread.updated_at),
+    }
+
+
+def _message(message: Message) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "role": message.role,
+        "text": message.text,
+        "state": message.state,
+        "created_at": rfc3339(message.created_at),
+    }
+
+
+def _dump(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,37 @@
+import type { Store } from "../state/store";
+import { Banner } from "./Banner";
+import { Chat } from "./Chat";
+import { Settings } from "./Settings";
+import { Sidebar } from "./Sidebar";
+import { SignIn } from "./SignIn";
+import { Toasts } from "./Toasts";
+
+export function App({ store }: { store: Store }) {
+  document.title = titleOf(store);
+  if (store.route.page === "sign-in" || (!store.beginning && store.me === null)) return <SignIn store={store} />;
+  if (store.me === null) return <main class="blank" aria-busy="true" />;
+  return (
+    <>
+      <div class="frame" inert={store.expired}>
+        <Sidebar store={store} />
+        <div class="stage">
+          <Banner store={store} />
+          {store.route.page === "settings" ? <Settings store={store} /> : <Chat store={store} />}
+        </div>
+        <Toasts store={store} />
+        <p class="unseen" role="status" aria-live="polite">
+          {store.announcement}
+        </p>
+      </div>
+      {store.expired && <SignIn store={store} again />}
+    </>
+  );
+}
+
+function titleOf(store: Store): string {
+  if (store.me === null || store.route.page === "sign-in") return "Sign in to Netra";
+  if (store.route.page === "settings") return "Settings – Netra";
+  const title = store.threadId === null ? null : store.threads.get(store.threadId)?.title;
+  const waiting = store.unread.size > 0 ? `(${store.unread.size}) ` : "";
+  return waiting + (title ? `${title} – Netra` : "Netra");
+}

@@ -1,0 +1,422 @@
+import {
+  type About,
+  Api,
+  type Gap,
+  type LogEvent,
+  type Me,
+  messageOf,
+  NetraClient,
+  NOT_AUTHENTICATED,
+  Problem,
+  type Snapshot,
+  type Status,
+  type ThreadInfo,
+} from "../client";
+import { Conversation } from "./conversation";
+import { Deletions } from "./deletions";
+import { Frame } from "./frame";
+import { forget, keep, kept } from "./keep";
+import { Outbox, type Outgoing, type WhenBusy } from "./outbox";
+import { pathOf, type Route, routeOf } from "./route";
+import { applyToRun, isOpen, newRun, type Run, runSoFar, stepsOf } from "./run";
+
+const PAGE = 200;
+
+/** Everything the page shows. It changes at once when something happens, and is drawn once per animation frame. */
+export class Store {
+  readonly api = new Api();
+  readonly client: NetraClient;
+  route: Route = routeOf(location.pathname);
+  me: Me | null = null;
+  about: About | null = null;
+  /** Before the first answer of the server nothing is known of the session. */
+  beginning = true;
+  /** The session ended while the page was in use. */
+  expired = false;
+  status: Status = { state: "stopped" };
+  problem: string | null = null;
+  threads = new Map<string, ThreadInfo>();
+  moreThreads: string | null = null;
+  runs = new Map<string, Run>();
+  conversations = new Map<string, Conversation>();
+  unread = new Set<string>();
+  outbox: Outbox;
+  deletions: Deletions;
+  /** What a screen reader is told. */
+  announcement = "";
+  #gap: Gap | null = null;
+  readonly #frame: Frame;
+  readonly #wanted = new Set<string>();
+
+  constructor(draw: () => void) {
+    this.#frame = new Frame(draw);
+    this.client = new NetraClient(this, { api: this.api });
+    this.outbox = new Outbox("", this.changed);
+    this.deletions = new Deletions(this.api, this.changed);
+    addEventListener("popstate", () => this.#arrive());
+    addEventListener("online", () => this.client.wake());
+    addEventListener("offline", () => this.client.wake());
+    addEventListener("pagehide", () => this.deletions.flush());
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState !== "visible") return;
+      this.client.wake();
+      this.#read();
+    });
+  }
+
+  readonly changed = (): void => this.#frame.request();
+
+  /** Find out who is signed in, and begin. */
+  async begin(): Promise<void> {
+    this.changed();
+    try {
+      this.#welcome(await this.api.me());
+      if (this.route.page === "sign-in" && location.hash === "") this.go({ page: "chat", threadId: null }, true);
+    } catch (error) {
+      if (!(error instanceof Problem && error.code === NOT_AUTHENTICATED)) this.problem = messageOf(error);
+    }
+    this.beginning = false;
+    this.changed();
+  }
+
+  /** Somebody signed in on this page. */
+  async signedIn(): Promise<void> {
+    const me = await this.api.me();
+    if (this.me !== null && this.me.user.id !== me.user.id) {
+      // Nothing of the other account may stay, in memory or on the page.
+      location.assign("/");
+      return;
+    }
+    this.#welcome(me);
+    if (this.route.page === "sign-in") this.go({ page: "chat", threadId: null }, true);
+    this.changed();
+  }
+
+  #welcome(me: Me): void {
+    const again = this.me !== null;
+    this.me = me;
+    this.problem = null;
+    this.expired = false;
+    if (!again) {
+      this.outbox = new Outbox(me.user.id, this.changed);
+      this.unread = new Set(kept(`unread:${me.user.id}`)?.split(" ").filter(Boolean));
+    }
+    void this.#readAbout();
+    this.client.start();
+  }
+
+  async #readAbout(): Promise<void> {
+    try {
+      this.about = await this.api.about();
+      this.changed();
+    } catch {
+      // It is told by the next run.
+    }
+  }
+
+  /** Leave this browser without a trace. */
+  async signOut(everywhere = false): Promise<void> {
+    await (everywhere ? this.api.signOutEverywhere() : this.api.signOut());
+    this.leave();
+  }
+
+  leave(): void {
+    this.client.close();
+    if (this.me !== null) {
+      forget(`draft:${this.me.user.id}`);
+      forget(`outbox:${this.me.user.id}`, sessionStorage);
+      keep(`unread:${this.me.user.id}`, null);
+    }
+    location.assign("/sign-in");
+  }
+
+  // What the client tells
+
+  snapshot(snapshot: Snapshot): void {
+    const gap = this.#gap;
+    this.#gap = null;
+    this.threads = new Map(snapshot.threads.map((thread) => [thread.id, thread]));
+    this.moreThreads = null;
+    if (snapshot.threads.length >= PAGE) void this.loadMoreThreads();
+    const open = new Map(snapshot.open_runs.map((so) => [so.run.id, runSoFar(so)]));
+    for (const [id, run] of this.runs) if (!isOpen(run) && !open.has(id)) open.set(id, run);
+    this.runs = open;
+    if (gap === null) this.conversations.clear();
+    else for (const conversation of this.conversations.values()) conversation.gap = true;
+    this.#showThread();
+    this.changed();
+  }
+
+  event(event: LogEvent): void {
+    this.#applyToThreads(event);
+    if (event.run_id !== null) {
+      let run = this.runs.get(event.run_id);
+      if (run === undefined) {
+        run = newRun(event.run_id, event.thread_id ?? "", "queued");
+        this.runs.set(run.id, run);
+      }
+      applyToRun(run, event);
+      this.#noteEnd(run, event);
+    }
+    if (event.thread_id !== null) this.conversations.get(event.thread_id)?.takeEvent(event);
+    this.changed();
+  }
+
+  statusChanged(status: Status): void {
+    this.status = status;
+    if (status.state === "signed-out") this.expired = this.me !== null;
+    if (status.state === "live") this.#sendWaiting();
+    this.changed();
+  }
+
+  gap(gap: Gap): void {
+    this.#gap = gap;
+  }
+
+  stopUnrecorded({ runs }: { runs: string[] }): void {
+    for (const id of runs) this.#stopping(this.runs.get(id));
+    this.changed();
+  }
+
+  otherUser(): void {
+    location.assign("/");
+  }
+
+  #applyToThreads(event: LogEvent): void {
+    switch (event.type) {
+      case "thread_created": {
+        const { thread_id: id, title, created_at } = event.payload;
+        this.threads.set(id, { id, title, created_at, updated_at: created_at });
+        // Seen from its first event on, so there is nothing to load.
+        const conversation = new Conversation(id);
+        conversation.loaded = true;
+        this.conversations.set(id, conversation);
+        return;
+      }
+      case "thread_renamed": {
+        const thread = this.threads.get(event.payload.thread_id);
+        if (thread) this.threads.set(thread.id, { ...thread, title: event.payload.title });
+        return;
+      }
+      case "thread_deleted":
+        this.#forgetThread(event.payload.thread_id);
+        return;
+      case "message_created": {
+        const thread = event.thread_id === null ? undefined : this.threads.get(event.thread_id);
+        if (thread) this.threads.set(thread.id, { ...thread, updated_at: event.ts });
+        const { run_id, run_state, client_message_id } = event.payload;
+        if (!this.runs.has(run_id)) this.runs.set(run_id, newRun(run_id, event.thread_id ?? "", run_state));
+        const sent = this.outbox.items.find((item) => item.clientMessageId === client_message_id);
+        if (sent && event.thread_id !== null) this.#sent(sent, event.thread_id);
+        return;
+      }
+      default:
+        return;
+    }
+  }
+
+  #noteEnd(run: Run, event: LogEvent): void {
+    const here = this.threadId === run.threadId;
+    if (event.type === "tool_executing" && here) this.announcement = `Using ${event.payload.tool_name}`;
+    if (isOpen(run)) return;
+    if (here) {
+      const said = run.text.slice(0, 600);
+      this.announcement =
+        run.state === "completed" ? `Answer finished. ${said}` : run.state === "stopped" ? "Stopped." : "The run failed.";
+    }
+    if (!here || document.visibilityState !== "visible") {
+      this.unread.add(run.threadId);
+      this.#keepUnread();
+    }
+  }
+
+  #forgetThread(id: string): void {
+    this.threads.delete(id);
+    this.conversations.delete(id);
+    for (const [runId, run] of this.runs) if (run.threadId === id) this.runs.delete(runId);
+    this.deletions.done(id);
+    this.unread.delete(id);
+    this.#keepUnread();
+    if (this.me !== null) keep(`draft:${this.me.user.id}:${id}`, null);
+    if (this.threadId === id) this.go({ page: "chat", threadId: null }, true);
+  }
+
+  // Where we are
+
+  get threadId(): string | null {
+    return this.route.page === "chat" ? this.route.threadId : null;
+  }
+
+  get conversation(): Conversation | null {
+    return this.threadId === null ? null : (this.conversations.get(this.threadId) ?? null);
+  }
+
+  /** The open run of a thread that works, else the one that waits. */
+  openRun(threadId: string | null): Run | null {
+    let found: Run | null = null;
+    for (const run of this.runs.values()) {
+      if (run.threadId !== threadId || !isOpen(run)) continue;
+      if (run.state === "running") return run;
+      found ??= run;
+    }
+    return found;
+  }
+
+  go(route: Route, replace = false): void {
+    if (replace) history.replaceState(null, "", pathOf(route));
+    else history.pushState(null, "", pathOf(route));
+    this.#arrive();
+  }
+
+  #arrive(): void {
+    this.route = routeOf(location.pathname);
+    this.#showThread();
+    this.#read();
+    this.changed();
+  }
+
+  #read(): void {
+    if (this.threadId !== null && this.unread.delete(this.threadId)) this.#keepUnread();
+    this.changed();
+  }
+
+  #keepUnread(): void {
+    if (this.me !== null) keep(`unread:${this.me.user.id}`, [...this.unread].join(" "));
+  }
+
+  // Threads
+
+  #showThread(): void {
+    const id = this.threadId;
+    if (id !== null && this.client.cursor !== null && !this.conversations.get(id)?.loaded) void this.load(id);
+  }
+
+  /** Read the last page of a thread; after a gap, anew. */
+  async load(id: string, anew = false): Promise<void> {
+    let conversation = this.conversations.get(id);
+    if (conversation === undefined || anew) {
+      conversation = new Conversation(id);
+      this.conversations.set(id, conversation);
+    }
+    await this.#loadPage(conversation);
+  }
+
+  async loadOlder(conversation: Conversation): Promise<void> {
+    if (conversation.before !== null) await this.#loadPage(conversation, conversation.before);
+  }
+
+  async #loadPage(conversation: Conversation, before?: number): Promise<void> {
+    if (conversation.loading) return;
+    conversation.loading = true;
+    this.changed();
+    try {
+      const detail = await this.api.thread(conversation.threadId, before);
+      if (!this.threads.has(detail.thread.id)) this.threads.set(detail.thread.id, detail.thread);
+      conversation.takePage(detail, this.runs, PAGE);
+      conversation.problem = null;
+    } catch (error) {
+      conversation.problem = messageOf(error);
+      this.#failed(error);
+    } finally {
+      conversation.loading = false;
+      this.changed();
+    }
+  }
+
+  /** What a run did, where it ended before this page looked. */
+  async loadSteps(run: Run): Promise<void> {
+    if (run.steps !== null) return;
+    try {
+      run.steps = stepsOf(await this.api.run(run.id));
+    } catch (error) {
+      this.#failed(error);
+    }
+    run.version += 1;
+    this.changed();
+  }
+
+  async loadMoreThreads(): Promise<void> {
+    const page = await this.api.threads(this.moreThreads);
+    this.moreThreads = page.next;
+    for (const thread of page.threads) if (!this.threads.has(thread.id)) this.threads.set(thread.id, thread);
+    this.changed();
+  }
+
+  async rename(id: string, title: string): Promise<void> {
+    const thread = this.threads.get(id);
+    if (thread === undefined || title.trim() === "" || title === thread.title) return;
+    this.threads.set(id, { ...thread, title: title.trim() });
+    this.changed();
+    try {
+      await this.api.renameThread(id, title.trim());
+    } catch (error) {
+      this.threads.set(id, thread);
+      this.#failed(error);
+    }
+    this.changed();
+  }
+
+  /** Hide a thread now, and delete it when it's too late to undo. */
+  delete(id: string): void {
+    this.deletions.begin(id, this.threads.get(id)?.title ?? "");
+    if (this.threadId === id) this.go({ page: "chat", threadId: null });
+  }
+
+  // Talking
+
+  async say(threadId: string | null, text: string, whenBusy: WhenBusy = "reject"): Promise<void> {
+    await this.#send(this.outbox.add(threadId, text, whenBusy));
+  }
+
+  /** Send a refused message again, as the person decided. */
+  async sayAgain(item: Outgoing, whenBusy: WhenBusy = item.whenBusy): Promise<void> {
+    item.whenBusy = whenBusy;
+    if (item.problem?.code === "idempotency_conflict") item.clientMessageId = crypto.randomUUID();
+    await this.#send(item);
+  }
+
+  #sendWaiting(): void {
+    for (const item of this.outbox.items) if (item.problem === null && !this.#wanted.has(item.clientMessageId)) void this.#send(item);
+  }
+
+  async #send(item: Outgoing): Promise<void> {
+    this.#wanted.add(item.clientMessageId);
+    const ack = await this.outbox.send(this.client, item);
+    this.#wanted.delete(item.clientMessageId);
+    if (ack?.thread_id) this.#sent(item, ack.thread_id);
+  }
+
+  #sent(item: Outgoing, threadId: string): void {
+    this.outbox.drop(item.clientMessageId);
+    if (item.threadId === null && this.route.page === "chat" && this.route.threadId === null) {
+      // What was typed meanwhile goes along.
+      const draft = `draft:${this.me?.user.id}:`;
+      keep(`${draft}${threadId}`, kept(`${draft}new`));
+      keep(`${draft}new`, null);
+      this.go({ page: "chat", threadId }, true);
+    }
+  }
+
+  /** Stop what works and what waits in a thread: shown at once, then as the server tells it. */
+  async stop(threadId: string): Promise<void> {
+    for (const run of this.runs.values()) if (run.threadId === threadId && isOpen(run)) this.#stopping(run);
+    this.changed();
+    try {
+      await this.client.stop({ threadId });
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #stopping(run: Run | undefined): void {
+    if (run === undefined || !isOpen(run)) return;
+    run.stopping = true;
+    run.version += 1;
+  }
+
+  #failed(error: unknown): void {
+    if (error instanceof Problem && error.code === NOT_AUTHENTICATED) this.expired = true;
+    else this.problem = messageOf(error);
+    this.changed();
+  }
+}

@@ -66,24 +66,29 @@ async def unthrottled(bench: Bench, count: int, tokens: int = 200) -> Figures:
 
 
 async def paced(bench: Bench, count: int, seconds: float) -> Figures:
-    """`count` streams of 50 tokens a second, begun evenly over a second."""
-    tokens = int(seconds * 50)
+    """`count` streams of 50 tokens a second, looked at for so long once the last has begun; 50 begin in a second."""
+    ramp = count / 50
+    tokens = int((ramp + seconds + 1) * 50)
     async with AsyncExitStack() as stack:
         sessions = await bench.sessions(stack, count)
 
         async def one(number: int, session: Session) -> Run:
-            await asyncio.sleep(number / count)
-            return await session.say(f"key={next(_keys)} tokens={tokens} pace=0.02")
+            await asyncio.sleep(number / 50)
+            return await session.say(f"key={next(_keys)} tokens={tokens - number} pace=0.02")
 
+        runs = [asyncio.create_task(one(number, session)) for number, session in enumerate(sessions)]
+        await asyncio.sleep(ramp + 0.5)
         cpu, began = bench.served.cpu_seconds(), time.monotonic()
-        runs = await asyncio.gather(*(one(number, session) for number, session in enumerate(sessions)))
-        wall, cpu = time.monotonic() - began, bench.served.cpu_seconds() - cpu
-    _checked(runs, tokens)
-    delays = [delay for run in runs for delay in run.delays]
+        await asyncio.sleep(seconds)
+        ended, cpu = time.monotonic(), bench.served.cpu_seconds() - cpu
+        done = await asyncio.gather(*runs)
+    for number, run in enumerate(done):
+        _checked([run], tokens - number)
+    delays = [delay for run in done for came, delay in run.delays if began <= came < ended]
     return {
         f"p50 ms, {count} streams": percentile(delays, 0.5) * 1000,
         f"p99 ms, {count} streams": percentile(delays, 0.99) * 1000,
-        f"cpu %, {count} streams": cpu / wall * 100,
+        f"cpu %, {count} streams": cpu / (ended - began) * 100,
     }
 
 

@@ -16,11 +16,11 @@ _TOKEN = re.compile(r"(\d+)@([\d.]+) ")
 
 @dataclass
 class Run:
-    """What came of one message. `delays` are from the model's write to the receipt, in seconds."""
+    """What came of one message. `delays` are pairs: when a token came, and how long after the model's write; seconds."""
 
     tokens: int = 0
     in_order: bool = True
-    delays: list[float] = field(default_factory=list[float])
+    delays: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     ended: str = ""
     ended_at: float = 0.0
 
@@ -29,7 +29,7 @@ class Run:
         for number, written in _TOKEN.findall(text):
             self.in_order &= int(number) == self.tokens
             self.tokens += 1
-            self.delays.append(now - float(written))
+            self.delays.append((now, now - float(written)))
 
     def end(self, how: str) -> None:
         self.ended, self.ended_at = how, time.monotonic()

@@ -65,7 +65,9 @@ def environment(target: Target, folder: Path) -> Path:
 def versions(programs: Path, packages: list[str]) -> dict[str, str]:
     """What is installed there."""
     code = "import sys; from importlib.metadata import version; print(*(version(n) for n in sys.argv[1:]))"
-    found = subprocess.run([str(programs / "python"), "-c", code, *packages], check=True, capture_output=True, text=True)
+    found = subprocess.run(
+        [str(programs / "python"), "-c", code, *packages], check=True, capture_output=True, text=True
+    )
     return dict(zip(packages, found.stdout.split(), strict=True))
 
 

@@ -25,7 +25,7 @@ from typing import Any
 import aiohttp
 import uvloop
 
-from benchmarks import measures, netra_measures
+from benchmarks import measures
 from benchmarks.fast_model import FastModel
 from benchmarks.measures import Bench, Figures
 from benchmarks.served import Served, free_port
@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[1]
 async def one_round(target: Target, programs: Path, core: int, *, quick: bool) -> Figures:
     """Start the server anew for each group of measures, and take them."""
     found: Figures = {}
-    seconds = 2.0 if quick else 5.0
+    seconds = 2.0 if quick else 4.0
 
     async def with_server(take: Any) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -83,7 +83,7 @@ async def one_round(target: Target, programs: Path, core: int, *, quick: bool) -
         found.update(await measures.most_streams(bench, *target.most_streams, seconds))
 
     async def stopping(bench: Bench) -> None:
-        count = 10 if quick else 50
+        count = 5 if quick else 30
         for silent in (False, True):
             found.update(await measures.stops(bench, count, silent=silent))
 
@@ -103,8 +103,6 @@ async def one_round(target: Target, programs: Path, core: int, *, quick: bool) -
             # A peer that fails at one measure is still compared on the others.
             notes = "\n".join(getattr(error, "__notes__", []))
             print(f"  {target.name}, {group.__name__}: {type(error).__name__}: {error}\n{notes}", file=sys.stderr)
-    if target.name == "netra" and not quick:
-        found.update(await netra_measures.all_of(programs, core))
     return found
 
 
@@ -121,6 +119,8 @@ def table(results: dict[str, Figures]) -> str:
 def _cell(value: float | None) -> str:
     if value is None:
         return "–"
+    if value == float("inf"):
+        return "never"
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
@@ -163,17 +163,27 @@ async def main() -> None:
             print(f"round {number + 1}: {target.name}", file=sys.stderr, flush=True)
             found = await one_round(target, programs[target.name], given.server_core, quick=given.quick)
             rounds[-1][target.name] = found
-    medians = {
-        target.name: {
-            name: statistics.median(each[target.name][name] for each in rounds if name in each[target.name])
-            for name in dict.fromkeys(name for each in rounds for name in each[target.name])
-        }
-        for target in wanted
-    }
-    about["load at the end"] = os.getloadavg()
-    given.json.write_text(json.dumps({"about": about, "medians": medians, "rounds": rounds}, indent=1))
+            print(table({target.name: found}), file=sys.stderr, flush=True)
+        write(given.json, about, rounds)
     print(json.dumps(about, indent=1))
-    print(table(medians))
+    print(table(medians_of(rounds)))
+
+
+def medians_of(rounds: list[dict[str, Figures]]) -> dict[str, Figures]:
+    """Of each figure, over the rounds that have it."""
+    return {
+        target: {
+            name: statistics.median(each[target][name] for each in rounds if name in each.get(target, {}))
+            for name in dict.fromkeys(name for each in rounds for name in each.get(target, {}))
+        }
+        for target in rounds[0]
+    }
+
+
+def write(path: Path, about: dict[str, Any], rounds: list[dict[str, Figures]]) -> None:
+    """What is known so far; written after each round."""
+    about["load at the end"] = os.getloadavg()
+    path.write_text(json.dumps({"about": about, "medians": medians_of(rounds), "rounds": rounds}, indent=1))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from typing import cast
 
 import aiohttp
@@ -31,7 +30,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         session = self._session or self._open(request.url.scheme == "https")
         headers = [(name, value) for name, value in request.headers.multi_items() if name != "accept-encoding"]
-        with _as_httpx2_errors():
+        try:
             response = await session.request(
                 request.method,
                 URL(str(request.url), encoded=True),
@@ -39,6 +38,8 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
                 data=await request.aread(),
                 allow_redirects=False,
             )
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _as_httpx2_error(error) from error
         body = Body(response)
         return httpx2.Response(
             response.status,
@@ -77,8 +78,10 @@ class Body(httpx2.AsyncByteStream):
         # aiohttp would raise, and drop what had arrived before the connection broke.
         if content.exception() is not None and (left := content._read_nowait(-1)):  # pyright: ignore[reportPrivateUsage]
             return left
-        with _as_httpx2_errors():
+        try:
             return await content.readany()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _as_httpx2_error(error) from error
 
     async def drain(self, limit: float) -> None:
         """Read to the end, if that comes within `limit` seconds, so that the connection can be used again."""
@@ -108,17 +111,13 @@ def body_of(response: httpx2.Response) -> Body:
     return cast("Body", response.extensions[_BODY])
 
 
-@contextmanager
-def _as_httpx2_errors() -> Generator[None]:
-    try:
-        yield
-    except aiohttp.ConnectionTimeoutError as error:
-        raise httpx2.ConnectTimeout(str(error)) from error
-    except aiohttp.ClientConnectorError as error:
-        raise httpx2.ConnectError(str(error)) from error
-    except TimeoutError as error:
-        raise httpx2.ReadTimeout(str(error)) from error
-    except aiohttp.ContentTypeError as error:
-        raise httpx2.DecodingError(str(error)) from error
-    except aiohttp.ClientError as error:
-        raise httpx2.ReadError(str(error)) from error
+def _as_httpx2_error(error: Exception) -> httpx2.RequestError:
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return httpx2.ConnectTimeout(str(error))
+        case aiohttp.ClientConnectorError():
+            return httpx2.ConnectError(str(error))
+        case TimeoutError():
+            return httpx2.ReadTimeout(str(error))
+        case _:
+            return httpx2.ReadError(str(error))

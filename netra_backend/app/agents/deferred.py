@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable
 
@@ -65,6 +66,9 @@ class DeferredRuntime:
         error = building.exception()
         if error is None:
             self._built = building.result()
+            # What was imported stays for good; looking through it again and again would interrupt every stream.
+            gc.collect()
+            gc.freeze()
         else:
             _log.error("the agent can't be loaded", exc_info=error)
 

@@ -8,6 +8,7 @@ chunk of each part as it comes, and the rest of the part as one chunk when somet
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 from collections.abc import AsyncGenerator, Iterator
@@ -83,6 +84,29 @@ class ChunkReader:
         await self._response.aclose()
 
     async def __aiter__(self) -> AsyncGenerator[ChatCompletionChunk]:
+        # In a task of its own, one per response: the library waits for a chunk through some thirty layers, and each of
+        # them would be resumed for every read.
+        handing = _Handing()
+        reading = asyncio.create_task(self._hand_over(handing))
+        try:
+            while (chunk := await handing.take()) is not None:
+                yield chunk
+            await reading
+        finally:
+            if not reading.done():
+                reading.cancel()
+                await asyncio.wait({reading})
+            elif not reading.cancelled():
+                reading.exception()
+
+    async def _hand_over(self, handing: _Handing) -> None:
+        try:
+            async for chunk in self._chunks():
+                await handing.give(chunk)
+        finally:
+            handing.end()
+
+    async def _chunks(self) -> AsyncGenerator[ChatCompletionChunk]:
         stream = EventStream()
         done = False
         while not done and (arrived := await self._read()):
@@ -187,6 +211,32 @@ class ChunkReader:
             message = said if isinstance(said, str) and said else "An error occurred during streaming"
             raise APIError(message=message, request=self._response.request, body=cast("object", error))
         return _chunk(values)
+
+
+class _Handing:
+    """Chunks from hand to hand: `give` returns when the one who takes is done with the chunk and wants the next."""
+
+    def __init__(self) -> None:
+        self._chunk: ChatCompletionChunk | None = None
+        self._given = asyncio.Event()
+        self._wanted = asyncio.Event()
+
+    async def give(self, chunk: ChatCompletionChunk) -> None:
+        self._wanted.clear()
+        self._chunk = chunk
+        self._given.set()
+        await self._wanted.wait()
+
+    async def take(self) -> ChatCompletionChunk | None:
+        """The next chunk; None after the last."""
+        self._wanted.set()
+        await self._given.wait()
+        self._given.clear()
+        chunk, self._chunk = self._chunk, None
+        return chunk
+
+    def end(self) -> None:
+        self._given.set()
 
 
 def _merged(growing: Growth, piece: str, head: Head) -> dict[str, Any]:

@@ -63,12 +63,13 @@ class Transcript:
         delta = clean_text(delta)
         if not delta:
             return
-        shown = self._sink.shown_text
-        if shown and not self.text_in_response and not shown[-1].isspace() and not delta[0].isspace():
-            # "Let me look." and "It is 4." are two responses, with a tool between them; joined, they'd run together.
-            self.responses[-1].break_before = "\n\n"
-            delta = "\n\n" + delta
-        self._mark("text", len(shown))
+        if not self.text_in_response:
+            shown = self._sink.shown_text
+            if shown and not shown[-1].isspace() and not delta[0].isspace():
+                # "Let me look." and "It is 4." are two responses, with a tool between them; joined, they'd touch.
+                self.responses[-1].break_before = "\n\n"
+                delta = "\n\n" + delta
+        self._mark("text")
         await self._passing(self._sink.text(delta))
 
     async def thinking(self, delta: str) -> None:
@@ -76,7 +77,7 @@ class Transcript:
         delta = clean_text(delta)
         if not delta:
             return
-        self._mark("thinking", len(self._sink.shown_thinking))
+        self._mark("thinking")
         await self._passing(self._sink.thinking(delta))
 
     async def tool_started(self, tool_call_id: str, tool_name: str, parameters: Json) -> None:
@@ -102,10 +103,12 @@ class Transcript:
                 shown.append((kind, whole[start:end]))
         return shown
 
-    def _mark(self, kind: Kind, start: int) -> None:
+    def _mark(self, kind: Kind) -> None:
+        # What was shown is only looked at where a stretch begins: it's long, and most pieces begin none.
         stretches = self.responses[-1].stretches
         if not stretches or stretches[-1][0] != kind:
-            stretches.append((kind, start))
+            shown = self._sink.shown_text if kind == "text" else self._sink.shown_thinking
+            stretches.append((kind, len(shown)))
 
     async def _passing(self, call: Awaitable[None]) -> None:
         try:

@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from netra_backend.app.event_log.run_appends import RunAppend
 from netra_backend.app.event_log.user_log import UserTransaction, UserView
 from netra_backend.app.protocol.events import Event, Gap
 
@@ -70,6 +71,14 @@ class EventLog(Protocol):
         Units of one process are kept in the order in which `commit` was called, awaited or not. If the waiting task
         is cancelled, the unit is carried out all the same. The future raises what the unit raises (nothing of it is
         kept then), or `LogUnavailable`.
+        """
+        ...
+
+    def append(self, append: RunAppend) -> asyncio.Future[None]:
+        """Submit what a run says: a unit like another, but many of them cost little more than one.
+
+        Does nothing if it was kept before. The future raises `IllegalStep` or `LookupError` when the run isn't
+        running any more, or `LogUnavailable`.
         """
         ...
 

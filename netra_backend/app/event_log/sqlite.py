@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from netra_backend.app.event_log.log import CommitListener, Cursor, LogState, Page
+from netra_backend.app.event_log.run_appends import RunAppend
 from netra_backend.app.event_log.user_log import UserTransaction, UserView
 from netra_backend.app.event_log.wakeups import Wakeups
 from netra_backend.app.event_log.writer import SqliteWriter, unavailable
@@ -77,6 +78,10 @@ class SqliteLog:
     def commit(self, user_id: str, unit: Callable[[UserTransaction], T]) -> asyncio.Future[T]:
         """See `EventLog.commit`."""
         return self._writer.submit_unit(user_id, unit)
+
+    def append(self, append: RunAppend) -> asyncio.Future[None]:
+        """See `EventLog.append`."""
+        return self._writer.submit_append(append)
 
     def write(self, unit: Callable[[Connection], T]) -> asyncio.Future[T]:
         """See `EventLog.write`."""

@@ -11,7 +11,7 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,9 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from netra_backend.app.event_log.log import Committed, LogState
+from netra_backend.app.event_log.run_appends import KnownHeads, RunAppend, keep_all, keep_one
 from netra_backend.app.event_log.user_log import UserTransaction
+from netra_backend.app.protocol.events import Event
 from netra_backend.app.storage.errors import LogUnavailable
 
 __all__ = ["SqliteWriter", "unavailable"]
@@ -62,6 +64,8 @@ class _Job:
     value: Any = None
     error: BaseException | None = None
     committed: Committed | None = field(default=None)
+    append: RunAppend | None = None
+    """What the unit is, if it can be kept together with others of its kind."""
 
 
 class SqliteWriter:
@@ -74,6 +78,7 @@ class SqliteWriter:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._state = LogState(available=True, reason=None)
         self._closed = False
+        self._heads = KnownHeads()
         self._thread = threading.Thread(target=self._work, name="netra-log-writer")
         self._thread.start()
 
@@ -85,17 +90,21 @@ class SqliteWriter:
     def submit_unit(self, user_id: str, unit: Callable[[UserTransaction], Any]) -> asyncio.Future[Any]:
         """Queue a unit of one user."""
 
-        def run(connection: Connection) -> tuple[Any, Committed | None]:
-            transaction = UserTransaction(connection, user_id)
-            value = unit(transaction)
-            events = transaction.finish()
-            return value, Committed(user_id, events) if events else None
+        return self._submit(self._of_user(user_id, unit))
 
-        return self._submit(run)
+    def submit_append(self, append: RunAppend) -> asyncio.Future[Any]:
+        """Queue what a run says."""
+        alone = self._of_user(append.user_id, lambda transaction: keep_one(transaction, append))
+        return self._submit(alone, append)
 
     def submit(self, unit: Callable[[Connection], Any]) -> asyncio.Future[Any]:
         """Queue a change of rows that belong to no log."""
-        return self._submit(lambda connection: (unit(connection), None))
+
+        def run(connection: Connection) -> tuple[Any, Committed | None]:
+            self._heads.forget()
+            return unit(connection), None
+
+        return self._submit(run)
 
     async def close(self) -> None:
         """Carry out what was submitted, then end. Nothing may be submitted after this."""
@@ -104,12 +113,26 @@ class SqliteWriter:
             self._jobs.put(None)
             await self._loop.run_in_executor(None, self._thread.join)
 
-    def _submit(self, run: Callable[[Connection], tuple[Any, Committed | None]]) -> asyncio.Future[Any]:
+    def _of_user(
+        self, user_id: str, unit: Callable[[UserTransaction], Any]
+    ) -> Callable[[Connection], tuple[Any, Committed | None]]:
+        def run(connection: Connection) -> tuple[Any, Committed | None]:
+            self._heads.forget(user_id)
+            transaction = UserTransaction(connection, user_id)
+            value = unit(transaction)
+            events = transaction.finish()
+            return value, Committed(user_id, events) if events else None
+
+        return run
+
+    def _submit(
+        self, run: Callable[[Connection], tuple[Any, Committed | None]], append: RunAppend | None = None
+    ) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = self._loop.create_future()
         if self._closed:
             future.set_exception(LogUnavailable("the log is closed"))
         else:
-            self._jobs.put(_Job(run, future))
+            self._jobs.put(_Job(run, future, append=append))
         return future
 
     def _work(self) -> None:
@@ -136,9 +159,12 @@ class SqliteWriter:
     def _write(self, batch: Sequence[_Job]) -> None:
         try:
             with self._engine.begin() as connection:
-                for job in batch:
-                    self._run(job, connection, alone=len(batch) == 1)
+                for group in _groups(batch):
+                    if not self._keep_together(group, connection):
+                        for job in group:
+                            self._run(job, connection, alone=len(batch) == 1)
         except DBAPIError as error:
+            self._heads.forget()
             # The whole transaction is gone, whichever unit met the trouble. Each caller may come again under its key.
             away = unavailable(error)
             for job in batch:
@@ -146,11 +172,34 @@ class SqliteWriter:
                 job.error = away or error
             self._note(LogState(available=False, reason=str(error.orig)) if away else self._state)
         except BaseException as error:  # noqa: BLE001 - a lone unit's own error; it goes to whoever awaits the unit
+            self._heads.forget()
             for job in batch:
                 job.committed = None
                 job.error = error
         else:
             self._note(LogState(available=True, reason=None))
+
+    def _keep_together(self, group: Sequence[_Job], connection: Connection) -> bool:
+        appends = [job.append for job in group if job.append is not None]
+        if not appends:
+            return False
+        connection.exec_driver_sql("SAVEPOINT appends")
+        kept: list[list[Event]] | None = None
+        try:
+            kept = keep_all(connection, appends, self._heads)
+        except DBAPIError as error:
+            if unavailable(error):
+                raise
+        except Exception:  # noqa: BLE001 - it comes again from the unit that it's about, kept by itself
+            kept = None
+        if kept is None:
+            connection.exec_driver_sql("ROLLBACK TO appends")
+        connection.exec_driver_sql("RELEASE appends")
+        if kept is None:
+            return False
+        for job, append, events in zip(group, appends, kept, strict=True):
+            job.committed = Committed(append.user_id, events)
+        return True
 
     def _run(self, job: _Job, connection: Connection, *, alone: bool) -> None:
         if alone:
@@ -192,3 +241,21 @@ class SqliteWriter:
             else:
                 job.future.set_result(job.value)
         self._publish([job.committed for job in batch if job.error is None and job.committed is not None])
+
+
+def _groups(batch: Sequence[_Job]) -> Iterator[list[_Job]]:
+    """The batch in its order, with what different runs say in groups, and any other unit by itself."""
+    group: list[_Job] = []
+    runs: set[str] = set()
+    for job in batch:
+        if job.append is None or job.append.run_id in runs:
+            if group:
+                yield group
+            group, runs = [], set()
+        if job.append is None:
+            yield [job]
+        else:
+            group.append(job)
+            runs.add(job.append.run_id)
+    if group:
+        yield group

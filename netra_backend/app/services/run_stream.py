@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from netra_backend.app.agents.runtime import FailureCode, Json, SinkClosed, ToolStatus
+from netra_backend.app.event_log.run_appends import RunAppend, keep_one
 from netra_backend.app.event_log.user_log import UserTransaction
 from netra_backend.app.protocol.codec import encode_payload, now_ms
 from netra_backend.app.protocol.events import (
@@ -73,7 +74,6 @@ class _Growing:
 
 
 _Waiting = EventPayload | _Growing
-_Unit = Callable[[UserTransaction], None]
 
 
 class RunStream:
@@ -162,19 +162,19 @@ class RunStream:
             self._timer.cancel()
         batch = self._take()
         text, tools = self.shown_text, dict(self._tools)
-        unit = self._unit + 1
+        append = self._append_of(batch, self._unit + 1)
 
         def end(tx: UserTransaction, now: Ending) -> None:
             run = tx.runs.get(self._run_id)
             if run is None or run.terminal_seq is not None:
                 return
             if run.state == "running":
-                self._append(tx, batch, unit)
+                keep_one(tx, append)
             end_run(tx, self._run_id, now, text=text, open_tools=tools)
 
-        def next_try() -> _Unit:
+        def next_try() -> Awaitable[None]:
             now = ending()
-            return lambda tx: end(tx, now)
+            return self._manager.commit(lambda tx: end(tx, now))
 
         try:
             if not self._broken:
@@ -183,7 +183,7 @@ class RunStream:
         except Exception:
             _logger.exception("the end of a run could not be written as it was")
         # None may stay open, whatever the defect: it ends with what the log has of it.
-        await self._commit(lambda: lambda tx: end_from_log(tx, self._run_id, _BROKEN))
+        await self._commit(lambda: self._manager.commit(lambda tx: end_from_log(tx, self._run_id, _BROKEN)))
 
     async def _delta(self, kind: type[AgentMessageDelta] | type[AgentThinking], shown: list[str], delta: str) -> None:
         self._check()
@@ -246,7 +246,8 @@ class RunStream:
             if not batch:
                 continue
             unit = self._unit + 1
-            await self._commit(lambda batch=batch, unit=unit: lambda tx: self._append(tx, batch, unit))
+            append = self._append_of(batch, unit)
+            await self._commit(lambda append=append: self._manager.append(append))
             self._unit = unit
             self._kept += len(batch)
             self._flying_size = 0
@@ -260,18 +261,16 @@ class RunStream:
         self._urgent = False
         return batch
 
-    def _append(self, tx: UserTransaction, batch: list[_Waiting], unit: int) -> None:
+    def _append_of(self, batch: list[_Waiting], unit: int) -> RunAppend:
         # A unit whose outcome was unknown comes again under its key, and is known by it.
-        if tx.runs.advance(self._run_id, unit):
-            for waiting in batch:
-                event = waiting.event() if isinstance(waiting, _Growing) else waiting
-                tx.append(event, thread_id=self._thread_id, run_id=self._run_id)
+        events = [waiting.event() if isinstance(waiting, _Growing) else waiting for waiting in batch]
+        return RunAppend(self._manager.user_id, self._thread_id, self._run_id, unit, events)
 
-    async def _commit(self, next_try: Callable[[], _Unit]) -> None:
+    async def _commit(self, next_try: Callable[[], Awaitable[None]]) -> None:
         pause = RETRY_FIRST
         while True:
             try:
-                await self._manager.commit(next_try())
+                await next_try()
             except LogUnavailable:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, RETRY_MOST)

@@ -14,6 +14,7 @@ from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from netra_backend.app.event_log.log import Committed, EventLog
+from netra_backend.app.event_log.run_appends import RunAppend
 from netra_backend.app.event_log.user_log import UserTransaction
 from netra_backend.app.protocol.codec import encode_event
 from netra_backend.app.protocol.events import EventPayload, SocketPayload
@@ -86,6 +87,11 @@ class WebSocketManager:
     def commit(self, unit: Callable[[UserTransaction], T]) -> asyncio.Future[T]:
         """Submit a unit of this user to the log (`EventLog.commit`). Raises `LogNotBound` outside a server."""
         return self._registry.bound().commit(self.user_id, unit)
+
+    def append(self, append: RunAppend) -> asyncio.Future[None]:
+        """Submit what a run of this user says (`EventLog.append`). Raises `WrongUser`, or `LogNotBound`."""
+        self._check(append.user_id)
+        return self._registry.bound().append(append)
 
     async def send_to_user(
         self, user_id: str, event: EventPayload, *, thread_id: str | None = None, run_id: str | None = None

@@ -1,0 +1,1 @@
+"""Netra beside its peers, on the same work. See `run_path.py`."""

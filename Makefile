@@ -44,7 +44,7 @@ $(BROWSER): $(LOCKED)
 	@touch $@
 
 test: setup $(WEB) $(BROWSER) ## Run all tests: Python, the page's client, and the page in a browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -q
 	cd web && $(NODE) node_modules/vitest/vitest.mjs run
 
 images: setup $(BROWSER) ## Take the pictures in docs/images anew

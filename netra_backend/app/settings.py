@@ -55,6 +55,8 @@ class Settings(BaseSettings):
     run_request_limit: int = Field(default=50, ge=1)
     """Model requests in one run (each tool turn is one)."""
     run_token_limit: int | None = Field(default=None, ge=1)
+    max_answer_chars: int = Field(default=1_000_000, ge=1000)
+    """Answer and reasoning of one run together; beyond it the run ends as `usage_limit`, with what it wrote."""
     history_turns: int = Field(default=50, ge=0)
     """Earlier turns of the thread that the model is given."""
     stop_grace: float = Field(default=1.0, ge=0)

@@ -59,6 +59,12 @@ def _converse(screen: Screen, found: Credentials, thread_id: str | None, *, as_j
 def _hold(
     screen: Screen, found: Credentials, message: str, thread_id: str | None, *, as_json: bool
 ) -> tuple[int, str | None]:
+    if not message.strip():
+        raise Failure("the message is empty")
+    try:
+        message.encode()
+    except UnicodeEncodeError:
+        raise Failure("the message is not valid UTF-8") from None
     turn = _Turn(screen, found, as_json=as_json)
     try:
         return asyncio.run(turn.hold(message, thread_id)), turn.thread_id or thread_id

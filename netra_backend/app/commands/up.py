@@ -24,7 +24,7 @@ from netra_backend.app.routes.dependencies import AuthServices
 from netra_backend.app.server import CannotListen, bind, run
 from netra_backend.app.settings import BadSetting, Settings, load_settings
 from netra_backend.app.storage.errors import LogUnavailable
-from netra_backend.app.storage.folder import FolderHeld, FolderUnusable
+from netra_backend.app.storage.folder import DataFolder, FolderHeld, FolderUnusable
 from netra_backend.app.storage.schema import NewerSchema
 from netra_backend.app.storage.sessions import Sessions, hash_secret
 from netra_backend.app.storage.users import User, Users
@@ -55,6 +55,9 @@ def up(*, open_browser: bool, **flags: object) -> None:
         async def ready(url: str) -> None:
             await _welcome(app, settings, url, open_browser=open_browser)
 
+        with DataFolder(settings.data_dir):
+            # Before the port: a second server on this folder is told of the folder, not to take another port.
+            pass
         with bind(settings.host, settings.port) as bound:
             run(app, settings, bound, ready)
     except (BadSetting, CannotListen, FolderHeld, FolderUnusable, NewerSchema) as error:

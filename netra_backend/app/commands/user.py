@@ -8,7 +8,7 @@ from __future__ import annotations
 import getpass
 import re
 import sys
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,9 +75,12 @@ def disable(folder: Path, email: str) -> None:
     with _accounts(folder) as connection:
         user = _known(connection, email)
         now = now_ms()
+        admins = [each for each in Users(connection).all() if each.role == "admin" and each.disabled_at is None]
+        if admins == [user]:
+            raise Failure(f"{user.email} is the only admin; make another first: netra user create --admin E-MAIL")
         Users(connection).disable(user.id, now)
         ended = Sessions(connection).revoke_all(user.id, now)
-    Screen().line(f"disabled {user.email}; {len(ended)} sessions ended, what it stored stays")
+    Screen().line(f"disabled {user.email}; {_sessions(ended)} ended, what it stored stays")
 
 
 def set_password(folder: Path, email: str, *, password_stdin: bool) -> None:
@@ -97,7 +100,11 @@ def set_password(folder: Path, email: str, *, password_stdin: bool) -> None:
             _, renewed = Sessions(connection).create(user.id, session.label, now, session.expires_at)
     if mine is not None and renewed is not None:
         leave(folder, "up", Credentials(mine.url, renewed))
-    Screen().line(f"set the password of {user.email}; {len(ended)} sessions ended")
+    Screen().line(f"set the password of {user.email}; {_sessions(ended)} ended")
+
+
+def _sessions(ended: Collection[str]) -> str:
+    return "1 session" if len(ended) == 1 else f"{len(ended)} sessions"
 
 
 @contextmanager

@@ -34,7 +34,7 @@ CLOSE_CODES = {
     1007: "Text that is not UTF-8.",
     1009: "A frame larger than `limits.max_frame_bytes`.",
     1012: "The server restarts: come back with the cursor that `server_draining` told.",
-    1013: "Sessions can't be looked up now: try again in a moment.",
+    1013: "Sessions can't be looked up, or the log can't be read now: try again in a moment.",
     4401: "Not authenticated in time, or the session has ended: log in again.",
     4408: "This socket took nothing for too long: reconnect and resume.",
     4429: "Too many sockets of one user.",
@@ -53,6 +53,8 @@ ERROR_CODES = {
     "unavailable": "The log can't be used now; nothing was changed.",
     "stop_not_recorded": "The work was cancelled, the record follows when the log is back.",
     "forbidden": "Not allowed, whoever asks.",
+    "invalid_request": "Over HTTP only: a body, query or path that can't be taken; `field` says where.",
+    "method_not_allowed": "Over HTTP only: the path has no such method.",
     "internal": "A defect of the server; the message has a reference for its log.",
 }
 

@@ -57,6 +57,9 @@ class Services:
 
         Idempotent: a later call finds nothing left to do, and one in between with a shorter grace hurries the first.
         """
+        self.supervisor.give_no_more_places()
+        # A run that is being recorded at this moment belongs to those that get the grace.
+        await self.agents.settle(GOODBYE)
         await self.supervisor.drain(self.settings.drain_grace if grace is None else grace)
         leaving = open_connections()
         for connection in leaving:

@@ -41,6 +41,11 @@ from netra_backend.app.websocket_core.websocket_manager import TooManySockets, g
 
 __all__ = ["serve_socket"]
 
+PATIENCE = 1.0
+"""Seconds for which the next frame waits while one is being answered."""
+MAX_UNANSWERED = 16
+"""Frames of one socket that may be waiting for their answers; beyond it the socket is read no further."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -159,6 +164,7 @@ class _Socket:
             queue_bytes=settings.socket_queue_bytes,
             stall_timeout=settings.socket_stall_timeout,
         )
+        self._answering: set[asyncio.Task[None]] = set()
         self._context = UserExecutionContext(user_id=access.user_id, websocket_client_id=self._connection.id)
 
     async def serve(self) -> None:
@@ -179,6 +185,9 @@ class _Socket:
             manager.detach(self._connection)
             pump.cancel()
             reader.cancel()
+            for answer in self._answering:
+                # What it asked for is carried out all the same; only nobody is told.
+                answer.cancel()
             ends = await asyncio.gather(pump, reader, return_exceptions=True)
         for end in ends:
             if isinstance(end, BaseException) and not isinstance(end, asyncio.CancelledError):
@@ -191,30 +200,38 @@ class _Socket:
             self._connection.close(1013, "the log can't be read now")
             return
         while True:
-            reply_to = None
-            try:
-                frame = decode_frame(await _receive(self._websocket))
-                reply_to = frame.id
-                await self._answer(frame)
-            except FrameError as error:
-                answer = ErrorInfo(code=error.code, message=error.message, field=error.field)
-                await self._connection.reply(answer, error.reply_to)
-            except Refusal as refusal:
-                answer = ErrorInfo(
-                    code=refusal.code, message=refusal.message, field=refusal.field, retry_after=refusal.retry_after
-                )
-                await self._connection.reply(answer, reply_to)
-            except LogUnavailable:
-                answer = ErrorInfo(code="unavailable", message="the log can't be used now", retry_after=2)
-                await self._connection.reply(answer, reply_to)
-            except (WebSocketDisconnect, BinaryFrame):
-                raise
-            except Exception:
-                # A defect in answering one frame: it is logged whole, told by a reference, and costs nothing else.
-                reference = str(uuid7())
-                _logger.exception("a frame could not be answered (%s)", reference)
-                answer = ErrorInfo(code="internal", message=f"the server failed on this frame (reference {reference})")
-                await self._connection.reply(answer, reply_to)
+            text = await _receive(self._websocket)
+            if len(self._answering) >= MAX_UNANSWERED:
+                await asyncio.wait(self._answering, return_when=asyncio.FIRST_COMPLETED)
+            answer = asyncio.create_task(self._respond(text))
+            self._answering.add(answer)
+            answer.add_done_callback(self._answering.discard)
+            # One after the other; but a stop must not wait behind a message that a hanging disk holds up.
+            await asyncio.wait({answer}, timeout=PATIENCE)
+
+    async def _respond(self, text: str) -> None:
+        reply_to = None
+        try:
+            frame = decode_frame(text)
+            reply_to = frame.id
+            await self._answer(frame)
+        except FrameError as error:
+            answer = ErrorInfo(code=error.code, message=error.message, field=error.field)
+            await self._connection.reply(answer, error.reply_to)
+        except Refusal as refusal:
+            answer = ErrorInfo(
+                code=refusal.code, message=refusal.message, field=refusal.field, retry_after=refusal.retry_after
+            )
+            await self._connection.reply(answer, reply_to)
+        except LogUnavailable:
+            answer = ErrorInfo(code="unavailable", message="the log can't be used now", retry_after=2)
+            await self._connection.reply(answer, reply_to)
+        except Exception:
+            # A defect in answering one frame: it is logged whole, told by a reference, and costs nothing else.
+            reference = str(uuid7())
+            _logger.exception("a frame could not be answered (%s)", reference)
+            answer = ErrorInfo(code="internal", message=f"the server failed on this frame (reference {reference})")
+            await self._connection.reply(answer, reply_to)
 
     async def _greet(self) -> None:
         cursor = await self._serving.threads.open_log(self._context)

@@ -25,13 +25,21 @@ from netra_backend.app.services.refusals import (
     TextTooLarge,
     ThreadBusy,
 )
-from netra_backend.app.services.run_ledger import Ending, NewRun, RunLimits, StartedRun, begin_run, stop_runs
+from netra_backend.app.services.run_ledger import (
+    Ending,
+    NewRun,
+    RunLimits,
+    StartedRun,
+    begin_run,
+    recover_run,
+    stop_runs,
+)
 from netra_backend.app.services.run_supervisor import RunSupervisor, SupervisedRun
 from netra_backend.app.services.user_execution_context import InvalidContext, UserExecutionContext
 from netra_backend.app.settings import Settings
 from netra_backend.app.storage.errors import LogUnavailable
 from netra_backend.app.storage.runs import Run
-from netra_backend.app.websocket_core.websocket_manager import get_websocket_manager
+from netra_backend.app.websocket_core.websocket_manager import WebSocketManager, get_websocket_manager
 
 __all__ = ["AgentService", "AgentStatus", "StopReport"]
 
@@ -141,12 +149,19 @@ class AgentService:
             try:
                 await asyncio.wait({record}, timeout=STOP_COMMIT_TIMEOUT)
                 if record.done():
-                    return StopReport(record.result())
+                    outcomes = record.result()
+                    await self._end_orphans(websocket_manager, outcomes)
+                    return StopReport(outcomes)
             except LogUnavailable:
                 pass
             return await self._stop_unrecorded(user_context, cancelled)
 
         return await self._carry_out(stop())
+
+    async def settle(self, timeout: float) -> None:
+        """Wait, at most `timeout` seconds, until what was asked for so far is carried out."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout)
 
     async def get_agent_status(self, user_id: str) -> AgentStatus:
         """The user's open runs and the bridge's status. Raises `LogUnavailable`."""
@@ -189,6 +204,13 @@ class AgentService:
         self._supervisor.begin(run, started.thread_id, started=started.state == "running")
         return started
 
+    async def _end_orphans(self, manager: WebSocketManager, outcomes: list[RunOutcome]) -> None:
+        """End what is open in the log though nothing works on it: a stop that is acknowledged must come to its end."""
+        for outcome in outcomes:
+            run_id = outcome.run_id
+            if outcome.outcome == "stopping" and not self._supervisor.of_user(manager.user_id, run_id=run_id):
+                await manager.commit(lambda tx, run_id=run_id: recover_run(tx, run_id))
+
     async def _stop_unrecorded(self, user_context: UserExecutionContext, cancelled: list[SupervisedRun]) -> StopReport:
         """The log is away: tell the user's sockets what was cancelled, and the caller that it isn't on record."""
         if not cancelled:
@@ -202,7 +224,8 @@ class AgentService:
                 )
         run_ids = [run.run_id for run in cancelled]
         websocket_manager = await get_websocket_manager(user_context)
-        websocket_manager.broadcast(StopUnrecorded(runs=run_ids))
+        if run_ids:
+            websocket_manager.broadcast(StopUnrecorded(runs=run_ids))
         raise StopNotRecorded(run_ids)
 
     def _cancel(self, user_context: UserExecutionContext, ending: Ending) -> list[SupervisedRun]:

@@ -55,6 +55,7 @@ class AgentWebSocketBridge:
             merge=settings.merge_bytes,
             buffer=settings.run_buffer_bytes,
             tool_value=settings.max_tool_value_chars,
+            answer=settings.max_answer_chars,
         )
 
     def get_status(self) -> BridgeStatus:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from sqlalchemy import Connection
 
@@ -22,6 +23,9 @@ RUNS_A_ROUND = 50
 DAY_MS = 86_400_000
 
 
+_logger = logging.getLogger(__name__)
+
+
 class Housekeeping:
     """The rounds. Each piece of work is a unit of its own, so it never holds up the log for long."""
 
@@ -37,6 +41,9 @@ class Housekeeping:
                 await self.round()
             except LogUnavailable:
                 continue
+            except Exception:
+                # What one row broke must not end the rounds for everybody.
+                _logger.exception("a round of housekeeping failed")
 
     async def round(self) -> None:
         """Do what there is to do now. Raises `LogUnavailable`."""

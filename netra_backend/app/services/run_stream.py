@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from netra_backend.app.agents.runtime import FailureCode, Json, SinkClosed, ToolStatus
+from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Json, SinkClosed, ToolStatus
 from netra_backend.app.event_log.run_appends import RunAppend, keep_one
 from netra_backend.app.event_log.user_log import UserTransaction
 from netra_backend.app.protocol.codec import encode_payload, now_ms
@@ -59,6 +59,7 @@ class StreamLimits:
     merge: int
     buffer: int
     tool_value: int
+    answer: int
 
 
 @dataclass(slots=True)
@@ -102,6 +103,7 @@ class RunStream:
         self._broken = False
         self._text: list[str] = []
         self._thinking: list[str] = []
+        self._shown_chars = 0
         self._tools: dict[str, OpenTool] = {}
         self._pump = asyncio.create_task(self._carry(), name=f"run-stream-{self._run_id}")
 
@@ -189,6 +191,11 @@ class RunStream:
         self._check()
         if not delta:
             return
+        self._shown_chars += len(delta)
+        if self._shown_chars > self._limits.answer:
+            # The whole answer travels in one event at the end, which every reader has to be able to take.
+            message = f"the answer is longer than {self._limits.answer} characters (NETRA_MAX_ANSWER_CHARS)"
+            raise AgentFailure(FailureCode.USAGE_LIMIT, message)
         shown.append(delta)
         last = self._waiting[-1] if self._waiting else None
         if isinstance(last, _Growing) and last.kind is kind:

@@ -150,9 +150,13 @@ class RunSupervisor:
             if ref.state == "queued":
                 self._take_up(ref)
 
+    def give_no_more_places(self) -> None:
+        """What is asked for from now on waits, for the next start."""
+        self._draining = True
+
     async def drain(self, grace: float) -> None:
         """Give no more places, let running runs end by themselves for `grace` seconds, then end the others."""
-        self._draining = True
+        self.give_no_more_places()
         waiting = [run for run in self._runs.values() if not run.placed]
         working = [run for run in self._runs.values() if run.placed and run.task is not None]
         for run in waiting:
@@ -271,6 +275,10 @@ class RunSupervisor:
         return replace(run.ending_for or Ending(kind="stopped"), open_tools="unknown")
 
     def _ending(self, run: SupervisedRun, worker: asyncio.Task[TurnResult]) -> Ending:
+        if worker.cancelled():
+            # Not by us: a tool let out the CancelledError of something else.
+            message = "a tool ended as cancelled though nobody stopped the run"
+            return run.ending_for or Ending(kind="failed", code=FailureCode.TOOL_FAILED, message=message)
         try:
             result = worker.result()
         except AgentFailure as failure:

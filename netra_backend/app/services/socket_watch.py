@@ -6,6 +6,7 @@ Revocations in this process close sockets at once; those made elsewhere, and wak
 from __future__ import annotations
 
 import asyncio
+import logging
 from enum import StrEnum
 
 from netra_backend.app.auth.session_registry import Access, SessionRegistry
@@ -23,6 +24,9 @@ PERIOD = 1.0
 """Seconds between two looks (contract, section 6: at least every second)."""
 STUCK = 15.0
 """Seconds after which a look that neither succeeded nor failed means that the database is away."""
+
+
+_logger = logging.getLogger(__name__)
 
 
 class Rights(StrEnum):
@@ -66,6 +70,10 @@ class SocketWatch:
                 try:
                     await self._look()
                 except LogUnavailable:
+                    self._away = True
+                except Exception:
+                    # The next look must come whatever this one met; until one succeeds, only stopping is certain.
+                    _logger.exception("a look at the sockets failed")
                     self._away = True
         finally:
             unlisten()

@@ -132,6 +132,11 @@ class Connection:
         """What waits in the queue; never more than the socket may hold."""
         return self._queued
 
+    @property
+    def has_room(self) -> bool:
+        """Whether another socket-only frame may wait."""
+        return self._room.is_set()
+
     async def reply(self, payload: SocketPayload, reply_to: str | msgspec.UnsetType | None = msgspec.UNSET) -> None:
         """Queue a socket-only frame, ahead of events; waits while too many wait already."""
         await self._room.wait()

@@ -105,10 +105,14 @@ class WebSocketManager:
         return DeliveryResult(seq, tuple(socket.id for socket in self.connections if socket.tail >= seq))
 
     def broadcast(self, payload: SocketPayload) -> tuple[str, ...]:
-        """Tell the user's open sockets something that is in no log. Returns the ids of the sockets."""
-        for connection in self.connections:
+        """Tell the user's open sockets something that is in no log. Returns the ids of the sockets that are told.
+
+        One that takes nothing, and for which much waits already, isn't: the log will tell it.
+        """
+        told = [connection for connection in self.connections if connection.has_room]
+        for connection in told:
             connection.tell(payload)
-        return tuple(self._connections)
+        return tuple(connection.id for connection in told)
 
     def deliver(self, committed: Committed) -> None:
         """Events of this user are in the log: encode each once, offer the same text to every socket."""

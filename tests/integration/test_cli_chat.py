@@ -90,7 +90,12 @@ def test_refusals_are_said_and_told_by_the_exit_code(netra: Netra, up: Up):
     assert (unknown.returncode, unknown.stdout) == (1, "")
     assert "thread" in unknown.stderr
     blank = netra.run("chat", "  ")
-    assert blank.returncode == 1
+    assert (blank.returncode, blank.stdout) == (2, "")
+    assert "the message is empty" in blank.stderr
+    broken = netra.run("chat", "half \udcff")
+    assert broken.returncode == 2
+    assert "not valid UTF-8" in broken.stderr
+    assert "Traceback" not in broken.stderr
     nowhere = netra.run("chat", "hello", NETRA_DATA_DIR=str(netra.home / "nowhere"))
     assert nowhere.returncode == 2
     assert "netra up" in nowhere.stderr

@@ -77,7 +77,7 @@ def test_disabling_ends_everything_of_the_account_and_nothing_of_others(netra: N
         my_socket.recv()
         your_socket.recv()
 
-        assert "1 sessions ended" in user(netra, "disable", "ME@example.org")
+        assert "1 session ended" in user(netra, "disable", "ME@example.org")
 
         with pytest.raises(ConnectionClosed) as closed:
             my_socket.recv(timeout=30)
@@ -134,6 +134,8 @@ def test_what_cannot_be_done_is_said(netra: Netra):
     assert "at least 10" in user(netra, "password", "me@example.org", "--password-stdin", said="short", code=2)
     assert "--password-stdin" in user(netra, "password", "me@example.org", code=2)
     assert "no e-mail address" in user(netra, "create", "me", code=2)
+    user(netra, "create", "boss@example.org", "--admin", "--password-stdin", said=PASSWORD)
+    assert "only admin" in user(netra, "disable", "boss@example.org", code=2)
 
 
 def test_a_held_folder_with_another_schema_is_left_alone(netra: Netra):

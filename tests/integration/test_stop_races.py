@@ -157,17 +157,19 @@ class HeldWriter:
             loop.call_soon_threadsafe(at_it.set)
             self._hold.wait(60)
 
-        commit = self._log.commit
+        def counted(submit: Callable[..., asyncio.Future[Any]]) -> Callable[..., asyncio.Future[Any]]:
+            def submitting(*unit: Any) -> asyncio.Future[Any]:
+                self._submitted += 1
+                self._changed.set()
+                return submit(*unit)
 
-        def counted(user_id: str, unit: Callable[[Any], Any]) -> asyncio.Future[Any]:
-            self._submitted += 1
-            self._changed.set()
-            return commit(user_id, unit)
+            return submitting
 
         held = self._log.write(wait)
         await soon(at_it)
         with monkeypatch.context() as patch:
-            patch.setattr(self._log, "commit", counted)
+            for name in ("commit", "append"):
+                patch.setattr(self._log, name, counted(getattr(self._log, name)))
             try:
                 yield self
             finally:

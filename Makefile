@@ -7,7 +7,7 @@ WEB := web/node_modules/.locked-$(shell cksum < web/package-lock.json | cut -d' 
 BROWSER := .venv/.browser
 LOCKED := .venv/.locked-$(shell cksum < requirements.lock | cut -d' ' -f1)
 
-.PHONY: help setup web up test test-long images check lock clean
+.PHONY: help setup web up test test-long bench images check lock clean
 
 help: ## Show these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

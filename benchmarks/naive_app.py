@@ -1,5 +1,5 @@
-"""What most people write by hand: a socket, the OpenAI client, a task per message. It saves nothing, resumes nothing and
-keeps nobody apart. It is the yardstick for cost."""
+"""What most people write by hand: a socket, the OpenAI client, a task per message. It saves nothing, resumes nothing
+and keeps nobody apart. It is the yardstick for cost."""
 
 import asyncio
 import json

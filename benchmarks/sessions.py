@@ -16,7 +16,7 @@ _TOKEN = re.compile(r"(\d+)@([\d.]+) ")
 
 @dataclass
 class Run:
-    """What came of one message. `delays` are pairs: when a token came, and how long after the model's write; seconds."""
+    """What came of one message. `delays`: when a token came, and how long after the model's write, in seconds."""
 
     tokens: int = 0
     in_order: bool = True

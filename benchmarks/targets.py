@@ -71,7 +71,7 @@ def versions(programs: Path, packages: list[str]) -> dict[str, str]:
     return dict(zip(packages, found.stdout.split(), strict=True))
 
 
-async def _tokens(data_dir: Path, count: int) -> list[str]:
+async def netra_tokens(data_dir: Path, count: int) -> list[str]:
     """Accounts with a session each, in a folder that no server holds yet."""
     settings = Settings(data_dir=data_dir)
     with DataFolder(data_dir):
@@ -95,7 +95,7 @@ async def _tokens(data_dir: Path, count: int) -> list[str]:
 
 def _netra(client: str) -> Callable[[Path, str, Path], object]:
     async def prepare(folder: Path, model_url: str, programs: Path) -> Prepared:
-        tokens = await _tokens(folder / "data", USERS)
+        tokens = await netra_tokens(folder / "data", USERS)
         env = {
             "NETRA_DATA_DIR": str(folder / "data"),
             "NETRA_MODEL": "openai:fake",

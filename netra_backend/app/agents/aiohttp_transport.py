@@ -13,8 +13,8 @@ from yarl import URL
 __all__ = ["AiohttpTransport", "Body", "body_of"]
 
 _BODY = "netra.body"
-_HOP = frozenset({b"content-encoding", b"content-length", b"transfer-encoding", b"set-cookie"})
-"""Headers that don't hold for a decoded body, and cookies: they would be shared between users."""
+_ENCODING = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
+"""Headers that don't hold for a body which is decoded already."""
 
 
 class AiohttpTransport(httpx2.AsyncBaseTransport):
@@ -43,7 +43,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         body = Body(response)
         return httpx2.Response(
             response.status,
-            headers=[pair for pair in response.raw_headers if pair[0].lower() not in _HOP],
+            headers=[pair for pair in response.raw_headers if pair[0].lower() not in _ENCODING],
             stream=body,
             extensions={"http_version": b"HTTP/1.1", _BODY: body},
         )

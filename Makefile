@@ -47,6 +47,9 @@ test: setup $(WEB) $(BROWSER) ## Run all tests: Python, the page's client, and t
 	$(BIN)/python -m pytest -q
 	cd web && $(NODE) node_modules/vitest/vitest.mjs run
 
+bench: setup ## Measure the run's path beside the peers (BENCH="--quick --only naive,netra")
+	$(BIN)/python -m benchmarks.run_path $(BENCH)
+
 images: setup $(BROWSER) ## Take the pictures in docs/images anew
 	$(BIN)/python -m tests.e2e.pictures
 

@@ -8,6 +8,7 @@ from netra_backend.app.auth.session_registry import SessionRegistry
 from netra_backend.app.event_log.user_log import UserView, remove_log
 from netra_backend.app.protocol.codec import now_ms
 from netra_backend.app.services.agent_service_core import AgentService
+from netra_backend.app.services.refusals import ServiceNotReady
 from netra_backend.app.services.user_execution_context import UserExecutionContext
 from netra_backend.app.storage.sessions import Sessions
 from netra_backend.app.storage.users import Users
@@ -27,7 +28,7 @@ class AccountService:
 
     async def delete(self, context: UserExecutionContext) -> None:
         """Stop the user's runs; then remove account, threads, messages, notes, log and sessions in one transaction,
-        and close the sockets. Raises `StopNotRecorded`, `LogUnavailable`."""
+        and close the sockets. Raises `StopNotRecorded`, `LogUnavailable`, `ServiceNotReady` (runs keep starting)."""
         user_id = context.user_id
 
         def unit(connection: Connection) -> set[str]:
@@ -43,4 +44,4 @@ class AccountService:
             await self._agents.wait_until_ended(user_id)
             if await self._registry.end(unit):
                 return
-        raise RuntimeError("runs kept starting in an account that is being deleted")
+        raise ServiceNotReady("other tabs or devices keep starting runs; close them and try again", retry_after=2)

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from tests.unit.agents.playback import Player, Reading, in_pieces
-
-HEAD = {"id": "r1", "object": "chat.completion.chunk", "created": 7, "model": "m"}
-DONE = "[DONE]"
-USAGE = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
+from tests.unit.agents.playback import Player
+from tests.unit.agents.wire import DONE, HEAD, HELLO, STOP, USAGE, call, chunk, stream, text
 
 
 @pytest.fixture(scope="module")
@@ -23,33 +17,6 @@ def player() -> Iterator[Player]:
     yield made
     made.close()
 
-
-def chunk(delta: Any, finish_reason: str | None = None, **more: Any) -> dict[str, Any]:
-    return HEAD | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]} | more
-
-
-def text(piece: str, **more: Any) -> dict[str, Any]:
-    return chunk({"content": piece}, **more)
-
-
-def call(index: int | None, arguments: str, name: str | None = None, **more: Any) -> dict[str, Any]:
-    fragment: dict[str, Any] = {"index": index, "function": {"arguments": arguments}} | more
-    if name is not None:
-        fragment |= {"id": f"call_{index}", "type": "function"}
-        fragment["function"]["name"] = name
-    return chunk({"tool_calls": [fragment]})
-
-
-def stream(*events: Any, end: str = "\n", space: str = " ") -> bytes:
-    lines: list[str] = []
-    for event in events:
-        data = event if isinstance(event, str) else json.dumps(event)
-        lines += [f"data:{space}{line}" for line in data.split("\n")] + [""]
-    return "".join(line + end for line in lines).encode()
-
-
-STOP = chunk({}, "stop")
-HELLO = [chunk({"role": "assistant", "content": ""}), text("Hel"), text("lo"), text(" you"), STOP, DONE]
 
 STREAMS = {
     "plain": stream(*HELLO),
@@ -179,70 +146,3 @@ def test_the_text_of_one_read_is_shown_as_one(player: Player) -> None:
     lean, sdk = player.both([stream(*words[:1]), stream(*words[1:60]), stream(*words[60:], STOP, DONE)])
     assert lean.same_as(sdk)
     assert (lean.calls, sdk.calls) == (3, 100)
-
-
-# What servers send, in any order, also where no server would.
-_pieces = st.sampled_from(
-    ["a", "b ", "\n", " ", "<think>", "</think>", "<thi", "nk>", "</thi", "é", "\ud83d", "\0", ""]
-)
-_deltas = st.one_of(
-    st.builds(lambda p: {"content": p}, _pieces),
-    st.builds(lambda p: {"content": p}, _pieces),
-    st.builds(lambda p: {"reasoning": p}, _pieces),
-    st.builds(lambda p: {"reasoning_content": p, "content": None}, _pieces),
-    st.builds(lambda p, q: {"reasoning": p, "content": q}, _pieces, _pieces),
-    st.builds(
-        lambda index, name, arguments: call(index, arguments, name)["choices"][0]["delta"],
-        st.sampled_from([0, 1]),
-        st.sampled_from([None, None, None, "look"]),
-        st.sampled_from(['{"a":', "1", "}", ""]),
-    ),
-    st.sampled_from([{}, {"role": "assistant"}, {"refusal": "no"}, {"content": [{"type": "text", "text": "l"}]}]),
-)
-_more = st.sampled_from(
-    [{}, {}, {}, {}, {}, {"usage": None}, {"usage": USAGE}, {"model": "n"}, {"service_tier": "x"}, {"created": 9}]
-)
-_events = st.one_of(
-    st.builds(lambda delta, more: chunk(delta, **more), _deltas, _more),
-    st.builds(lambda delta, more: chunk(delta, **more), _deltas, _more),
-    st.builds(lambda delta, more: chunk(delta, **more), _deltas, _more),
-    st.sampled_from(
-        [STOP, chunk({}, "tool_calls"), HEAD | {"choices": []}, {"error": {"message": "died"}}, "{broken", DONE]
-    ),
-)
-_ends = st.sampled_from([(STOP, DONE), (STOP,), (DONE,), (), (chunk({"content": "z"}, "length"), DONE)])
-_streams = st.builds(
-    lambda events, last, end, space, comment: (
-        comment + stream(*events, end=end, space=space) + comment + stream(*last, end=end)
-    ),
-    st.lists(_events, max_size=12),
-    _ends,
-    st.sampled_from(["\n", "\r\n", "\r"]),
-    st.sampled_from([" ", ""]),
-    st.sampled_from([b"", b": hello\n", b":\r\n\r\n"]),
-)
-_sizes = st.lists(st.integers(1, 200), max_size=20)
-
-
-def same_as_the_client(player: Player, data: bytes, sizes: list[int]) -> tuple[Reading, Reading]:
-    lean, sdk = player.both(in_pieces(data, sizes))
-    assert lean.same_as(sdk), (lean, sdk)
-    assert lean.calls <= sdk.calls
-    return lean, sdk
-
-
-_UNHURRIED = {"deadline": None, "suppress_health_check": list(HealthCheck)}
-
-
-@settings(max_examples=300, **_UNHURRIED)
-@given(_streams, _sizes)
-def test_any_stream(player: Player, data: bytes, sizes: list[int]) -> None:
-    same_as_the_client(player, data, sizes)
-
-
-@pytest.mark.long
-@pytest.mark.timeout(7200)
-@settings(max_examples=100_000, **_UNHURRIED)
-@given(_streams, _sizes)
-def test_very_many_streams(player: Player, data: bytes, sizes: list[int]) -> None:
-    same_as_the_client(player, data, sizes)

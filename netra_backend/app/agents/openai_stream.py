@@ -129,6 +129,9 @@ class ChunkReader:
             except UnicodeDecodeError:
                 # What came before it was said all the same.
                 await self._show()
+                if self._ahead is None:
+                    for held in self._release():
+                        yield held
                 raise
             await self._show()
             if self._ahead is None:

@@ -78,16 +78,20 @@ class ChunkReader:
         self._growing: Growth | None = None
         self._held: list[str] = []
         self._unshown: list[str] = []
+        self._reading: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
-        """Close the response, wherever it stands."""
+        """Close the response, wherever it stands, and read no more of it."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait({self._reading})
         await self._response.aclose()
 
     async def __aiter__(self) -> AsyncGenerator[ChatCompletionChunk]:
         # In a task of its own, one per response: the library waits for a chunk through some thirty layers, and each of
         # them would be resumed for every read.
         handing = _Handing()
-        reading = asyncio.create_task(self._hand_over(handing))
+        reading = self._reading = asyncio.create_task(self._hand_over(handing))
         try:
             while (chunk := await handing.take()) is not None:
                 yield chunk

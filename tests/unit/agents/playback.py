@@ -119,16 +119,20 @@ class Player:
         model = (self._lean.showing(ahead) if showing else self._lean) if lean else self._sdk
         reading = Reading()
         prompt = [ModelRequest([UserPromptPart("go")])]
+        raised: Exception | None = None  # it's kept as a log would, and with it all that it came through
         try:
             async with model.request_stream(prompt, None, ModelRequestParameters()) as stream:
                 await _take(stream, ahead)
                 whole = stream.get()
                 reading.kept = "\n".join(f"{name}: {getattr(whole, name)!r}" for name in KEPT)
         except Exception as error:  # noqa: BLE001 - whatever it is, it's compared
+            raised = error
             # Where in a line it stood is counted from different places.
             reading.failure = re.sub("'utf-8' codec .*", "not UTF-8", f"{type(error).__name__}: {error}")
         idle.close()
         assert body.closed
+        assert asyncio.all_tasks() == {asyncio.current_task()}, "nothing goes on reading"
+        del raised
         reading.shown, reading.calls = _joined(sink), len(sink.calls)
         return reading
 

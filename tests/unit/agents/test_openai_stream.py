@@ -134,6 +134,8 @@ STREAMS = {
     "content as a list": stream(chunk({"content": [{"type": "text", "text": "a"}]}), text("b"), text("c"), STOP, DONE),
     "choices null": stream(HEAD | {"choices": None}, text("a"), text("b"), STOP, DONE),
     "delta null": stream(HEAD | {"choices": [{"index": 0, "delta": None}]}, text("a"), STOP, DONE),
+    "no delta": stream(text("a"), HEAD | {"choices": [{"index": 0}]}, text("b"), STOP, DONE),
+    "no choices at all": stream(text("a"), {"id": "r1"}, {}, text("b"), STOP, DONE),
     "unknown fields": stream(text("a", x_groq={"id": "x"}, obfuscation="zz"), text("b", obfuscation="y"), STOP, DONE),
     "created later": stream(text("a", created=None), text("b"), text("c"), STOP, DONE),
     "a time in every chunk": stream(*[text(p, created=n) for n, p in enumerate("abcd", 1)], STOP, DONE),

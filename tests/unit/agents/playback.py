@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import httpx2
@@ -22,10 +22,12 @@ from pydantic_ai.models import ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
+from yarl import URL
 
 from netra_backend.app.agents.ahead import Ahead
-from netra_backend.app.agents.aiohttp_transport import Body
+from netra_backend.app.agents.aiohttp_transport import AiohttpTransport, Body, Reply
 from netra_backend.app.agents.idle_watch import IdleWatch
+from netra_backend.app.agents.openai_request import LeanClient
 from netra_backend.app.agents.openai_stream import LeanChatModel
 from netra_backend.app.agents.transcript import Transcript
 from tests.unit.agents.sink import Sink
@@ -63,29 +65,30 @@ class _Pieces(Body):
         self.closed = True
 
 
-class _Playback(httpx2.AsyncBaseTransport):
+class _Playback(AiohttpTransport):
     body: _Pieces
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        headers = {"content-type": "text/event-stream"}
-        return httpx2.Response(200, headers=headers, stream=self.body, extensions={"netra.body": self.body})
+    async def send(
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes, *, follow: bool = True
+    ) -> Reply:
+        return Reply(200, [(b"content-type", b"text/event-stream")], self.body)
 
 
 class Player:
     """Reads a response twice: as Netra does, and as the OpenAI client does."""
 
     def __init__(self, *, needs_finish_reason: bool = True) -> None:
-        self._transport = _Playback()
+        self._transport = _Playback(connect_timeout=5)
         client = AsyncOpenAI(
             base_url="http://model.invalid/v1",
             api_key="none",
             max_retries=0,
             http_client=httpx2.AsyncClient(transport=self._transport),
         )
-        provider = OpenAIProvider(openai_client=client)
         profile = OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=needs_finish_reason)
-        self._sdk = OpenAIChatModel("asked", provider=provider, profile=profile)
-        self._lean = LeanChatModel("asked", provider=provider, profile=profile)
+        self._sdk = OpenAIChatModel("asked", provider=OpenAIProvider(openai_client=client), profile=profile)
+        lean = LeanClient(self._transport, base_url="http://model.invalid/v1", api_key="none")
+        self._lean = LeanChatModel("asked", provider=OpenAIProvider(openai_client=lean), profile=profile)
         self._loop = asyncio.new_event_loop()
 
     def close(self) -> None:

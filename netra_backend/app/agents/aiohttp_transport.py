@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import cast
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx2
 from yarl import URL
 
-__all__ = ["AiohttpTransport", "Body", "body_of"]
+__all__ = ["AiohttpTransport", "Body", "Reply"]
 
-_BODY = "netra.body"
 _ENCODING = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 """Headers that don't hold for a body which is decoded already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The beginning of a response. Its body has to be closed."""
+
+    status: int
+    headers: Iterable[tuple[bytes, bytes]]
+    body: Body
+
+    def as_httpx2(self, request: httpx2.Request | None = None) -> httpx2.Response:
+        """The same as a response of httpx2."""
+        headers = [pair for pair in self.headers if pair[0].lower() not in _ENCODING]
+        extensions = {"http_version": b"HTTP/1.1"}
+        return httpx2.Response(self.status, headers=headers, stream=self.body, extensions=extensions, request=request)
 
 
 class AiohttpTransport(httpx2.AsyncBaseTransport):
@@ -26,41 +41,47 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
     def __init__(self, connect_timeout: float) -> None:
         self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout)
         self._session: aiohttp.ClientSession | None = None
+        self._proxies: dict[str, str] = {}
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        session = self._session or self._open(request.url.scheme == "https")
-        headers = [(name, value) for name, value in request.headers.multi_items() if name != "accept-encoding"]
+        headers = {name: value for name, value in request.headers.items() if name != "accept-encoding"}
+        url = URL(str(request.url), encoded=True)
+        reply = await self.send(request.method, url, headers, await request.aread(), follow=False)
+        return reply.as_httpx2()
+
+    async def send(
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes, *, follow: bool = True
+    ) -> Reply:
+        """Send a request and wait for the head of its response. `follow`: go where a redirection leads."""
+        session = self._session or self._open(url)
         try:
             response = await session.request(
-                request.method,
-                URL(str(request.url), encoded=True),
-                headers=[*headers, ("accept-encoding", "gzip, deflate")],
-                data=await request.aread(),
-                allow_redirects=False,
+                method,
+                url,
+                headers={**headers, "accept-encoding": "gzip, deflate"},
+                data=body,
+                allow_redirects=follow,
+                proxy=self._proxies.get(url.scheme),
             )
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _as_httpx2_error(error) from error
-        body = Body(response)
-        return httpx2.Response(
-            response.status,
-            headers=[pair for pair in response.raw_headers if pair[0].lower() not in _ENCODING],
-            stream=body,
-            extensions={"http_version": b"HTTP/1.1", _BODY: body},
-        )
+        return Reply(response.status, response.raw_headers, Body(response))
 
     async def aclose(self) -> None:
         """Close the pool."""
         if self._session is not None:
             await self._session.close()
 
-    def _open(self, secure: bool) -> aiohttp.ClientSession:
+    def _open(self, url: URL) -> aiohttp.ClientSession:
         # As many connections as there are runs: those are limited elsewhere.
+        secure = url.scheme == "https"
         connector = aiohttp.TCPConnector(limit=0, ssl=httpx2.create_ssl_context() if secure else True)
+        # Asked once: aiohttp would read the environment, and ~/.netrc in a thread, for every request.
+        self._proxies = {} if proxy_bypass(url.host or "") else getproxies()
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=self._timeout,
-            trust_env=True,
             skip_auto_headers=("user-agent", "accept", "content-type"),
         )
         return self._session
@@ -104,11 +125,6 @@ class Body(httpx2.AsyncByteStream):
             self._response.release()
         else:
             self._response.close()
-
-
-def body_of(response: httpx2.Response) -> Body:
-    """The body of a response that came through `AiohttpTransport`. Raises `KeyError` for any other."""
-    return cast("Body", response.extensions[_BODY])
 
 
 def _as_httpx2_error(error: Exception) -> httpx2.RequestError:

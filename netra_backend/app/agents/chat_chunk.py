@@ -11,32 +11,51 @@ from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["Chunk", "Growth", "Head", "growth_of", "head_of", "read_chunk"]
+__all__ = [
+    "Choice",
+    "Chunk",
+    "Delta",
+    "Fragment",
+    "Function",
+    "Growth",
+    "Head",
+    "growth_of",
+    "head_of",
+    "read_chunk",
+]
 
 
-class _Function(msgspec.Struct, gc=False):
+class Function(msgspec.Struct, gc=False):
+    """A tool call's function, or a piece of it."""
+
     name: str | None = None
     arguments: str | None = None
 
 
-class _Fragment(msgspec.Struct, gc=False):
+class Fragment(msgspec.Struct, gc=False):
+    """A piece of a tool call."""
+
     index: int | None = None
     id: str | None = None
-    function: _Function | None = None
+    function: Function | None = None
     extra_content: Any = None
 
 
-class _Delta(msgspec.Struct, gc=False):
+class Delta(msgspec.Struct, gc=False):
+    """What a chunk adds."""
+
     content: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
-    tool_calls: list[_Fragment] | None = None
+    tool_calls: list[Fragment] | None = None
     refusal: Any = None
     annotations: Any = None
 
 
-class _Choice(msgspec.Struct, gc=False):
-    delta: _Delta
+class Choice(msgspec.Struct, gc=False):
+    """The one answer that is asked for."""
+
+    delta: Delta
     finish_reason: str | None = None
     logprobs: Any = None
 
@@ -44,7 +63,7 @@ class _Choice(msgspec.Struct, gc=False):
 class Chunk(msgspec.Struct, gc=False):
     """A chunk, with the fields that the agent library reads."""
 
-    choices: list[_Choice]
+    choices: list[Choice]
     id: str | None = None
     created: float | None = None
     model: str | None = None
@@ -109,7 +128,7 @@ def growth_of(chunk: Chunk) -> Growth | None:
     return _fragment(delta.tool_calls)
 
 
-def _fragment(calls: list[_Fragment] | None) -> Growth | None:
+def _fragment(calls: list[Fragment] | None) -> Growth | None:
     if calls is None or len(calls) != 1:
         return None
     call = calls[0]

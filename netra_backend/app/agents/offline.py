@@ -18,7 +18,7 @@ from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, DeltaToolC
 from netra_backend.app.agents.intents import Ask, understand
 from netra_backend.app.agents.pydantic_ai import PydanticRuntime
 from netra_backend.app.agents.runtime import Turn
-from netra_backend.app.agents.tools import netra_tools
+from netra_backend.app.agents.tools import NETRA_TOOLS
 from netra_backend.app.settings import Settings
 
 __all__ = ["offline_runtime"]
@@ -42,7 +42,7 @@ def offline_runtime(settings: Settings) -> PydanticRuntime:
     agent = Agent(
         FunctionModel(stream_function=_respond, model_name="offline"),
         deps_type=Turn,
-        toolsets=[netra_tools()],
+        tools=NETRA_TOOLS,
         name="offline",
     )
     return PydanticRuntime(agent, settings, name="offline", model_name="offline", counts_tokens=False)

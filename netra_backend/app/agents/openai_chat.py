@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx2
 from openai import AsyncOpenAI, DefaultAsyncHttpx2Client
@@ -14,11 +13,12 @@ from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from netra_backend.app.agents.aiohttp_transport import AiohttpTransport
+from netra_backend.app.agents.openai_request import LeanClient, nobodys_cookies
 from netra_backend.app.agents.openai_stream import LeanChatModel
 from netra_backend.app.agents.optional_tools import OptionalTools
 from netra_backend.app.agents.pydantic_ai import PydanticRuntime
 from netra_backend.app.agents.runtime import Turn
-from netra_backend.app.agents.tools import netra_tools
+from netra_backend.app.agents.tools import NETRA_TOOLS
 from netra_backend.app.settings import Settings
 
 __all__ = ["api_key", "openai_model", "openai_runtime"]
@@ -36,7 +36,7 @@ def openai_runtime(settings: Settings, name: str, model: str) -> PydanticRuntime
         chat_model,
         deps_type=Turn,
         instructions=_INSTRUCTIONS,
-        toolsets=[netra_tools()],
+        tools=NETRA_TOOLS,
         capabilities=[OptionalTools()],
         name=name,
     )
@@ -48,31 +48,22 @@ def openai_model(settings: Settings, name: str) -> tuple[Model, Callable[[], Awa
 
     `Settings.model_client` says who reads the responses: Netra, or the OpenAI client.
     """
-    lean = settings.model_client == "lean"
+    profile = OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=True)
+    key = api_key(settings)
+    if settings.model_client == "lean":
+        transport = AiohttpTransport(settings.model_connect_timeout)
+        lean = LeanClient(transport, base_url=settings.model_base_url, api_key=key)
+        return LeanChatModel(name, provider=OpenAIProvider(openai_client=lean), profile=profile), lean.close
     client = AsyncOpenAI(
         base_url=settings.model_base_url,
-        api_key=api_key(settings),
+        api_key=key,
         # Netra repeats requests itself, so that a failure says how often it really asked.
         max_retries=0,
         # Silence is timed by the run, which names what ran out; the client only knows about connections.
         timeout=httpx2.Timeout(None, connect=settings.model_connect_timeout),
-        http_client=_http_client(settings, lean=lean),
+        http_client=DefaultAsyncHttpx2Client(cookies=nobodys_cookies()),
     )
-    model = (LeanChatModel if lean else OpenAIChatModel)(
-        name,
-        provider=OpenAIProvider(openai_client=client),
-        profile=OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=True),
-    )
-    return model, client.close
-
-
-def _http_client(settings: Settings, *, lean: bool) -> httpx2.AsyncClient:
-    # All users' requests go through this one client, so it must keep no cookie of any.
-    nobodys = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-    if not lean:
-        return DefaultAsyncHttpx2Client(cookies=nobodys)
-    transport = AiohttpTransport(settings.model_connect_timeout)
-    return httpx2.AsyncClient(transport=transport, cookies=nobodys, follow_redirects=True)
+    return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=client), profile=profile), client.close
 
 
 def api_key(settings: Settings) -> str | None:

@@ -21,8 +21,20 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIChatModelSettings, OpenAIStreamedResponse
 
 from netra_backend.app.agents.ahead import Ahead
-from netra_backend.app.agents.aiohttp_transport import body_of
-from netra_backend.app.agents.chat_chunk import Chunk, Growth, Head, growth_of, head_of, read_chunk
+from netra_backend.app.agents.chat_chunk import (
+    Choice,
+    Chunk,
+    Delta,
+    Fragment,
+    Function,
+    Growth,
+    Head,
+    growth_of,
+    head_of,
+    read_chunk,
+)
+from netra_backend.app.agents.library_chunk import constructed, plain_chunk
+from netra_backend.app.agents.openai_request import StreamedCompletion
 from netra_backend.app.agents.sse import EventStream
 
 __all__ = ["ChunkReader", "LeanChatModel"]
@@ -32,7 +44,7 @@ DRAIN = 0.1
 
 
 class LeanChatModel(OpenAIChatModel):
-    """Reads its responses as this module says. Its provider's HTTP client must use an `AiohttpTransport`."""
+    """Reads its responses as this module says. Its provider's client must be a `LeanClient`."""
 
     _ahead: Ahead | None = None
 
@@ -49,7 +61,7 @@ class LeanChatModel(OpenAIChatModel):
         model_settings: OpenAIChatModelSettings | None = None,
     ) -> OpenAIStreamedResponse:
         tags = self.profile.get("thinking_tags", ("<think>", "</think>"))
-        reader = ChunkReader(response.response, self._ahead, tags)
+        reader = ChunkReader(cast("StreamedCompletion", response), self._ahead, tags)
         # It is iterated and closed, which a reader can as well.
         return await super()._process_streamed_response(
             cast("AsyncStream[ChatCompletionChunk]", reader), model_request_parameters, model_settings
@@ -66,9 +78,10 @@ class ChunkReader:
     `json.JSONDecodeError` or `UnicodeDecodeError` for what can't be read.
     """
 
-    def __init__(self, response: httpx2.Response, ahead: Ahead | None, tags: tuple[str, str]) -> None:
+    def __init__(self, response: StreamedCompletion, ahead: Ahead | None, tags: tuple[str, str]) -> None:
         self._response = response
-        self._body = body_of(response)
+        self._body = response.body
+        response.close = self.close
         self._ahead = ahead
         self._tags = tags
         self._inside_tags = False
@@ -85,7 +98,7 @@ class ChunkReader:
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait({self._reading})
-        await self._response.aclose()
+        await self._body.aclose()
 
     async def __aiter__(self) -> AsyncGenerator[ChatCompletionChunk]:
         # In a task of its own, one per response: the library waits for a chunk through some thirty layers, and each of
@@ -129,7 +142,7 @@ class ChunkReader:
                     for held in self._release():
                         yield held
                     self._begin(chunk, growth)
-                    yield self._whole(data)
+                    yield (chunk and plain_chunk(chunk)) or self._whole(data)
             except UnicodeDecodeError:
                 # What came before it was said all the same.
                 await self._show()
@@ -204,7 +217,7 @@ class ChunkReader:
         # Joined, pieces of text may look like a tag, which the library would take for one.
         pieces = [piece[:1], piece[1:]] if self._is_tag(piece, self._growing.field) else [piece]
         for part in pieces:
-            yield _chunk(_merged(self._growing, part, self._head))
+            yield _merged(self._growing, part, self._head)
 
     def _whole(self, data: bytes) -> ChatCompletionChunk:
         """The chunk as the OpenAI client makes it."""
@@ -217,7 +230,7 @@ class ChunkReader:
             said = cast("dict[str, object]", error).get("message") if isinstance(error, dict) else None
             message = said if isinstance(said, str) and said else "An error occurred during streaming"
             raise APIError(message=message, request=self._response.request, body=cast("object", error))
-        return _chunk(values)
+        return ChatCompletionChunk.construct(None, **values)
 
 
 class _Handing:
@@ -246,14 +259,15 @@ class _Handing:
         self._given.set()
 
 
-def _merged(growing: Growth, piece: str, head: Head) -> dict[str, Any]:
-    delta: dict[str, Any] = {growing.field: piece}
-    if growing.field == "tool_calls":
-        delta = {"tool_calls": [{"index": growing.index, "function": {"arguments": piece}}]}
+def _merged(growing: Growth, piece: str, head: Head) -> ChatCompletionChunk:
     identity, model, service_tier, _ = head
-    choice = {"index": 0, "delta": delta, "finish_reason": None}
-    return {"id": identity, "model": model, "service_tier": service_tier, "created": None, "choices": [choice]}
-
-
-def _chunk(values: dict[str, Any]) -> ChatCompletionChunk:
-    return ChatCompletionChunk.construct(None, **values)
+    match growing.field:
+        case "content":
+            delta = Delta(content=piece)
+        case "reasoning":
+            delta = Delta(reasoning=piece)
+        case "reasoning_content":
+            delta = Delta(reasoning_content=piece)
+        case "tool_calls":
+            delta = Delta(tool_calls=[Fragment(growing.index, function=Function(arguments=piece))])
+    return constructed(Chunk([Choice(delta)], id=identity, model=model, service_tier=service_tier))

@@ -7,11 +7,11 @@ before the library runs the tools it calls, and `TurnHooks` holds each tool back
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from pydantic_ai import Agent, CancellationToken
 from pydantic_ai.agent import AgentRun, CallToolsNode, ModelRequestNode
-from pydantic_ai.capabilities import ReinjectSystemPrompt, UseThreadExecutor
+from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.exceptions import RunCancelled
 from pydantic_ai.messages import (
     FunctionToolCallEvent,
@@ -53,7 +53,7 @@ class PydanticRuntime:
 
     The agent's dependencies (`RunContext.deps`) are the `Turn`: who asks, and what of their data tools may reach.
     `close` is called by `aclose`, for what the agent's model holds open (its HTTP client). `counts_tokens` is false
-    where the model has no tokens, whatever the library makes up for it.
+    where the model has no tokens, whatever the library makes up for it. `capabilities` take part in every turn.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class PydanticRuntime:
         model: Model | None = None,
         close: Callable[[], Awaitable[None]] | None = None,
         counts_tokens: bool = True,
+        capabilities: Sequence[AbstractCapability[Turn]] = (),
     ) -> None:
         self._agent = agent
         self._settings = settings
@@ -74,6 +75,7 @@ class PydanticRuntime:
         self._model = model
         self._close = close
         self._counts_tokens = counts_tokens
+        self._capabilities = capabilities
         self._threads = SyncToolThreads(settings.sync_tool_threads_per_user)
 
     @property
@@ -88,7 +90,14 @@ class PydanticRuntime:
         """Prepare a turn; the model is asked in `PydanticTurn.wait`."""
         threads = self._threads.of(turn.context.user_id)
         return PydanticTurn(
-            self._agent, self._model, self._settings, turn, sink, threads, counts_tokens=self._counts_tokens
+            self._agent,
+            self._model,
+            self._settings,
+            turn,
+            sink,
+            threads,
+            counts_tokens=self._counts_tokens,
+            capabilities=self._capabilities,
         )
 
     async def aclose(self) -> None:
@@ -110,6 +119,7 @@ class PydanticTurn:
         threads: UserThreads,
         *,
         counts_tokens: bool,
+        capabilities: Sequence[AbstractCapability[Turn]],
     ) -> None:
         self._counts_tokens = counts_tokens
         self._agent = agent
@@ -117,6 +127,7 @@ class PydanticTurn:
         self._turn = turn
         self._transcript = Transcript(sink)
         self._hooks = TurnHooks(self._transcript, threads, settings.model_retries)
+        self._capabilities = capabilities
         self._threads = threads
         self._token = CancellationToken()
         self._idle = IdleWatch(settings.model_idle_timeout, self._token.cancel)
@@ -132,6 +143,11 @@ class PydanticTurn:
 
     async def wait(self) -> TurnResult:
         """See `TurnHandle.wait`. Raises `AgentFailure`; and as it is whatever a call of the sink raised."""
+        # Each capability costs a copy of the run's context at many hooks, so what needs none is done without.
+        with self._agent.using_thread_executor(self._threads):
+            return await self._take_turn()
+
+    async def _take_turn(self) -> TurnResult:
         try:
             async with self._agent.iter(
                 self._turn.text,
@@ -145,7 +161,7 @@ class PydanticTurn:
                 ),
                 cancellation_token=self._token,
                 timeout=self._settings.run_timeout,
-                capabilities=[self._hooks, UseThreadExecutor(self._threads), ReinjectSystemPrompt()],
+                capabilities=[self._hooks, *self._capabilities],
             ) as run:
                 self._run = run
                 async for node in run:

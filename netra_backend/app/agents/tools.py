@@ -5,31 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from pydantic_ai import RunContext, ToolFailed
-from pydantic_ai.toolsets import FunctionToolset
 
 from netra_backend.app.agents import world_clock
 from netra_backend.app.agents.calculator import CannotCalculate
 from netra_backend.app.agents.calculator import calculate as worked_out
 from netra_backend.app.agents.runtime import Turn
 
-__all__ = ["netra_tools"]
-
-
-def netra_tools() -> FunctionToolset[Turn]:
-    """A toolset of all of them. Each answers with a sentence for a person; what it can't do is a `ToolFailed`."""
-    return FunctionToolset[Turn](
-        [
-            calculate,
-            time_in,
-            time_elsewhere,
-            weekday,
-            days_between,
-            add_note,
-            list_notes,
-            delete_note,
-            search_threads,
-        ]
-    )
+__all__ = ["NETRA_TOOLS"]
 
 
 async def calculate(expression: str) -> str:
@@ -108,3 +90,17 @@ async def search_threads(ctx: RunContext[Turn], query: str) -> str:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+NETRA_TOOLS = (
+    calculate,
+    time_in,
+    time_elsewhere,
+    weekday,
+    days_between,
+    add_note,
+    list_notes,
+    delete_note,
+    search_threads,
+)
+"""All of them. Each answers with a sentence for a person; what it can't do is a `ToolFailed`."""

@@ -109,6 +109,7 @@ STREAMS = {
         STOP,
         DONE,
     ),
+    "calls that are none": stream(text("a"), chunk({"tool_calls": "x"}), text("b"), STOP, DONE),
     "a call with a signature": stream(call(0, "{}", "look", extra_content={"google": {"s": "x"}}), STOP, DONE),
     "text after a tool call": stream(text("a"), text("b"), call(0, "{}", "look"), text("c"), text("d"), STOP, DONE),
     "another model's name on the way": stream(text("a"), text("b", model="n"), text("c", model="n"), STOP, DONE),

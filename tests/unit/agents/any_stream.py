@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.agents.wire import DONE, HEAD, STOP, USAGE, chunk, encoded
 
 Event = dict[str, Any] | str
-MANY_BYTES = 1500
+MANY_BYTES = 700
 """Beyond it a stream isn't cut into single bytes: that would be most of a test's time."""
 
 _tags = st.sampled_from(["<think>", "</think>"])
@@ -247,6 +247,8 @@ def in_pieces(data: bytes, sizes: Sequence[int]) -> list[bytes]:
 _sizes = st.one_of(
     st.just([]),
     st.lists(st.integers(1, 400), max_size=20),
+    st.lists(st.integers(1, 400), max_size=20),
+    st.lists(st.integers(1, 40), max_size=60),
     st.lists(st.integers(1, 40), max_size=60),
     st.just([1] * MANY_BYTES),
 )

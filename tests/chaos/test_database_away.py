@@ -29,10 +29,11 @@ async def alice(tmp_path: Path) -> Person:
 
 
 @pytest.fixture
-async def process(alice: Person, tmp_path: Path, model: FakeModelServer) -> AsyncIterator[ServerProcess]:
-    async with ServerProcess(
-        tmp_path / "data", model="openai:fake", model_base_url=model.base_url, run_buffer_bytes=BUFFER
-    ) as server:
+async def process(
+    alice: Person, tmp_path: Path, model: FakeModelServer, model_client: str
+) -> AsyncIterator[ServerProcess]:
+    settings = {"model": "openai:fake", "model_base_url": model.base_url, "model_client": model_client}
+    async with ServerProcess(tmp_path / "data", run_buffer_bytes=BUFFER, **settings) as server:
         await server.start()
         yield server
 

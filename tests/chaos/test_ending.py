@@ -53,9 +53,9 @@ async def test_within_the_grace_a_run_ends_by_itself_and_is_told_before_the_good
 
 
 async def test_after_the_grace_runs_end_as_recorded_and_queued_ones_start_after_the_restart(
-    alice: Person, tmp_path: Path, model: FakeModelServer
+    alice: Person, tmp_path: Path, model: FakeModelServer, model_client: str
 ) -> None:
-    async with server_on(tmp_path / "data", model, drain_grace=0) as server:
+    async with server_on(tmp_path / "data", model, model_client=model_client, drain_grace=0) as server:
         await server.start()
         async with server.client(alice) as client:
             await client.resume()

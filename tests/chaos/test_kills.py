@@ -27,13 +27,13 @@ def server_on(data_dir: Path, model: FakeModelServer, **settings: object) -> Ser
     [pytest.param(5, id="short"), pytest.param(50, id="long", marks=LONG)],
 )
 async def test_a_server_killed_at_random_points_keeps_what_it_acknowledged(
-    kills: int, tmp_path: Path, model: FakeModelServer
+    kills: int, tmp_path: Path, model: FakeModelServer, model_client: str
 ) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     rng = random.Random(seed)
     witnesses = [Witness(person, rng) for person in await people(tmp_path / "data", "alice", "bob")]
-    async with server_on(tmp_path / "data", model) as server:
+    async with server_on(tmp_path / "data", model, model_client=model_client) as server:
         for _ in range(kills):
             await _live_and_die(server, witnesses, rng)
         await server.start()
@@ -88,9 +88,9 @@ async def alice(tmp_path: Path) -> Person:
 
 
 async def test_a_tool_call_cut_by_a_crash_is_unknown_and_not_run_again(
-    alice: Person, tmp_path: Path, model: FakeModelServer
+    alice: Person, tmp_path: Path, model: FakeModelServer, model_client: str
 ) -> None:
-    async with server_on(tmp_path / "data", model) as server:
+    async with server_on(tmp_path / "data", model, model_client=model_client) as server:
         await server.start()
         async with server.client(alice) as client:
             await client.resume()
@@ -109,9 +109,9 @@ async def test_a_tool_call_cut_by_a_crash_is_unknown_and_not_run_again(
 
 
 async def test_an_acknowledged_stop_survives_a_crash_right_after_it(
-    alice: Person, tmp_path: Path, model: FakeModelServer
+    alice: Person, tmp_path: Path, model: FakeModelServer, model_client: str
 ) -> None:
-    async with server_on(tmp_path / "data", model, stop_grace=30) as server:
+    async with server_on(tmp_path / "data", model, model_client=model_client, stop_grace=30) as server:
         await server.start()
         async with server.client(alice) as client:
             await client.resume()
@@ -129,9 +129,9 @@ async def test_an_acknowledged_stop_survives_a_crash_right_after_it(
 
 
 async def test_queued_runs_survive_a_crash_and_start_in_order(
-    alice: Person, tmp_path: Path, model: FakeModelServer
+    alice: Person, tmp_path: Path, model: FakeModelServer, model_client: str
 ) -> None:
-    async with server_on(tmp_path / "data", model) as server:
+    async with server_on(tmp_path / "data", model, model_client=model_client) as server:
         await server.start()
         async with server.client(alice) as client:
             await client.resume()

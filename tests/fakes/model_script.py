@@ -78,6 +78,13 @@ class Raw:
 
 
 @dataclass(frozen=True)
+class Wire:
+    """Bytes onto the connection, as they are. What it carries is all up to the script then: head, framing and end."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Tokens:
     """Usage figures, sent in the last piece."""
 
@@ -98,7 +105,7 @@ class End:
     done: bool = False
 
 
-Step = Text | Thinking | ToolCall | Pause | WaitFor | Hang | Headers | Status | Raw | Tokens | Cut | End
+Step = Text | Thinking | ToolCall | Pause | WaitFor | Hang | Headers | Status | Raw | Wire | Tokens | Cut | End
 Response = Sequence[Step]
 Script = Sequence[Response]
 

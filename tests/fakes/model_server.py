@@ -53,6 +53,7 @@ from tests.fakes.model_script import (
     Tokens,
     ToolCall,
     WaitFor,
+    Wire,
     words,
 )
 
@@ -74,6 +75,7 @@ __all__ = [
     "Tokens",
     "ToolCall",
     "WaitFor",
+    "Wire",
 ]
 
 
@@ -335,6 +337,7 @@ class _Reply:
         self._connection = connection
         self._request = request
         self._begun = False
+        self._bare = False
         self._calls = 0
         self._usage: Tokens | None = None
 
@@ -362,6 +365,9 @@ class _Reply:
                     return
                 case Raw(data):
                     await self._piece(data)
+                case Wire(data):
+                    self._bare = True
+                    await self._connection.write(data)
                 case Tokens():
                     self._usage = step
                 case Cut():
@@ -369,7 +375,8 @@ class _Reply:
                 case End(finish_reason, done):
                     await self._finish(finish_reason, done=done)
                     return
-        await self._finish("tool_calls" if self._calls else "stop", done=True)
+        if not self._bare:
+            await self._finish("tool_calls" if self._calls else "stop", done=True)
 
     async def _call(self, call: ToolCall) -> None:
         arguments = call.arguments if isinstance(call.arguments, str) else json.dumps(call.arguments)

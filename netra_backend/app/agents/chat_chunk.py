@@ -97,6 +97,8 @@ _decoder = msgspec.json.Decoder(Chunk)
 def read_chunk(data: bytes) -> Chunk | None:
     """The chunk, or None where it hasn't the usual shape (the data may not even be JSON)."""
     try:
+        if not data.isascii():
+            data.decode()  # the decoder doesn't look into fields that aren't read
         return _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None

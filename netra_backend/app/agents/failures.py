@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 
+import httpx2
 from pydantic_ai.exceptions import (
     ContentFilterError,
     ModelAPIError,
@@ -32,6 +33,7 @@ from netra_backend.app.agents.runtime import AgentFailure, FailureCode
 __all__ = ["failure_of", "idle_failure", "worth_repeating"]
 
 _log = logging.getLogger(__name__)
+_BROKE = "The connection to the model broke before its answer was whole."
 _SECRET = re.compile(r"(?i)\b(sk-|key-|bearer\s+|api[_-]?key\W+)\S+")
 
 
@@ -83,6 +85,9 @@ def _explained(error: Exception, begun: bool) -> tuple[FailureCode, str, bool]:
             )
         case ModelAPIError():
             return _model_failure(error, begun)
+        case httpx2.TransportError():
+            # The OpenAI client lets it pass as it is where the body of a refusal breaks off.
+            return FailureCode.MODEL_STREAM_CUT, _BROKE, True
         case ContentFilterError():
             return FailureCode.MODEL_BAD_RESPONSE, "The model's provider held the answer back (content filter).", False
         case OutputTokenLimitExceeded():
@@ -178,7 +183,7 @@ def _connection_failure(error: ModelConnectionError, begun: bool) -> tuple[Failu
             )
         return FailureCode.TIMEOUT_IDLE, "The model server was silent for too long.", True
     if begun or error.phase == "read":
-        return FailureCode.MODEL_STREAM_CUT, "The connection to the model broke before its answer was whole.", True
+        return FailureCode.MODEL_STREAM_CUT, _BROKE, True
     return (
         FailureCode.MODEL_UNREACHABLE,
         "The model server can't be reached. Check NETRA_MODEL_BASE_URL, and that the server runs.",

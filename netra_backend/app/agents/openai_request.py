@@ -6,6 +6,7 @@ transformation of every field, a generic request and another HTTP client, costs 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import cached_property
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Self, cast
@@ -31,6 +32,8 @@ class StreamedCompletion:
     def __init__(self, url: URL, body: Body) -> None:
         self._url = url
         self.body = body
+        self.close: Callable[[], Awaitable[None]] = body.aclose
+        """What ends it; whoever reads it puts his own end here, as the library leaves it also where it has failed."""
 
     @property
     def request(self) -> httpx2.Request:
@@ -41,7 +44,7 @@ class StreamedCompletion:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.body.aclose()
+        await self.close()
 
 
 class LeanClient(AsyncOpenAI):
@@ -109,7 +112,9 @@ class _Completions(AsyncCompletions):
         try:
             await response.aread()
         except httpx2.RequestError as error:
-            return APIConnectionError(request=response.request, message=str(error))
+            broken = APIConnectionError(request=response.request, message=str(error))
+            broken.__cause__ = error  # by which it's known that the server had been reached
+            return broken
         finally:
             await response.aclose()
         return self._client._make_status_error_from_response(response)  # pyright: ignore[reportPrivateUsage]

@@ -81,6 +81,7 @@ class ChunkReader:
     def __init__(self, response: StreamedCompletion, ahead: Ahead | None, tags: tuple[str, str]) -> None:
         self._response = response
         self._body = response.body
+        response.close = self.close
         self._ahead = ahead
         self._tags = tags
         self._inside_tags = False
@@ -90,16 +91,20 @@ class ChunkReader:
         self._growing: Growth | None = None
         self._held: list[str] = []
         self._unshown: list[str] = []
+        self._reading: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
-        """Close the response, wherever it stands."""
+        """Close the response, wherever it stands, and read no more of it."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait({self._reading})
         await self._body.aclose()
 
     async def __aiter__(self) -> AsyncGenerator[ChatCompletionChunk]:
         # In a task of its own, one per response: the library waits for a chunk through some thirty layers, and each of
         # them would be resumed for every read.
         handing = _Handing()
-        reading = asyncio.create_task(self._hand_over(handing))
+        reading = self._reading = asyncio.create_task(self._hand_over(handing))
         try:
             while (chunk := await handing.take()) is not None:
                 yield chunk
@@ -141,6 +146,9 @@ class ChunkReader:
             except UnicodeDecodeError:
                 # What came before it was said all the same.
                 await self._show()
+                if self._ahead is None:
+                    for held in self._release():
+                        yield held
                 raise
             await self._show()
             if self._ahead is None:

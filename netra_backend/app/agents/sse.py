@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 
 __all__ = ["EventStream"]
@@ -10,13 +11,15 @@ __all__ = ["EventStream"]
 class EventStream:
     """Cuts what arrives, in whatever pieces, into the data of the events in it.
 
-    Lines end in LF, CR or CRLF; an event ends at an empty line. Comments and all fields but `data` are passed over.
+    Lines end in LF, CR or CRLF; an event ends at an empty line. Comments, all fields but `data` and a byte order mark
+    are passed over.
     """
 
     def __init__(self) -> None:
         self._begun: list[bytes] = []  # pieces of a line whose end hasn't come
         self._data: list[bytes] = []  # lines of an event whose end hasn't come
         self._after_cr = False
+        self._at_start = True
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         """The data of the events that end in this piece, one by one; take them all, or feed no more.
@@ -30,6 +33,9 @@ class EventStream:
             return
         *lines, begun = b"".join((*self._begun, piece)).split(b"\n")
         self._begun = [begun]
+        if self._at_start:
+            self._at_start = False
+            lines[0] = lines[0].removeprefix(BOM_UTF8)
         for line in lines:
             if line.startswith(b"data: "):
                 self._data.append(line[6:])
@@ -44,9 +50,11 @@ class EventStream:
         b"\n".join((*self._data, b"".join(self._begun))).decode()
 
     def _with_plain_ends(self, piece: bytes) -> bytes:
+        if not piece:
+            return piece
         if self._after_cr and piece.startswith(b"\n"):
             piece = piece[1:]
-        self._after_cr = piece.endswith(b"\r") or (self._after_cr and not piece)
+        self._after_cr = piece.endswith(b"\r")
         return piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _other(self, line: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -50,12 +51,18 @@ class Reading:
 
 
 class _Pieces(Body):
-    def __init__(self, pieces: Sequence[bytes]) -> None:
+    """The pieces, and then the response's end, or the connection's."""
+
+    def __init__(self, pieces: Sequence[bytes], *, cut: bool) -> None:
         self._pieces: Iterator[bytes] = iter([piece for piece in pieces if piece])
+        self._cut = cut
         self.closed = False
 
     async def read(self) -> bytes:
-        return next(self._pieces, b"")
+        piece = next(self._pieces, b"")
+        if not piece and self._cut:
+            raise httpx2.ReadError("the connection broke")
+        return piece
 
     async def drain(self, limit: float) -> None:
         for _ in self._pieces:
@@ -75,7 +82,11 @@ class _Playback(AiohttpTransport):
 
 
 class Player:
-    """Reads a response twice: as Netra does, and as the OpenAI client does."""
+    """Reads a response twice: as Netra does, and as the OpenAI client does.
+
+    The one place in the tests that knows what Netra's reader is made of: bytes of a response go in, and what the user
+    is shown and what the agent library keeps come out.
+    """
 
     def __init__(self, *, needs_finish_reason: bool = True) -> None:
         self._transport = _Playback(connect_timeout=5)
@@ -94,33 +105,45 @@ class Player:
     def close(self) -> None:
         self._loop.close()
 
-    def both(self, pieces: Sequence[bytes]) -> tuple[Reading, Reading]:
-        """(Netra's, the OpenAI client's)"""
+    def both(self, pieces: Sequence[bytes], *, cut: bool = False, ahead: bool = True) -> tuple[Reading, Reading]:
+        """(Netra's, the OpenAI client's). `cut`: the connection breaks after the pieces. Without `ahead` Netra's model
+        is used as any other, outside of a turn."""
         return (
-            self._loop.run_until_complete(self.read(pieces, lean=True)),
-            self._loop.run_until_complete(self.read(pieces, lean=False)),
+            self._loop.run_until_complete(self._read(pieces, lean=True, cut=cut, showing=ahead)),
+            self._loop.run_until_complete(self._read(pieces, lean=False, cut=cut)),
         )
 
-    async def read(self, pieces: Sequence[bytes], *, lean: bool) -> Reading:
-        body = self._transport.body = _Pieces(pieces)
+    async def _read(self, pieces: Sequence[bytes], *, lean: bool, cut: bool, showing: bool = False) -> Reading:
+        body = self._transport.body = _Pieces(pieces, cut=cut)
+        before = asyncio.all_tasks()
         sink, idle = Sink(), IdleWatch(60, lambda: None)
         transcript = Transcript(sink)
         transcript.begin_response()
         ahead = Ahead(transcript, idle)
-        model = self._lean.showing(ahead) if lean else self._sdk
+        model = (self._lean.showing(ahead) if showing else self._lean) if lean else self._sdk
         reading = Reading()
         prompt = [ModelRequest([UserPromptPart("go")])]
+        raised: Exception | None = None  # it's kept as a log would, and with it all that it came through
         try:
             async with model.request_stream(prompt, None, ModelRequestParameters()) as stream:
                 await _take(stream, ahead)
                 whole = stream.get()
                 reading.kept = "\n".join(f"{name}: {getattr(whole, name)!r}" for name in KEPT)
         except Exception as error:  # noqa: BLE001 - whatever it is, it's compared
-            reading.failure = f"{type(error).__name__}: {error}"
+            raised = error
+            # Where in a line it stood is counted from different places.
+            reading.failure = re.sub("'utf-8' codec .*", "not UTF-8", f"{type(error).__name__}: {error}")
         idle.close()
         assert body.closed
+        assert not [task for task in asyncio.all_tasks() - before if _is_netras(task)], "nothing goes on reading"
+        del raised
         reading.shown, reading.calls = _joined(sink), len(sink.calls)
         return reading
+
+
+def _is_netras(task: asyncio.Task[object]) -> bool:
+    code = getattr(task.get_coro(), "cr_code", None)
+    return code is not None and "netra_backend" in code.co_filename
 
 
 async def _take(stream: StreamedResponse, ahead: Ahead) -> None:
@@ -148,12 +171,3 @@ def _joined(sink: Sink) -> list[tuple[str, str]]:
         else:
             joined.append((kind, text))
     return joined
-
-
-def in_pieces(data: bytes, sizes: Sequence[int]) -> list[bytes]:
-    """The bytes in pieces of these sizes, and the rest."""
-    pieces: list[bytes] = []
-    for size in sizes:
-        pieces.append(data[:size])
-        data = data[size:]
-    return [*pieces, data]

@@ -1,12 +1,24 @@
-"""The event-stream parser, by the rules of the HTML standard as far as data goes."""
+"""The event-stream parser, by the rules of the HTML standard as far as data goes.
+
+Whatever the bytes: `by_the_standard` is written from the standard's text alone, and the OpenAI client has a parser of
+its own. `NETRA_EXAMPLES` says how many examples each property is tried with.
+"""
 
 from __future__ import annotations
 
+import codecs
+import os
+import re
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from openai._streaming import SSEDecoder
 
 from netra_backend.app.agents.sse import EventStream
+from tests.unit.agents.any_stream import in_pieces
+
+EXAMPLES = int(os.environ.get("NETRA_EXAMPLES", "300"))
 
 
 def events(*pieces: bytes) -> list[bytes]:
@@ -41,18 +53,90 @@ def test_lines(stream: bytes, data: list[bytes]) -> None:
     assert events(*(stream[at : at + 1] for at in range(len(stream)))) == data
 
 
-_lines = st.lists(st.sampled_from([b"data: a", b"data:b", b": c", b"", b"id: d", b"data"]), max_size=10)
+def by_the_standard(stream: bytes) -> list[bytes]:
+    """Section 9.2.6 of the HTML standard, on a stream that has come whole. Events without data say nothing."""
+    found: list[bytes] = []
+    data: list[bytes] = []
+    *lines, _ = re.split(rb"\r\n|\n|\r", stream.removeprefix(codecs.BOM_UTF8))
+    for line in lines:
+        field, _, value = line.partition(b":")
+        if not line:
+            if data:
+                found.append(b"\n".join(data))
+            data = []
+        elif field == b"data":
+            data.append(value.removeprefix(b" "))
+    return found
 
 
-@given(_lines, st.sampled_from([b"\n", b"\r\n", b"\r"]), st.lists(st.integers(0, 9), max_size=30))
-def test_cutting_changes_nothing(lines: list[bytes], end: bytes, sizes: list[int]) -> None:
-    whole = b"".join(line + end for line in lines)
-    pieces: list[bytes] = []
-    rest = whole
-    for size in sizes:
-        pieces.append(rest[:size])
-        rest = rest[size:]
-    assert events(*pieces, rest) == events(b"".join(line + b"\n" for line in lines))
+def by_the_client(*pieces: bytes) -> tuple[list[bytes], bool]:
+    """What the OpenAI client's parser finds, as far as there is data; and whether it came to what isn't text."""
+    found: list[bytes] = []
+    try:
+        for event in SSEDecoder().iter_bytes(iter(pieces)):
+            found += [event.data.encode()] if event.data else []
+    except UnicodeDecodeError:
+        return found, False
+    return found, True
+
+
+def by_netra(*pieces: bytes) -> tuple[list[bytes], bool]:
+    """The same by Netra's. Whoever takes data finds out for himself whether it's text."""
+    found: list[bytes] = []
+    stream = EventStream()
+    try:
+        for piece in pieces:
+            for data in stream.feed(piece):
+                data.decode()
+                if data:
+                    found.append(data)
+        stream.finish()
+    except UnicodeDecodeError:
+        return found, False
+    return found, True
+
+
+_ends = st.sampled_from([b"\n", b"\r\n", b"\r", b"\n\n", b"\r\n\r\n", b"\r\r", b"\n\r\n", b""])
+_names = st.sampled_from(["data", "data", "data", "data", "event", "id", "retry", "", "database", " data", "datä", "x"])
+_colons = st.sampled_from([": ", ": ", ":", ":  ", "", " :"])
+_values = st.one_of(
+    st.sampled_from(["", '{"a": 1}', "[DONE]", ":", "é😀\u2028\u0085", "\x00", "\x0b\x0c", "\ufeff", "message"]),
+    st.text(alphabet=st.characters(exclude_characters="\r\n", codec="utf-8"), max_size=8),
+)
+_lines = st.builds(
+    lambda name, colon, value, end: f"{name}{colon}{value}".encode() + end, _names, _colons, _values, _ends
+)
+_texts = st.lists(st.one_of(_lines, _lines, _ends), max_size=12).map(b"".join)
+_anything = st.lists(
+    st.one_of(_lines, _lines, _ends, st.sampled_from([b"\xff", b"\xc3", b"\xed\xa0\x80"]), st.binary(max_size=3)),
+    max_size=12,
+).map(b"".join)
+_sizes = st.one_of(st.lists(st.integers(0, 12), max_size=40), st.integers(0, 3).map(lambda size: [size] * 600))
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.sampled_from([b"", b"", b"", codecs.BOM_UTF8]), _texts, _sizes)
+def test_any_text_is_read_by_the_standard(mark: bytes, stream: bytes, sizes: list[int]) -> None:
+    assert events(*in_pieces(mark + stream, sizes)) == by_the_standard(mark + stream)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(_anything, _sizes)
+def test_any_bytes_are_read_as_the_client_reads_them(stream: bytes, sizes: list[int]) -> None:
+    """But for a byte order mark, with which it loses the first event."""
+    pieces = in_pieces(b"\n" + stream, sizes)
+    assert by_netra(*pieces) == by_the_client(*pieces)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_a_byte_order_mark_is_passed_over(size: int) -> None:
+    stream = codecs.BOM_UTF8 + b"data: a\n\n" + codecs.BOM_UTF8 + b"data: b\n\n"
+    assert events(*in_pieces(stream, [size] * len(stream))) == [b"a"], "only at the very start"
+
+
+def test_one_line_feed_after_a_carriage_return_belongs_to_it() -> None:
+    """The one after it is a line's end of its own: here it ends the event."""
+    assert events(b"data: a\r", b"", b"\n", b"\n") == [b"a"]
 
 
 def test_what_is_not_text_is_refused_where_it_stands() -> None:

@@ -45,7 +45,9 @@ def offline_runtime(settings: Settings) -> PydanticRuntime:
         tools=NETRA_TOOLS,
         name="offline",
     )
-    return PydanticRuntime(agent, settings, name="offline", model_name="offline", counts_tokens=False)
+    return PydanticRuntime(
+        agent, settings, name="offline", model_name="offline", counts_tokens=False, system_prompt=False
+    )
 
 
 async def _respond(messages: list[ModelMessage], _info: AgentInfo) -> AsyncIterator[_Piece]:

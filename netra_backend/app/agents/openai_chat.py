@@ -40,7 +40,7 @@ def openai_runtime(settings: Settings, name: str, model: str) -> PydanticRuntime
         capabilities=[OptionalTools()],
         name=name,
     )
-    return PydanticRuntime(agent, settings, name=name, model_name=model, close=close)
+    return PydanticRuntime(agent, settings, name=name, model_name=model, close=close, system_prompt=False)
 
 
 def openai_model(settings: Settings, name: str) -> tuple[Model, Callable[[], Awaitable[None]]]:

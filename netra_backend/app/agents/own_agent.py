@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import cast
 
 from pydantic_ai import Agent
-from pydantic_ai.capabilities import AbstractCapability, ReinjectSystemPrompt
 from pydantic_ai.models import Model
 
 from netra_backend.app.agents.openai_chat import openai_model
@@ -25,16 +24,12 @@ def own_runtime(settings: Settings, found: object) -> PydanticRuntime:
         raise BadSetting(f"agent (NETRA_AGENT): {settings.agent} is a {type(found).__name__}, not a pydantic_ai.Agent")
     agent = cast("Agent[Turn, object]", found)
     name = str(settings.agent)
-    # Its system prompt isn't in the history that a later turn is given.
-    whole: list[AbstractCapability[Turn]] = [ReinjectSystemPrompt()]
     model = agent.model
     if model is not None:
         model_name = model.model_name if isinstance(model, Model) else str(model)
-        return PydanticRuntime(agent, settings, name=name, model_name=model_name, capabilities=whole)
+        return PydanticRuntime(agent, settings, name=name, model_name=model_name)
     if settings.model == "offline":
         raise BadSetting(f"agent (NETRA_AGENT): {name} has no model of its own; set NETRA_MODEL=openai:NAME")
     model_name = settings.model.removeprefix("openai:").strip()
     chat_model, close = openai_model(settings, model_name)
-    return PydanticRuntime(
-        agent, settings, name=name, model_name=model_name, model=chat_model, close=close, capabilities=whole
-    )
+    return PydanticRuntime(agent, settings, name=name, model_name=model_name, model=chat_model, close=close)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from pydantic_ai import Agent, CancellationToken
 from pydantic_ai.agent import AgentRun, CallToolsNode, ModelRequestNode
-from pydantic_ai.capabilities import AbstractCapability
+from pydantic_ai.capabilities import AbstractCapability, ReinjectSystemPrompt
 from pydantic_ai.exceptions import RunCancelled
 from pydantic_ai.messages import (
     FunctionToolCallEvent,
@@ -53,7 +53,8 @@ class PydanticRuntime:
 
     The agent's dependencies (`RunContext.deps`) are the `Turn`: who asks, and what of their data tools may reach.
     `close` is called by `aclose`, for what the agent's model holds open (its HTTP client). `counts_tokens` is false
-    where the model has no tokens, whatever the library makes up for it. `capabilities` take part in every turn.
+    where the model has no tokens, whatever the library makes up for it. `system_prompt` is false
+    where the agent has none (instructions are something else), so that none has to be looked for in each turn.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class PydanticRuntime:
         model: Model | None = None,
         close: Callable[[], Awaitable[None]] | None = None,
         counts_tokens: bool = True,
-        capabilities: Sequence[AbstractCapability[Turn]] = (),
+        system_prompt: bool = True,
     ) -> None:
         self._agent = agent
         self._settings = settings
@@ -75,7 +76,8 @@ class PydanticRuntime:
         self._model = model
         self._close = close
         self._counts_tokens = counts_tokens
-        self._capabilities = capabilities
+        # Its system prompt isn't in the history that a later turn is given.
+        self._capabilities: list[AbstractCapability[Turn]] = [ReinjectSystemPrompt()] if system_prompt else []
         self._threads = SyncToolThreads(settings.sync_tool_threads_per_user)
 
     @property

@@ -174,8 +174,10 @@ def main() -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             words = runner.run(measure(given, programs, rounds))
     except KeyboardInterrupt:
-        print(f"\ninterrupted; so far (and in {given.json}):\n", file=sys.stderr)
-        print(table(medians_of(rounds)), ratios(rounds), sep="\n\n", file=sys.stderr)
+        print("\ninterrupted", file=sys.stderr)
+        if any(rounds):
+            print(f"so far (and in {given.json}):\n", file=sys.stderr)
+            print(table(medians_of(rounds)), ratios(rounds), sep="\n\n", file=sys.stderr)
         sys.exit(130)
     print(words)
     if given.docs:

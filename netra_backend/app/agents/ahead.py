@@ -1,16 +1,27 @@
 """What a model shows of its answer by itself, ahead of the agent library's events of it.
 
-The library makes several objects of every piece of a streamed response, which costs more than everything else a token
-passes. A model that reads the wire itself (`openai_stream`) therefore hands text and thinking straight to the turn, in
-the turn's own task, and tells the library of it in few, large pieces. So the same text comes twice: first here, and
-later in an event, where it is passed over.
+The library makes several objects of every piece of a streamed response, and carries each through layers of iterators,
+which costs more than everything else a token passes. A model that reads the wire itself (`openai_stream`) therefore
+hands text and thinking straight to the turn, and tells the library of it in few, large pieces. So the same text comes
+twice: first from the wire, and later in an event, where it is passed over.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol, runtime_checkable
 
-from pydantic_ai.models import Model
+from pydantic_ai.messages import (
+    AgentStreamEvent,
+    ModelResponse,
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+    ThinkingPart,
+    ThinkingPartDelta,
+)
+from pydantic_ai.models import Model, StreamedResponse
 
 from netra_backend.app.agents.idle_watch import IdleWatch
 from netra_backend.app.agents.transcript import Transcript
@@ -27,10 +38,52 @@ class Ahead:
         # How many characters were shown that the library has yet to tell of.
         self._text = 0
         self._thinking = 0
+        self._response: StreamedResponse | None = None
 
     def begin_response(self) -> None:
         """What follows belongs to a new response."""
         self._text = self._thinking = 0
+        self._response = None
+
+    async def read(self, response: StreamedResponse, first: asyncio.Timeout) -> ModelResponse:
+        """Read a response to its end, and show what of it wasn't. `first` limits the time until it says anything."""
+        self._response = response
+        async for event in response:
+            first.reschedule(None)
+            await self.event(event)
+        self._idle.busy()
+        return response.get()
+
+    @property
+    def begun(self) -> bool:
+        """Whether something has arrived of a response that is read here."""
+        return self._response is not None and bool(self._response.get().parts)
+
+    def so_far(self) -> ModelResponse | None:
+        """What the library made of the response that is or was being read, if any."""
+        return self._response.get() if self._response is not None else None
+
+    async def event(self, event: AgentStreamEvent) -> None:
+        """From the library. What was shown ahead of it isn't shown again."""
+        self._idle.busy()
+        match event:
+            case (
+                PartStartEvent(part=TextPart(content=content))
+                | PartDeltaEvent(delta=TextPartDelta(content_delta=content))
+            ):
+                known = min(self._text, len(content))
+                self._text -= known
+                await self._transcript.text(content[known:])
+            case (
+                PartStartEvent(part=ThinkingPart(content=content))
+                | PartDeltaEvent(delta=ThinkingPartDelta(content_delta=str(content)))
+            ):
+                known = min(self._thinking, len(content))
+                self._thinking -= known
+                await self._transcript.thinking(content[known:])
+            case _:
+                pass
+        self._idle.waiting()
 
     async def text(self, delta: str) -> None:
         """From the wire: a piece of the answer."""
@@ -50,23 +103,11 @@ class Ahead:
         """From the wire: the model said something that isn't to be shown."""
         self._idle.waiting()
 
-    async def text_event(self, delta: str) -> None:
-        """From the library: a piece of the answer. What was shown ahead of it isn't shown again."""
-        known = min(self._text, len(delta))
-        self._text -= known
-        await self._transcript.text(delta[known:])
-
-    async def thinking_event(self, delta: str) -> None:
-        """From the library: a piece of reasoning."""
-        known = min(self._thinking, len(delta))
-        self._thinking -= known
-        await self._transcript.thinking(delta[known:])
-
 
 @runtime_checkable
 class ShowsAhead(Protocol):
-    """A model that can show its answer ahead of the library."""
+    """A model that can show its answer by itself, so that nobody has to ask the library for its events."""
 
     def showing(self, ahead: Ahead) -> Model:
-        """This model for one turn, which shows its answers there."""
+        """This model for one turn; its `request` shows the answer there as it comes."""
         ...

@@ -34,6 +34,7 @@ from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import RunContext, ToolDefinition
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from netra_backend.app.agents.ahead import Ahead
 from netra_backend.app.agents.clean import clean_json, clean_text
 from netra_backend.app.agents.failures import worth_repeating
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Json, Turn
@@ -61,6 +62,7 @@ class TurnHooks(AbstractCapability[Turn]):
     """
 
     transcript: Transcript
+    ahead: Ahead
     threads: UserThreads
     retries: int
     tool_returns: dict[str, ToolReturnPart] = field(default_factory=dict[str, ToolReturnPart])
@@ -134,8 +136,8 @@ class TurnHooks(AbstractCapability[Turn]):
         request_context: ModelRequestContext,
         error: Exception,
     ) -> ModelResponse:
-        """Ask again, if that may help. The library calls this only while nothing of the answer has arrived."""
-        if request_context.attempt > self.retries or not worth_repeating(error):
+        """Ask again, if that may help and nothing of the answer has arrived: what was shown can't be taken back."""
+        if self.ahead.begun or request_context.attempt > self.retries or not worth_repeating(error):
             raise error
         asked = error.retry_after if isinstance(error, ModelAPIError) else None
         if asked is not None and asked > _LONGEST_WAIT:

@@ -18,13 +18,7 @@ from pydantic_ai.messages import (
     FunctionToolResultEvent,
     ModelRequest,
     OutputToolResultEvent,
-    PartDeltaEvent,
-    PartStartEvent,
     RetryFeedbackPart,
-    TextPart,
-    TextPartDelta,
-    ThinkingPart,
-    ThinkingPartDelta,
     ToolCallPart,
 )
 from pydantic_ai.models import Model
@@ -128,13 +122,14 @@ class PydanticTurn:
         self._settings = settings
         self._turn = turn
         self._transcript = Transcript(sink)
-        self._hooks = TurnHooks(self._transcript, threads, settings.model_retries)
         self._capabilities = capabilities
         self._threads = threads
         self._token = CancellationToken()
         self._idle = IdleWatch(settings.model_idle_timeout, self._token.cancel)
         self._ahead = Ahead(self._transcript, self._idle)
+        self._hooks = TurnHooks(self._transcript, self._ahead, threads, settings.model_retries)
         used = model or agent.model
+        self._shows_itself = isinstance(used, ShowsAhead)
         self._model = used.showing(self._ahead) if isinstance(used, ShowsAhead) else model
         self._cancelled = False
         self._run: AgentRun[Turn, object] | None = None
@@ -167,10 +162,15 @@ class PydanticTurn:
             ) as run:
                 self._run = run
                 async for node in run:
+                    # A node that isn't streamed here is run by the library when the next is asked for.
                     if isinstance(node, ModelRequestNode):
-                        await self._read_response(node, run)
+                        self._begin_response(node)
+                        if not self._shows_itself:
+                            await self._read_response(node, run)
                     elif isinstance(node, CallToolsNode):
-                        await self._run_tools(node, run)
+                        self._transcript.complete_response()
+                        if node.model_response.tool_calls:
+                            await self._run_tools(node, run)
                 result = _result(run)
                 await self._show_output(result)
             return TurnResult(
@@ -191,31 +191,18 @@ class PydanticTurn:
         finally:
             self._idle.close()
 
-    async def _read_response(self, node: ModelRequestNode[Turn, object], run: AgentRun[Turn, object]) -> None:
+    def _begin_response(self, node: ModelRequestNode[Turn, object]) -> None:
         self._refuse_second_answer(node.request)
-        transcript = self._transcript
-        transcript.begin_response()
+        self._transcript.begin_response()
         self._ahead.begin_response()
         self._hooks.begin_response()
+
+    async def _read_response(self, node: ModelRequestNode[Turn, object], run: AgentRun[Turn, object]) -> None:
         async with node.stream(run.ctx) as stream:
             async for event in stream:
-                self._idle.busy()
-                match event:
-                    case (
-                        PartStartEvent(part=TextPart(content=content))
-                        | PartDeltaEvent(delta=TextPartDelta(content_delta=content))
-                    ):
-                        await self._ahead.text_event(content)
-                    case (
-                        PartStartEvent(part=ThinkingPart(content=content))
-                        | PartDeltaEvent(delta=ThinkingPartDelta(content_delta=str(content)))
-                    ):
-                        await self._ahead.thinking_event(content)
-                    case _:
-                        pass
-                self._idle.waiting()
+                await self._ahead.event(event)
             self._idle.busy()
-        transcript.complete_response()
+        self._transcript.complete_response()
 
     async def _run_tools(self, node: CallToolsNode[Turn, object], run: AgentRun[Turn, object]) -> None:
         calls: dict[str, ToolCallPart] = {}
@@ -251,7 +238,10 @@ class PydanticTurn:
 
     def _cut_short(self) -> bytes:
         """The history of a turn that was stopped or failed: what the user was shown of it."""
-        messages = self._run.new_messages() if self._run is not None else ()
+        messages = self._run.new_messages() if self._run is not None else []
+        under_way = self._ahead.so_far()
+        if under_way is not None:
+            messages.append(under_way)
         return encode(stopped_messages(messages, self._transcript, self._hooks.tool_returns, self._turn.text))
 
     def _failure(self, error: Exception) -> AgentFailure:

@@ -11,15 +11,9 @@ import httpx2
 from openai import AsyncOpenAI
 from pydantic_ai.messages import (
     ModelRequest,
-    PartDeltaEvent,
-    PartStartEvent,
-    TextPart,
-    TextPartDelta,
-    ThinkingPart,
-    ThinkingPartDelta,
     UserPromptPart,
 )
-from pydantic_ai.models import ModelRequestParameters, StreamedResponse
+from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
@@ -125,12 +119,16 @@ class Player:
         prompt = [ModelRequest([UserPromptPart("go")])]
         raised: Exception | None = None  # it's kept as a log would, and with it all that it came through
         try:
-            async with model.request_stream(prompt, None, ModelRequestParameters()) as stream:
-                await _take(stream, ahead)
-                whole = stream.get()
-                kept = "\n".join(f"{name}: {getattr(whole, name)!r}" for name in KEPT)
-                # Calls that come without an id are given one at random.
-                reading.kept = re.sub(r"pyd_ai_\w+", "made up", kept)
+            if showing:
+                whole = await model.request(prompt, None, ModelRequestParameters())
+            else:
+                async with model.request_stream(prompt, None, ModelRequestParameters()) as stream:
+                    async for event in stream:
+                        await ahead.event(event)
+                    whole = stream.get()
+            kept = "\n".join(f"{name}: {getattr(whole, name)!r}" for name in KEPT)
+            # Calls that come without an id are given one at random.
+            reading.kept = re.sub(r"pyd_ai_\w+", "made up", kept)
         except Exception as error:  # noqa: BLE001 - whatever it is, it's compared
             raised = error
             # Where in a line it stood is counted from different places.
@@ -146,23 +144,6 @@ class Player:
 def _is_netras(task: asyncio.Task[object]) -> bool:
     code = getattr(task.get_coro(), "cr_code", None)
     return code is not None and "netra_backend" in code.co_filename
-
-
-async def _take(stream: StreamedResponse, ahead: Ahead) -> None:
-    async for event in stream:
-        match event:
-            case (
-                PartStartEvent(part=TextPart(content=content))
-                | PartDeltaEvent(delta=TextPartDelta(content_delta=content))
-            ):
-                await ahead.text_event(content)
-            case (
-                PartStartEvent(part=ThinkingPart(content=content))
-                | PartDeltaEvent(delta=ThinkingPartDelta(content_delta=str(content)))
-            ):
-                await ahead.thinking_event(content)
-            case _:
-                pass
 
 
 def _joined(sink: Sink) -> list[tuple[str, str]]:

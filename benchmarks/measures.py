@@ -21,6 +21,9 @@ Figures = dict[str, float]
 SessionOf = Callable[[str, int], Session]
 """(url of the server, number of the user) → that user's connection"""
 
+OPENING = 20
+"""Connections that are opened at once."""
+
 _keys = itertools.count()
 
 
@@ -35,9 +38,10 @@ class Bench:
 
     async def sessions(self, stack: AsyncExitStack, count: int) -> list[Session]:
         made = [self.session_of(self.served.url, number) for number in range(count)]
-        for session in made:
-            await session.open(self.http)
-            stack.push_async_callback(session.close)
+        for some in (made[at : at + OPENING] for at in range(0, count, OPENING)):
+            await asyncio.gather(*(session.open(self.http) for session in some))
+            for session in some:
+                stack.push_async_callback(session.close)
         return made
 
 
@@ -137,15 +141,20 @@ async def tool_turn(bench: Bench, count: int = 50) -> Figures:
 
 
 async def stops(bench: Bench, count: int, *, silent: bool) -> Figures:
-    """From the stop to what the model sees, and to the end event; in mid-stream. What takes 5 s is never."""
+    """From the stop to what the model sees, and to the end event; after the fifth token. What takes 5 s is never."""
     closes: list[float] = []
     ends: list[float] = []
     async with AsyncExitStack() as stack:
         (session,) = await bench.sessions(stack, 1)
-        for _ in range(count):
+        for number in range(count):
             key = str(next(_keys))
+            before = session.run
             saying = asyncio.create_task(session.say(f"key={key} tokens=500 pace=0.02{' hold=5' if silent else ''}"))
-            await asyncio.sleep(0.3)
+            async with asyncio.timeout(30):
+                while session.run is before or session.run.tokens < 5:
+                    await asyncio.sleep(0.005)
+            # At another place between two tokens each time.
+            await asyncio.sleep(number % 10 / 500)
             began = time.monotonic()
             await session.stop()
             done, _ = await asyncio.wait({saying}, timeout=5)

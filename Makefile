@@ -7,7 +7,7 @@ WEB := web/node_modules/.locked-$(shell cksum < web/package-lock.json | cut -d' 
 BROWSER := .venv/.browser
 LOCKED := .venv/.locked-$(shell cksum < requirements.lock | cut -d' ' -f1)
 
-.PHONY: help setup web up test test-long bench images check lock clean
+.PHONY: help setup web up test test-long examples bench profile images check lock clean
 
 help: ## Show these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,8 +47,16 @@ test: setup $(WEB) $(BROWSER) ## Run all tests: Python, the page's client, and t
 	$(BIN)/python -m pytest -q
 	cd web && $(NODE) node_modules/vitest/vitest.mjs run
 
+examples: setup ## Try the model reader's properties with 100,000 examples each (about 2 hours; EXAMPLES=...)
+	for seed in 1 2 3 4 5 6 7 8 9 10; do \
+	  NETRA_EXAMPLES=$$(( $(or $(EXAMPLES),100000) / 10 )) $(BIN)/python -m pytest -q -n0 --timeout=0 --hypothesis-seed=$$seed \
+	    --hypothesis-show-statistics tests/unit/agents/test_sse.py tests/unit/agents/test_any_stream.py || exit 1; done
+
 bench: setup ## Measure the run's path beside the peers (BENCH="--quick --only naive,netra")
 	$(BIN)/python -m benchmarks.run_path $(BENCH)
+
+profile: setup ## Draw where the server's time goes under 200 streams (docs/images/profile.svg)
+	$(BIN)/python -m benchmarks.run_profile $(PROFILE)
 
 images: setup $(BROWSER) ## Take the pictures in docs/images anew
 	$(BIN)/python -m tests.e2e.pictures
@@ -70,4 +78,4 @@ lock: ## Resolve requirements.lock anew (needs uv)
 	  pyproject.toml awaitguard/pyproject.toml --group dev -o requirements.lock
 
 clean: ## Remove what the targets above made
-	rm -rf .venv web/node_modules dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache .awaitguard_cache
+	rm -rf .venv .bench web/node_modules dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache .awaitguard_cache

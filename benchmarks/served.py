@@ -40,6 +40,10 @@ class Served:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     async def __aenter__(self) -> Self:
         began = time.monotonic()
         with self._log.open("w") as log:

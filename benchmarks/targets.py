@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.measures import SessionOf
 from benchmarks.peer_sessions import AgnoSession, AgUiSession, ChainlitSession
-from benchmarks.sessions import NaiveSession, NetraSession
+from benchmarks.sessions import NaiveSession, NetraSession, Session
 from netra_backend.app.auth.session_registry import SessionRegistry
 from netra_backend.app.event_log.sqlite import SqliteLog
 from netra_backend.app.settings import Settings
@@ -31,19 +31,25 @@ class Prepared:
     session_of: SessionOf
 
 
+Prepare = Callable[[Path, str, Path], Awaitable[Prepared]]
+"""(an empty folder, the model's URL, the target's programs) → how to start it"""
+
+
 @dataclass
 class Target:
     """A server to measure. `packages` go into an environment of its own; none: that of Netra itself."""
 
     name: str
-    prepare: Callable[[Path, str, Path], object]
+    prepare: Prepare
     packages: list[str] = field(default_factory=list[str])
     shown: list[str] = field(default_factory=list[str])
-    most_streams: tuple[int, int] = (20, 200)
-    """Step and end of the search for the largest number of streams."""
     paced: tuple[int, ...] = (20, 100)
+    """Numbers of streams whose latency is looked at."""
+    stops: int = 10
     sockets: bool = True
     """A user's connection stays open between runs."""
+    has_log: bool = False
+    """What was missed can be had again."""
 
 
 def environment(target: Target, folder: Path) -> Path:
@@ -93,7 +99,7 @@ async def netra_tokens(data_dir: Path, count: int) -> list[str]:
             await log.close()
 
 
-def _netra(client: str) -> Callable[[Path, str, Path], object]:
+def _netra(client: str) -> Prepare:
     async def prepare(folder: Path, model_url: str, programs: Path) -> Prepared:
         tokens = await netra_tokens(folder / "data", USERS)
         env = {
@@ -111,19 +117,19 @@ def _netra(client: str) -> Callable[[Path, str, Path], object]:
     return prepare
 
 
-def _app(name: str, session: Callable[[str], object]) -> Callable[[Path, str, Path], object]:
+def _app(name: str, session: Callable[[str], Session]) -> Prepare:
     async def prepare(folder: Path, model_url: str, programs: Path) -> Prepared:
         env = {"MODEL_URL": model_url, "OPENAI_API_KEY": "none", "DATA": str(folder)}
         return Prepared(
             [str(programs / "python"), str(HERE / f"{name}.py")],
             env,
-            lambda url, number: session(url),  # type: ignore[return-value, arg-type]
+            lambda url, number: session(url),
         )
 
     return prepare
 
 
-def _chainlit() -> Callable[[Path, str, Path], object]:
+def _chainlit() -> Prepare:
     async def prepare(folder: Path, model_url: str, programs: Path) -> Prepared:
         command = [str(programs / "chainlit"), "run", str(HERE / "chainlit_app.py"), "--headless", "--port", "{port}"]
         env = {"MODEL_URL": model_url, "OPENAI_API_KEY": "none"}
@@ -138,31 +144,30 @@ TARGETS = [
         _app("naive_app", NaiveSession),
         shown=["fastapi", "uvicorn", "openai"],
         paced=(20, 100, 200),
-        most_streams=(20, 200),
+        stops=30,
     ),
-    Target("netra", _netra("lean"), shown=["aiohttp", "msgspec"], paced=(20, 100, 200, 400), most_streams=(40, 480)),
-    Target("netra-sdk", _netra("sdk"), shown=["pydantic-ai-slim", "openai"]),
     Target(
-        "chainlit",
-        _chainlit(),
-        ["chainlit", "openai"],
-        ["chainlit", "openai"],
-        most_streams=(20, 100),
+        "netra",
+        _netra("lean"),
+        shown=["aiohttp", "msgspec"],
+        paced=(20, 100, 200, 400),
+        stops=30,
+        has_log=True,
     ),
+    Target("netra-sdk", _netra("sdk"), shown=["pydantic-ai-slim", "openai"], stops=30),
+    Target("chainlit", _chainlit(), ["chainlit", "openai"], ["chainlit"]),
     Target(
         "agno",
         _app("agno_app", AgnoSession),
         ["agno", "openai", "fastapi[standard]", "sqlalchemy[asyncio]"],
-        ["agno", "openai", "fastapi"],
-        most_streams=(20, 100),
+        ["agno"],
         sockets=False,
     ),
     Target(
         "ag-ui",
         _app("agui_app", AgUiSession),
         ["pydantic-ai-slim[ag-ui,openai]", "fastapi", "uvicorn[standard]"],
-        ["pydantic-ai-slim", "ag-ui-protocol", "uvicorn"],
-        most_streams=(20, 100),
+        ["ag-ui-protocol"],
         sockets=False,
     ),
 ]

@@ -215,8 +215,9 @@ class ChunkReader:
             self._odd = True
             return
         self._head = head_of(chunk)
-        content = chunk.choices[0].delta.content if chunk.choices else None
-        if content is not None and self._is_tag(content, "content"):
+        delta = chunk.choices[0].delta if chunk.choices else None
+        # Of a refusal the library reads nothing else.
+        if delta is not None and delta.content and not delta.refusal and self._is_tag(delta.content, "content"):
             self._inside_tags = not self._inside_tags
             self._growing = None
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.agents.wire import DONE, HEAD, STOP, USAGE, chunk, encoded
 
 Event = dict[str, Any] | str
-MANY_BYTES = 1500
+MANY_BYTES = 700
 """Beyond it a stream isn't cut into single bytes: that would be most of a test's time."""
 
 _tags = st.sampled_from(["<think>", "</think>"])
@@ -60,6 +60,18 @@ _calls = st.builds(
     ),
     st.lists(_plain_fragments, max_size=5),
 )
+_BESIDES: list[dict[str, Any]] = [
+    {"refusal": "no"},
+    {"refusal": ""},
+    {"annotations": []},
+    {"annotations": [{"type": "url_citation", "url_citation": {"url": "u", "start_index": 0, "end_index": 1}}]},
+    {"tool_calls": []},
+    {"tool_calls": [{"index": 0, "function": {"arguments": "1"}}]},
+    {"reasoning": "r"},
+    {"reasoning_content": "c"},
+    {"role": "assistant"},
+    {"content": None},
+]
 _odd = st.fixed_dictionaries(
     {},
     optional={
@@ -92,8 +104,24 @@ _odd = st.fixed_dictionaries(
     },
 ).map(lambda delta: [delta])
 
+_twists = st.one_of(
+    st.builds(lambda piece, more: {"content": piece} | more, _pieces, st.sampled_from(_BESIDES)),
+    st.builds(lambda piece, more: {"reasoning": piece} | more, _pieces, st.sampled_from(_BESIDES)),
+    st.sampled_from([{"content": ["<think>"]}, {"content": ["</think>"]}, {"content": [], "reasoning": "a"}, {}]),
+)
+"""What looks like more of the same and says something else as well."""
+_torn_tags = st.sampled_from([["<thi", "nk>"], ["</thi", "nk>"], ["<", "think", ">"], ["", "<think>"], ["<think>", ""]])
+
 _deltas = st.one_of(
     _grown(["content"], 6),
+    st.builds(lambda said, twist, more: [*said, twist, *more], _grown(["content"]), _twists, _grown(["content"])),
+    st.builds(lambda said, twist, more: [*said, twist, *more], _grown(["reasoning"]), _twists, _grown(["reasoning"])),
+    st.builds(
+        lambda said, torn, more: [*said, *({"content": piece} for piece in torn), *more],
+        _grown(["content"], 2),
+        _torn_tags,
+        st.one_of(_grown(["content"], 2), _grown(["reasoning"], 1)),
+    ),
     _grown(["content"]),
     _grown(["reasoning"]),
     _grown(["reasoning_content"]),
@@ -130,24 +158,35 @@ _of_chunk = st.fixed_dictionaries(
     },
 )
 _nothing: st.SearchStrategy[dict[str, Any]] = st.just({})
-_mostly_nothing = 6
+_mostly_nothing = 3
 
 
 def _rarely(more: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
     return st.one_of(*[_nothing] * _mostly_nothing, more)
 
 
-def _chunks(deltas: list[Any], of_choice: dict[str, Any], of_chunk: dict[str, Any], others: int) -> list[Event]:
-    """A chunk for each delta. `others`: how many choices besides, of which the library reads none."""
+def _chunks(
+    deltas: list[Any], of_choice: dict[str, Any], of_chunk: dict[str, Any], since: int, others: int
+) -> list[Event]:
+    """A chunk for each delta, in the manner of `of_choice` and `of_chunk` from the delta `since` on. `others`: how many
+    choices besides, of which the library reads none."""
     made: list[Event] = []
-    for delta in deltas:
-        choice = {"index": 0, "delta": delta, "finish_reason": None} | of_choice
+    for number, delta in enumerate(deltas):
+        more, of_all = (of_choice, of_chunk) if number >= since else ({}, {})
+        choice = {"index": 0, "delta": delta, "finish_reason": None} | more
         besides = [{"index": n, "delta": {"content": "x"}, "finish_reason": None} for n in range(1, others + 1)]
-        made.append(HEAD | {"choices": [choice, *besides]} | of_chunk)
+        made.append(HEAD | {"choices": [choice, *besides]} | of_all)
     return made
 
 
-_growth = st.builds(_chunks, _deltas, _rarely(_of_choice), _rarely(_of_chunk), st.sampled_from([0] * 9 + [1]))
+_growth = st.builds(
+    _chunks,
+    _deltas,
+    _rarely(_of_choice),
+    _rarely(_of_chunk),
+    st.sampled_from([0, 1, 1, 2]),
+    st.sampled_from([0] * 9 + [1]),
+)
 _single: st.SearchStrategy[list[Event]] = st.sampled_from(
     [
         STOP,
@@ -247,6 +286,8 @@ def in_pieces(data: bytes, sizes: Sequence[int]) -> list[bytes]:
 _sizes = st.one_of(
     st.just([]),
     st.lists(st.integers(1, 400), max_size=20),
+    st.lists(st.integers(1, 400), max_size=20),
+    st.lists(st.integers(1, 40), max_size=60),
     st.lists(st.integers(1, 40), max_size=60),
     st.just([1] * MANY_BYTES),
 )

@@ -1,8 +1,6 @@
 """The lean reader against the OpenAI client's reading of the same bytes, whatever the bytes and their pieces are.
 
-`NETRA_EXAMPLES` says how many examples each property is tried with:
-
-    NETRA_EXAMPLES=100000 python -m pytest -n0 tests/unit/agents/test_any_stream.py --hypothesis-show-statistics
+`NETRA_EXAMPLES` says how many examples each property is tried with; `make examples` tries 100,000 of each.
 """
 
 from __future__ import annotations

@@ -55,6 +55,9 @@ STREAMS = {
     "cut by length": stream(text("a"), text("b"), chunk({}, "length"), DONE),
     "content filter": stream(text("a"), chunk({}, "content_filter"), DONE),
     "refusal after text": stream(text("a"), text("b"), chunk({"refusal": "No."}), text("c"), STOP, DONE),
+    "a refusal beside a tag": stream(
+        text("a"), chunk({"content": "<think>", "refusal": "No."}), text("b"), text("c"), STOP, DONE
+    ),
     "refusal null throughout": stream(*[chunk({"content": p, "refusal": None}) for p in "abc"], STOP, DONE),
     "refusal": stream(chunk({"refusal": "I "}), chunk({"refusal": "won't"}), STOP, DONE),
     "reasoning_content": stream(

@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
-from starlette.routing import WebSocketRoute
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from netra_backend.app.agents.loader import load_agent
 from netra_backend.app.auth.authenticator import Authenticator
@@ -115,7 +116,7 @@ def create_app(settings: Settings, serving: Services | None = None) -> FastAPI:
             app.state.services = opened
             yield
 
-    app = FastAPI(
+    app = _App(
         title="Netra",
         version=VERSION,
         summary="Start agents, watch them work, stop them, come back.",
@@ -129,9 +130,19 @@ def create_app(settings: Settings, serving: Services | None = None) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     for router in (about.router, auth.router, account.router, threads.router, runs.router, health.router):
         app.include_router(router)
-    app.router.routes.append(WebSocketRoute("/ws", serve_socket))
     install_pages(app)
     return app
+
+
+class _App(FastAPI):
+    """Serves `/ws` itself: the layers between are for HTTP, and a frame of each would stay as long as a socket."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" and scope["path"] == "/ws":
+            scope["app"] = self
+            await serve_socket(WebSocket(scope, receive, send))
+        else:
+            await super().__call__(scope, receive, send)
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ transformation of every field, a generic request and another HTTP client, costs 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from functools import cached_property
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -23,6 +24,7 @@ from netra_backend.app.agents.aiohttp_transport import AiohttpTransport, Body
 
 __all__ = ["LeanClient", "StreamedCompletion", "nobodys_cookies"]
 
+_logger = logging.getLogger(__name__)
 _NOT_OF_THE_BODY = frozenset({"extra_headers", "extra_query", "extra_body", "timeout"})
 
 
@@ -103,6 +105,7 @@ class _Completions(AsyncCompletions):
             raise APITimeoutError(request=_request(url)) from error
         except httpx2.RequestError as error:
             raise APIConnectionError(request=_request(url)) from error
+        _logger.info("asked the model at %s%s: HTTP %d", url.origin(), url.path, reply.status)
         if not 200 <= reply.status < 300:
             raise await self._refusal(reply.as_httpx2(_request(url)))
         # Only entered and left by the library, and read by the model of `openai_stream`.

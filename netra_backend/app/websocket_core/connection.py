@@ -10,7 +10,6 @@ the queue and replays: a slow reader costs a bounded queue and nothing else.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -108,11 +107,11 @@ class Connection:
         self._cursor = Cursor("", 0)
         # The highest number known to be in the log.
         self._noted = 0
-        self._queue: deque[Offer] = deque()
+        # Lists, and an event only while somebody waits for it: a deque takes 620 bytes, and most sockets are idle.
+        self._queue: list[Offer] = []
         self._queued = 0
-        self._replies: deque[str] = deque()
-        self._room = asyncio.Event()
-        self._room.set()
+        self._replies: list[str] = []
+        self._room: asyncio.Event | None = None
         self._wake = asyncio.Event()
         self._close: tuple[int, str] | None = None
         self.closed = asyncio.Event()
@@ -135,18 +134,18 @@ class Connection:
     @property
     def has_room(self) -> bool:
         """Whether another socket-only frame may wait."""
-        return self._room.is_set()
+        return len(self._replies) < MAX_REPLIES
 
     async def reply(self, payload: SocketPayload, reply_to: str | msgspec.UnsetType | None = msgspec.UNSET) -> None:
         """Queue a socket-only frame, ahead of events; waits while too many wait already."""
-        await self._room.wait()
+        while not self.has_room and self.state is not ConnectionState.CLOSED:
+            self._room = self._room or asyncio.Event()
+            await self._room.wait()
         self.tell(payload, reply_to)
 
     def tell(self, payload: SocketPayload, reply_to: str | msgspec.UnsetType | None = msgspec.UNSET) -> None:
         """Queue a socket-only frame without waiting."""
         self._replies.append(encode_socket_frame(payload, reply_to))
-        if len(self._replies) >= MAX_REPLIES:
-            self._room.clear()
         self._wake.set()
 
     def resume(self, cursor: Cursor, head: int) -> None:
@@ -209,16 +208,15 @@ class Connection:
         try:
             while True:
                 if self._replies:
-                    await self._send(self._replies.popleft())
-                    if len(self._replies) < MAX_REPLIES:
-                        self._room.set()
+                    await self._send(self._replies.pop(0))
+                    self._make_room()
                 elif self._close is not None:
                     await self._finish(*self._close)
                     return
                 elif self.state is ConnectionState.REPLAYING:
                     await self._read_on()
                 elif self._queue:
-                    offer = self._queue.popleft()
+                    offer = self._queue.pop(0)
                     self._queued -= len(offer.text)
                     # Before the await: what is offered meanwhile must tile with this event.
                     self._cursor = Cursor(self._cursor.epoch, offer.seq)
@@ -231,8 +229,13 @@ class Connection:
         finally:
             if self.state is not ConnectionState.CLOSED:
                 self._step(ConnectionState.CLOSED)
-            self._room.set()
+            self._make_room()
             self.closed.set()
+
+    def _make_room(self) -> None:
+        if self._room is not None:
+            self._room.set()
+            self._room = None
 
     async def _read_on(self) -> None:
         try:

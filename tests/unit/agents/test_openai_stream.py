@@ -112,6 +112,18 @@ STREAMS = {
         STOP,
         DONE,
     ),
+    "ids and signatures on the way": stream(
+        call(0, '{"a"', "look"),
+        call(0, ":"),
+        call(0, "1", id="other"),
+        call(0, "2", extra_content={"google": {"s": "x"}}),
+        call(0, "}"),
+        STOP,
+        DONE,
+    ),
+    "a tag in parts, and its end as text": stream(
+        text("a"), chunk({"content": ["<think>"]}), text("b"), text("c"), text("</think>"), text("d"), STOP, DONE
+    ),
     "calls that are none": stream(text("a"), chunk({"tool_calls": "x"}), text("b"), STOP, DONE),
     "a call with a signature": stream(call(0, "{}", "look", extra_content={"google": {"s": "x"}}), STOP, DONE),
     "text after a tool call": stream(text("a"), text("b"), call(0, "{}", "look"), text("c"), text("d"), STOP, DONE),

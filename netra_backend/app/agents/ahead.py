@@ -106,8 +106,8 @@ class Ahead:
 
 @runtime_checkable
 class ShowsAhead(Protocol):
-    """A model that can show its answer by itself, so that nobody has to ask the library for its events."""
+    """A model that can show its answer ahead of the library's events."""
 
     def showing(self, ahead: Ahead) -> Model:
-        """This model for one turn; its `request` shows the answer there as it comes."""
+        """This model for one turn, which shows its answers there."""
         ...

@@ -17,11 +17,8 @@ from typing import Any, cast
 import httpx2
 from openai import APIConnectionError, APIError, APITimeoutError, AsyncStream
 from openai.types.chat import ChatCompletionChunk
-from pydantic_ai.exceptions import ModelRequestTimeout
-from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIChatModelSettings, OpenAIStreamedResponse
-from pydantic_ai.settings import ModelSettings
 
 from netra_backend.app.agents.ahead import Ahead
 from netra_backend.app.agents.chat_chunk import (
@@ -56,29 +53,6 @@ class LeanChatModel(OpenAIChatModel):
         bound = copy.copy(self)
         bound._ahead = ahead
         return bound
-
-    async def request(
-        self,
-        messages: list[ModelMessage],
-        model_settings: ModelSettings | None,
-        model_request_parameters: ModelRequestParameters,
-    ) -> ModelResponse:
-        """Ask for a streamed answer and show it as it comes; the library gets it whole.
-
-        Its own way of streaming costs more than all the rest of a turn, and only brings here what is known here.
-        Raises what a stream of the library's raises.
-        """
-        if self._ahead is None:
-            return await super().request(messages, model_settings, model_request_parameters)
-        limit = (model_settings or {}).get("first_event_timeout")
-        first = asyncio.timeout(limit)
-        try:
-            async with first, self.request_stream(messages, model_settings, model_request_parameters) as response:
-                return await self._ahead.read(response, first)
-        except TimeoutError as error:
-            if limit is None or not first.expired():
-                raise
-            raise ModelRequestTimeout(self.model_name, limit, setting="first_event_timeout") from error
 
     async def _process_streamed_response(
         self,

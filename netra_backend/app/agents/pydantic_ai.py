@@ -21,18 +21,19 @@ from pydantic_ai.messages import (
     RetryFeedbackPart,
     ToolCallPart,
 )
-from pydantic_ai.models import Model
+from pydantic_ai.models import Model, infer_model
 from pydantic_ai.run import AgentRunResult
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RunUsage, UsageLimits
 from pydantic_core import to_json
 
-from netra_backend.app.agents.ahead import Ahead, ShowsAhead
+from netra_backend.app.agents.ahead import Ahead
 from netra_backend.app.agents.failures import failure_of, idle_failure
 from netra_backend.app.agents.history import encode, past_messages, stopped_messages, whole_messages
 from netra_backend.app.agents.hooks import TurnHooks
 from netra_backend.app.agents.idle_watch import IdleWatch
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode, RunSink, Turn, TurnResult, Usage
+from netra_backend.app.agents.shown_model import ShownModel
 from netra_backend.app.agents.sync_tools import SyncToolThreads, UserThreads
 from netra_backend.app.agents.transcript import Transcript
 from netra_backend.app.settings import Settings
@@ -46,9 +47,12 @@ class PydanticRuntime:
     """Runs turns of one agent for many users at once.
 
     The agent's dependencies (`RunContext.deps`) are the `Turn`: who asks, and what of their data tools may reach.
-    `close` is called by `aclose`, for what the agent's model holds open (its HTTP client). `counts_tokens` is false
-    where the model has no tokens, whatever the library makes up for it. `system_prompt` is false
-    where the agent has none (instructions are something else), so that none has to be looked for in each turn.
+    `model` takes the place of the agent's own. `close` is called by `aclose`, for what the agent's model holds open
+    (its HTTP client). `counts_tokens` is false where the model has no tokens, whatever the library makes up for it.
+    `system_prompt` is false where the agent has none (instructions are something else), so that none has to be looked
+    for in each turn.
+
+    Raises `ValueError` where there is no model at all, and what the library raises for an unknown one.
     """
 
     def __init__(
@@ -67,7 +71,10 @@ class PydanticRuntime:
         self._settings = settings
         self._name = name
         self._model_name = model_name
-        self._model = model
+        used = model or agent.model
+        if used is None:
+            raise ValueError("an agent without a model of its own needs one")
+        self._model = infer_model(used)
         self._close = close
         self._counts_tokens = counts_tokens
         # Its system prompt isn't in the history that a later turn is given.
@@ -108,7 +115,7 @@ class PydanticTurn:
     def __init__(
         self,
         agent: Agent[Turn, object],
-        model: Model | None,
+        model: Model,
         settings: Settings,
         turn: Turn,
         sink: RunSink,
@@ -128,9 +135,7 @@ class PydanticTurn:
         self._idle = IdleWatch(settings.model_idle_timeout, self._token.cancel)
         self._ahead = Ahead(self._transcript, self._idle)
         self._hooks = TurnHooks(self._transcript, self._ahead, threads, settings.model_retries)
-        used = model or agent.model
-        self._shows_itself = isinstance(used, ShowsAhead)
-        self._model = used.showing(self._ahead) if isinstance(used, ShowsAhead) else model
+        self._model = ShownModel(model, self._ahead)
         self._cancelled = False
         self._run: AgentRun[Turn, object] | None = None
 
@@ -165,8 +170,6 @@ class PydanticTurn:
                     # A node that isn't streamed here is run by the library when the next is asked for.
                     if isinstance(node, ModelRequestNode):
                         self._begin_response(node)
-                        if not self._shows_itself:
-                            await self._read_response(node, run)
                     elif isinstance(node, CallToolsNode):
                         self._transcript.complete_response()
                         if node.model_response.tool_calls:
@@ -196,13 +199,6 @@ class PydanticTurn:
         self._transcript.begin_response()
         self._ahead.begin_response()
         self._hooks.begin_response()
-
-    async def _read_response(self, node: ModelRequestNode[Turn, object], run: AgentRun[Turn, object]) -> None:
-        async with node.stream(run.ctx) as stream:
-            async for event in stream:
-                await self._ahead.event(event)
-            self._idle.busy()
-        self._transcript.complete_response()
 
     async def _run_tools(self, node: CallToolsNode[Turn, object], run: AgentRun[Turn, object]) -> None:
         calls: dict[str, ToolCallPart] = {}

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, bindparam, insert, select, text
 from uuid_utils import uuid7
 
 from netra_backend.app.storage.tables import messages
@@ -45,6 +45,10 @@ class SearchHit:
 
 
 _SELECT = select(*(column for column in messages.c if column.name != "user_id"))
+_OF_USER = messages.c.user_id == bindparam("of_user")
+_INSERT = insert(messages)
+_GET = _SELECT.where(messages.c.id == bindparam("of_message"), _OF_USER)
+_BY_CLIENT_ID = _SELECT.where(_OF_USER, messages.c.client_message_id == bindparam("of_client_id"))
 _WORD = re.compile(r"\w+")
 
 
@@ -72,33 +76,32 @@ class Messages:
         """Keep a message; returns its id."""
         new_id = message_id or str(uuid7())
         self._connection.execute(
-            insert(messages).values(
-                id=new_id,
-                user_id=self._user_id,
-                thread_id=thread_id,
-                run_id=run_id,
-                role=role,
-                text=text,
-                state=state,
-                client_message_id=client_message_id,
-                fingerprint=fingerprint,
-                created_at=now,
-                seq=seq,
-            )
+            _INSERT,
+            {
+                "id": new_id,
+                "user_id": self._user_id,
+                "thread_id": thread_id,
+                "run_id": run_id,
+                "role": role,
+                "text": text,
+                "state": state,
+                "client_message_id": client_message_id,
+                "fingerprint": fingerprint,
+                "created_at": now,
+                "seq": seq,
+            },
         )
         return new_id
 
     def get(self, message_id: str) -> Message | None:
         """The message of this id, if it is this user's."""
-        row = self._connection.execute(
-            _SELECT.where(messages.c.id == message_id, messages.c.user_id == self._user_id)
-        ).one_or_none()
+        row = self._connection.execute(_GET, {"of_message": message_id, "of_user": self._user_id}).one_or_none()
         return Message(*row) if row is not None else None
 
     def by_client_id(self, client_message_id: str) -> Message | None:
         """The message that the client sent under this id."""
         row = self._connection.execute(
-            _SELECT.where(messages.c.user_id == self._user_id, messages.c.client_message_id == client_message_id)
+            _BY_CLIENT_ID, {"of_user": self._user_id, "of_client_id": client_message_id}
         ).one_or_none()
         return Message(*row) if row is not None else None
 

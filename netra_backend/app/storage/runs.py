@@ -90,6 +90,33 @@ _ADVANCE = (
     .values(last_unit=bindparam("b_unit"))
 )
 _SELECT = select(*(column for column in runs.c if column.name not in {"history", "compacted_at"}))
+_OF_USER = runs.c.user_id == bindparam("of_user")
+_ONE = (runs.c.id == bindparam("of_run")) & _OF_USER
+# What every run needs is built once: building a statement costs more than running it.
+_INSERT = insert(runs)
+_GET = _SELECT.where(_ONE)
+_OPEN = _SELECT.where(_OF_USER, runs.c.state.in_(OPEN_STATES)).order_by(runs.c.number)
+_OPEN_OF_THREAD = _OPEN.where(runs.c.thread_id == bindparam("of_thread"))
+_COUNT_QUEUED = select(func.count()).select_from(runs).where(_OF_USER, runs.c.state == "queued")
+_PAST = (
+    _SELECT.add_columns(runs.c.history)
+    .where(
+        _OF_USER,
+        runs.c.thread_id == bindparam("of_thread"),
+        runs.c.number < bindparam("before"),
+        runs.c.state.not_in(OPEN_STATES),
+    )
+    .order_by(runs.c.number.desc())
+    .limit(bindparam("most"))
+)
+_STEPS = {
+    wanted: update(runs).where(
+        _ONE, runs.c.state.in_([state for state, steps in LEGAL_STEPS.items() if wanted in steps])
+    )
+    for wanted in LEGAL_STEPS
+}
+"""The compare-and-set of each step; what else it sets is given with it."""
+_UNLESS_STOPPED = {wanted: step.where(runs.c.stop_requested_at.is_(None)) for wanted, step in _STEPS.items()}
 
 
 def open_runs(connection: Connection) -> list[RunRef]:
@@ -116,39 +143,36 @@ class Runs:
     def create(self, *, run_id: str, thread_id: str, message_id: str, agent: str, model: str, now: int) -> None:
         """Add a queued run."""
         self._connection.execute(
-            insert(runs).values(
-                id=run_id,
-                user_id=self._user_id,
-                thread_id=thread_id,
-                message_id=message_id,
-                state="queued",
-                agent=agent[:200],
-                model=model[:200],
-                created_at=now,
-                last_unit=0,
-            )
+            _INSERT,
+            {
+                "id": run_id,
+                "user_id": self._user_id,
+                "thread_id": thread_id,
+                "message_id": message_id,
+                "state": "queued",
+                "agent": agent[:200],
+                "model": model[:200],
+                "created_at": now,
+                "last_unit": 0,
+            },
         )
 
     def get(self, run_id: str) -> Run | None:
         """The run of this id, if it is this user's."""
-        row = self._connection.execute(
-            _SELECT.where(runs.c.id == run_id, runs.c.user_id == self._user_id)
-        ).one_or_none()
+        row = self._connection.execute(_GET, {"of_run": run_id, "of_user": self._user_id}).one_or_none()
         return Run(*row) if row is not None else None
 
     def open(self, thread_id: str | None = None) -> list[Run]:
         """The open runs, oldest first; those of one thread if it is named."""
-        query = _SELECT.where(runs.c.user_id == self._user_id, runs.c.state.in_(OPEN_STATES))
-        if thread_id is not None:
-            query = query.where(runs.c.thread_id == thread_id)
-        return [Run(*row) for row in self._connection.execute(query.order_by(runs.c.number))]
+        if thread_id is None:
+            rows = self._connection.execute(_OPEN, {"of_user": self._user_id})
+        else:
+            rows = self._connection.execute(_OPEN_OF_THREAD, {"of_user": self._user_id, "of_thread": thread_id})
+        return [Run(*row) for row in rows]
 
     def count_queued(self) -> int:
         """How many wait."""
-        query = select(func.count()).select_from(runs)
-        return self._connection.execute(
-            query.where(runs.c.user_id == self._user_id, runs.c.state == "queued")
-        ).scalar_one()
+        return self._connection.execute(_COUNT_QUEUED, {"of_user": self._user_id}).scalar_one()
 
     def newest(self, limit: int, thread_id: str | None = None, state: RunState | None = None) -> list[Run]:
         """The last runs first."""
@@ -161,18 +185,9 @@ class Runs:
 
     def past(self, thread_id: str, before: int, limit: int) -> list[tuple[Run, bytes | None]]:
         """The ended runs of a thread before the run of this number, oldest first, each with its history."""
-        query = (
-            _SELECT.add_columns(runs.c.history)
-            .where(
-                runs.c.user_id == self._user_id,
-                runs.c.thread_id == thread_id,
-                runs.c.number < before,
-                runs.c.state.not_in(OPEN_STATES),
-            )
-            .order_by(runs.c.number.desc())
-            .limit(limit)
-        )
-        rows = self._connection.execute(query).all()
+        rows = self._connection.execute(
+            _PAST, {"of_user": self._user_id, "of_thread": thread_id, "before": before, "most": limit}
+        ).all()
         past: list[tuple[Run, bytes | None]] = []
         for row in reversed(rows):
             *values, history = row
@@ -245,13 +260,9 @@ class Runs:
         self._step(run_id, state, values, unless_stop_requested=state != "stopped")
 
     def _step(self, run_id: str, wanted: RunState, values: dict[str, object], *, unless_stop_requested: bool) -> None:
-        allowed_from = [state for state, steps in LEGAL_STEPS.items() if wanted in steps]
-        statement = update(runs).where(
-            runs.c.id == run_id, runs.c.user_id == self._user_id, runs.c.state.in_(allowed_from)
-        )
-        if unless_stop_requested:
-            statement = statement.where(runs.c.stop_requested_at.is_(None))
-        if self._connection.execute(statement.values(state=wanted, **values)).rowcount == 1:
+        statement = _UNLESS_STOPPED[wanted] if unless_stop_requested else _STEPS[wanted]
+        parameters = {"of_run": run_id, "of_user": self._user_id, "state": wanted, **values}
+        if self._connection.execute(statement, parameters).rowcount == 1:
             return
         run = self._must_get(run_id)
         reason = " with a stop on record" if run.stop_requested_at is not None else ""

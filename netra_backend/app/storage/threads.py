@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
 from uuid_utils import uuid7
 
 from netra_backend.app.storage.tables import threads
@@ -25,6 +25,12 @@ class Thread:
 
 
 _SELECT = select(threads.c.id, threads.c.title, threads.c.created_at, threads.c.updated_at)
+_OF_USER = threads.c.user_id == bindparam("of_user")
+_ONE = (threads.c.id == bindparam("of_thread")) & _OF_USER
+_INSERT = insert(threads)
+_GET = _SELECT.where(_ONE)
+_COUNT = select(func.count()).select_from(threads).where(_OF_USER)
+_TOUCH = update(threads).where(_ONE)
 
 
 class Threads:
@@ -38,17 +44,20 @@ class Threads:
         """Start a conversation."""
         thread = Thread(str(uuid7()), title[:MAX_TITLE], now, now)
         self._connection.execute(
-            insert(threads).values(
-                id=thread.id, user_id=self._user_id, title=thread.title, created_at=now, updated_at=now
-            )
+            _INSERT,
+            {
+                "id": thread.id,
+                "user_id": self._user_id,
+                "title": thread.title,
+                "created_at": now,
+                "updated_at": now,
+            },
         )
         return thread
 
     def get(self, thread_id: str) -> Thread | None:
         """The thread of this id, if it is this user's."""
-        row = self._connection.execute(
-            _SELECT.where(threads.c.id == thread_id, threads.c.user_id == self._user_id)
-        ).one_or_none()
+        row = self._connection.execute(_GET, {"of_thread": thread_id, "of_user": self._user_id}).one_or_none()
         return Thread(*row) if row is not None else None
 
     def newest(self, limit: int, before: tuple[int, str] | None = None) -> list[Thread]:
@@ -67,8 +76,7 @@ class Threads:
 
     def count(self) -> int:
         """How many there are."""
-        query = select(func.count()).select_from(threads).where(threads.c.user_id == self._user_id)
-        return self._connection.execute(query).scalar_one()
+        return self._connection.execute(_COUNT, {"of_user": self._user_id}).scalar_one()
 
     def rename(self, thread_id: str, title: str) -> bool:
         """Give it another title. False if there is no such thread."""
@@ -81,9 +89,8 @@ class Threads:
 
     def touch(self, thread_id: str, now: int) -> None:
         """Note that something was said in it."""
-        self._connection.execute(
-            update(threads).where(threads.c.id == thread_id, threads.c.user_id == self._user_id).values(updated_at=now)
-        )
+        parameters = {"of_thread": thread_id, "of_user": self._user_id, "updated_at": now}
+        self._connection.execute(_TOUCH, parameters)
 
     def delete(self, thread_id: str) -> bool:
         """Remove it with its messages and runs. False if there is no such thread."""

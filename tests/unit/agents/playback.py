@@ -24,6 +24,7 @@ from netra_backend.app.agents.aiohttp_transport import AiohttpTransport, Body, R
 from netra_backend.app.agents.idle_watch import IdleWatch
 from netra_backend.app.agents.openai_request import LeanClient
 from netra_backend.app.agents.openai_stream import LeanChatModel
+from netra_backend.app.agents.shown_model import ShownModel
 from netra_backend.app.agents.transcript import Transcript
 from tests.unit.agents.sink import Sink
 
@@ -114,7 +115,7 @@ class Player:
         transcript = Transcript(sink)
         transcript.begin_response()
         ahead = Ahead(transcript, idle)
-        model = (self._lean.showing(ahead) if showing else self._lean) if lean else self._sdk
+        model = (ShownModel(self._lean, ahead) if showing else self._lean) if lean else self._sdk
         reading = Reading()
         prompt = [ModelRequest([UserPromptPart("go")])]
         raised: Exception | None = None  # it's kept as a log would, and with it all that it came through

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from awaitguard.library import ASYNC_METHODS, FUTURE_METHODS, SYNC_METHODS
 from awaitguard.lookup import LATE, Lookup
 from awaitguard.summary import ABSENT, OP_ANNOTATED, Flag, Scope, Summary
 from awaitguard.value import (
@@ -62,6 +63,8 @@ SPECIAL = {
     CLASS: set[str](),
     MODULE: set[str](),
 }
+KNOWN_METHODS = {kind: ASYNC_METHODS.get(kind, frozenset[str]()) | SYNC_METHODS.get(kind, frozenset[str]()) for kind in (ASYNC_GENERATOR, PLAIN_KIND)}
+KNOWN_METHODS[AWAITABLE] = FUTURE_METHODS
 PLAIN_SPECIAL = {"__iter__"}
 
 
@@ -257,6 +260,8 @@ class Classes(Lookup):
             return (value._replace(extra=f"{value.extra}.{name}"),)
         if kind == OBJECT:
             return (Value(METHOD, extra=name, origin=value.extra),)
+        if kind in KNOWN_METHODS and name in KNOWN_METHODS[kind]:
+            return (Value(METHOD, extra=name, origin=kind),)
         return UNKNOWN_VALUES
 
     def instance_attribute(self, value: Value, name: str) -> Values | None:
@@ -274,6 +279,8 @@ class Classes(Lookup):
         for member in found:
             if member.kind == INSTANCE and member.extra != "self" and self.answers_to(member, "__get__") is not False:
                 result.append(UNKNOWN_VALUES)
+            elif member.kind == PLAIN_KIND and value.kind == CLASS and self.library_bases(value.definition) & ENUM_BASES:
+                result.append((Value(INSTANCE, *value.definition, origin=value.definition, extra="declared"),))
             elif member.kind == PROPERTY:
                 result.append(self.property_value(member) if value.kind != CLASS else UNKNOWN_VALUES)
             elif member.kind == FUNCTION and not member.bound and "attribute" not in member.via:

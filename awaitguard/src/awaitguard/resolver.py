@@ -133,9 +133,8 @@ class Resolver(Calls):
         if operator == OP_ATTR:
             return self.attributes_of(self.infer(path, expr[1], env), expr[2])
         if operator == OP_GETATTR:
-            return tuple(
-                [value.reached("getattr") for value in self.attributes_of(self.infer(path, expr[1], env), expr[2])]
-            )
+            found = self.attributes_of(self.infer(path, expr[1], env), expr[2])
+            return tuple([value.reached("getattr") for value in found])
         if operator == OP_AWAIT:
             return merge([self.awaited(value) for value in self.infer(path, expr[1], env)])
         if operator == OP_UNION:
@@ -161,7 +160,11 @@ class Resolver(Calls):
                 return (Value(ASYNC_GENERATOR if expr[3] else GENERATOR, extra=element),)
             return (Value(CONTAINER, extra=(self.infer(path, expr[1], env),)),)
         if operator == OP_ELEMENT:
-            return merge([self.element(value, expr[2]) for value in self.infer(path, expr[1], env)])
+            base = self.infer(path, expr[1], env)
+            stored, unsure = ([], False) if expr[2] else self.stored(path, summary, expr[1], env)
+            if stored and not unsure:
+                return merge([*(self.element(value, False) for value in base if value.kind != PLAIN_KIND), *stored])
+            return merge([self.element(value, expr[2]) for value in base])
         if operator == OP_UNPACK:
             return merge([self.unpacked(value, expr[2]) for value in self.infer(path, expr[1], env)])
         if operator == OP_ENTER:
@@ -286,6 +289,8 @@ class Resolver(Calls):
         if value.kind == COROUTINE:
             env = value.extra if isinstance(value.extra, Environment) else None
             return self.returned(Value(FUNCTION, value.module, value.scope), env)
+        if value.kind == AWAITABLE and value.origin in ("asyncio.gather", "asyncio.tasks.gather"):
+            return (Value(CONTAINER, extra=(UNKNOWN_VALUES,)),)
         return UNKNOWN_VALUES
 
     # Containers
@@ -294,22 +299,7 @@ class Resolver(Calls):
         """`base[key]`, with what later statements put into the container."""
         key: Any = expr[2]
         base = self.infer(path, expr[1], env)
-        entry = summary.exprs[expr[1]]
-        stored: list[Values] = []
-        unsure = False
-        if entry[0] == OP_NAME:
-            root = entry[1]
-            index = summary.blocks[entry[2] if entry[2] >= 0 else ~entry[2]].scope
-            while index >= 0:
-                scope = summary.scopes[index]
-                for binding in scope.bindings.get(root + "[]") or ():
-                    if binding.kind == "value":
-                        stored.append(self.infer(path, binding.value, env))
-                    else:
-                        unsure = True
-                if root in scope.bindings:
-                    break
-                index = scope.parent
+        stored, unsure = self.stored(path, summary, expr[1], env)
         groups: list[Values] = []
         for value in base:
             if value.kind in (MAPPING, CONTAINER):
@@ -319,6 +309,26 @@ class Resolver(Calls):
         if unsure:
             groups.append(UNKNOWN_VALUES)
         return merge([*groups, *stored]) or UNKNOWN_VALUES
+
+    def stored(self, path: str, summary: Summary, index: int, env: Environment | None) -> tuple[list[Values], bool]:
+        """What statements put into the container that a name stands for, and whether that can't be followed."""
+        entry = summary.exprs[index] if index > NONE else ("",)
+        stored: list[Values] = []
+        unsure = False
+        if entry[0] == OP_NAME:
+            root = entry[1]
+            index = summary.blocks[entry[2] if entry[2] >= 0 else ~entry[2]].scope
+            while index >= 0:
+                scope = summary.scopes[index]
+                for binding in scope.bindings.get(root + "[]") or ():
+                    if binding.kind == "value":
+                        stored.append(tuple([one.reached("dict") for one in self.infer(path, binding.value, env)]))
+                    else:
+                        unsure = True
+                if root in scope.bindings:
+                    break
+                index = scope.parent
+        return stored, unsure
 
     def item(self, value: Value, key: object) -> Values:
         """An element of a dict or list by constant key, or any of them."""
@@ -367,6 +377,8 @@ class Resolver(Calls):
                 annotation = summary.exprs[scope.annotation]
                 if annotation[0] == OP_SUBSCRIPTED and annotation[2]:
                     return self.annotated(value.module, annotation[2][0])
+            if scope and len(scope.returns) == 1:  # the one thing that it yields
+                return self.infer(value.module, scope.returns[0])
         if value.kind == OBJECT and value.extra in OBJECTS:
             return (value,)
         return UNKNOWN_VALUES

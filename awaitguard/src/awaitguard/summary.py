@@ -11,7 +11,7 @@ import marshal
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
-FORMAT = 1  # part of the cache key: raise it when the walker or this layout changes
+FORMAT = 2  # part of the cache key: raise it when the walker or this layout changes
 
 FOREIGN_REASON = "said to another tool"  # the reason of ignores that are comments for type checkers
 UNKNOWN = -1
@@ -71,6 +71,10 @@ class Use:
     RETURNED_DICT = 23
     MAPPED = 24
     SCHEDULED = 25
+    UNPACKED = 26
+    RETURNED_LIST = 27
+
+    ALL = frozenset(range(28))
 
 
 class ParamUse:
@@ -79,6 +83,7 @@ class ParamUse:
     AWAITED = 1
     PASSED_ON = 2
     AS_VALUE = 4
+    CALLED = 8  # and what comes back is used at once, never awaited
 
 
 class Flag:
@@ -111,7 +116,7 @@ POSITIONAL_ONLY, POSITIONAL, VAR_POSITIONAL, KEYWORD, VAR_KEYWORD = "opvkw"
 class Binding(NamedTuple):
     """One place where a name gets a value.
 
-    `kind` is one of import, from, def, class, value, param, unknown. `value` is a scope or expression index or, for
+    `kind` is one of import, from, def, class, value, param, unknown, and all for the names in `__all__`. `value` is a scope or expression index or, for
     imports, the dotted module; `name` is the imported name and `level` the number of dots of a relative import.
     `at` orders bindings and uses inside a file.
     """

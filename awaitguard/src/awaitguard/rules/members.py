@@ -61,7 +61,7 @@ class Members(Group):
 
     def owner(self, file: FileCheck, index: int, function: Expr) -> tuple[Values, str] | None:
         """What the attribute is looked up on, and its name."""
-        if function[0] in (OP_ATTR, OP_GETATTR):
+        if function[0] in (OP_ATTR, OP_GETATTR) and len(function) == 3:
             return file.values(function[1]), function[2]
         if function[0] == OP_NAME and "." in function[1]:
             base, _, name = function[1].rpartition(".")

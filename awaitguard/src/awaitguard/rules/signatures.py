@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from awaitguard.calls import KEEPING
 from awaitguard.resolver import Resolver
-from awaitguard.summary import ABSENT, NONE, OP_ANNOTATED, OP_CALL, OP_NAME, OP_SUBSCRIPTED, Scope, Summary
+from awaitguard.summary import ABSENT, NONE, OP_ANNOTATED, OP_CALL, OP_NAME, OP_SUBSCRIPTED, Param, Scope, Summary
 from awaitguard.value import CLASS, FUNCTION, INSTANCE, Definition, Value
+
+if TYPE_CHECKING:
+    from awaitguard.check import FileCheck
 
 ALLOWED = KEEPING | {"contextlib.contextmanager", "contextlib.asynccontextmanager", ""}
 
@@ -136,6 +139,42 @@ def of_dataclass(resolver: Resolver, lineage: list[Definition]) -> Parameters | 
     positional = tuple(name for name, (_, keyword) in fields.items() if not keyword)
     required = tuple(name for name, (default, _) in fields.items() if not default)
     return Parameters(positional, frozenset(fields), required, False, False)
+
+
+def parameter(file: FileCheck, target: Value, argument: int | str) -> tuple[str, Param] | None:
+    """The parameter (or field of a dataclass) that an argument goes to, and the file in which it stands."""
+    if target.kind == CLASS:
+        members, _ = file.resolver.class_member(target.definition, "__init__")
+        if not members or members[0].kind != FUNCTION:
+            return field_parameter(file, target, argument)
+        target = members[0]._replace(bound=True)
+    if target.kind != FUNCTION or {"wrapped", "decorated"} & set(target.via):
+        return None
+    summary = file.resolver.table.summary(target.module)
+    if summary is None:
+        return None
+    params = summary.scopes[target.scope].params
+    if isinstance(argument, str):
+        named = [param for param in params if param.name == argument and param.kind in "pk"]
+        return (target.module, named[0]) if named else None
+    positional = [param for param in params if param.kind in "op"][1 if target.bound else 0 :]
+    return (target.module, positional[argument]) if argument < len(positional) else None
+
+
+def field_parameter(file: FileCheck, target: Value, argument: int | str) -> tuple[str, Param] | None:
+    """The field of a dataclass that an argument goes to, as if it were a parameter."""
+    parameters = Parameters.of(file.resolver, target)
+    summary = file.resolver.table.summary(target.module)
+    if parameters is None or summary is None or not file.resolver.is_dataclass(*target.definition):
+        return None
+    if isinstance(argument, int):
+        if argument >= len(parameters.positional):
+            return None
+        argument = parameters.positional[argument]
+    bindings = summary.scopes[target.scope].bindings.get(argument) or []
+    if len(bindings) != 1 or bindings[0].kind != "value" or summary.exprs[bindings[0].value][0] != OP_ANNOTATED:
+        return None
+    return target.module, Param(argument, "p", summary.exprs[bindings[0].value][1], False, 0)
 
 
 def dataclass_options(summary: Summary, scope: Scope) -> set[str] | None:

@@ -365,7 +365,13 @@ class Definitions(Expressions):
                 self.sites.append((int(Use.FORGOTTEN), *site[1:4], UNKNOWN, name))
                 del frame.forgettable[number]
                 break
-        if index > NONE and type(value) is ast.Call and frame.is_function and not self.muted and name not in frame.outer:
+        if (
+            index > NONE
+            and type(value) is ast.Call
+            and frame.is_function
+            and not self.muted
+            and name not in frame.outer
+        ):
             site = (0, index, frame.index, position(value), UNKNOWN, 0)
             frame.forgettable.append((name, len(self.exprs), site, self.loops, self.block))
 

@@ -152,7 +152,12 @@ class Expressions(Names):
             if index > NONE and keyword.arg and type(keyword.value) in (ast.Call, ast.Name):
                 found.append((index, keyword.value, keyword.arg))
         self.owner = owner
-        if name in ("append", "add") and type(function) is ast.Attribute and type(function.value) is ast.Name and arguments:
+        if (
+            name in ("append", "add")
+            and type(function) is ast.Attribute
+            and type(function.value) is ast.Name
+            and arguments
+        ):
             first = arguments[0]
             self.bind_item(function.value.id, first if isinstance(first, int) else UNKNOWN, node)
         if target < 0:
@@ -474,7 +479,11 @@ class Expressions(Names):
         """Whether a use of a container's element can't lead to an await of it."""
         if use == Use.RETURN:
             return bool(self.frame.flags & Flag.ASYNC)
-        return use in LOOKS_AT or use == Use.SUBSCRIPT or (use == Use.ATTRIBUTE and self.attribute_name not in OF_COROUTINES)
+        return (
+            use in LOOKS_AT
+            or use == Use.SUBSCRIPT
+            or (use == Use.ATTRIBUTE and self.attribute_name not in OF_COROUTINES)
+        )
 
     def visit_slice(self, node: ast.Slice, use: int) -> int:
         for part in (node.lower, node.upper, node.step):
@@ -500,7 +509,9 @@ class Expressions(Names):
 
 def asks_for_awaitable(node: ast.Call) -> bool:
     """Whether an isinstance() asks about coroutines, awaitables or futures."""
-    kinds = [one for argument in node.args[1:] for one in (argument.elts if type(argument) is ast.Tuple else [argument])]
+    kinds = [
+        one for argument in node.args[1:] for one in (argument.elts if type(argument) is ast.Tuple else [argument])
+    ]
     names = {dotted_name(kind).rpartition(".")[2] for kind in kinds}
     return bool(names & AWAITABLE_TYPES) or "" in names or "Generator" in "".join(names)
 

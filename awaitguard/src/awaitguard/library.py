@@ -77,8 +77,33 @@ ASYNC_METHODS = {
     "async generator": frozenset({"aclose", "asend", "athrow", "__anext__"}),
 }
 SYNC_METHODS = {
-    "plain": frozenset({"items", "keys", "values", "split", "rsplit", "splitlines", "strip", "lstrip", "rstrip", "lower", "upper", "format",
-        "encode", "decode", "join", "replace", "startswith", "endswith", "count", "index", "append", "extend", "title"}),
+    "plain": frozenset(
+        {
+            "items",
+            "keys",
+            "values",
+            "split",
+            "rsplit",
+            "splitlines",
+            "strip",
+            "lstrip",
+            "rstrip",
+            "lower",
+            "upper",
+            "format",
+            "encode",
+            "decode",
+            "join",
+            "replace",
+            "startswith",
+            "endswith",
+            "count",
+            "index",
+            "append",
+            "extend",
+            "title",
+        }
+    ),
     "asyncio.Lock": frozenset({"release", "locked"}),
     "asyncio.Condition": frozenset({"release", "locked", "notify", "notify_all"}),
     "asyncio.Semaphore": frozenset({"release", "locked"}),
@@ -104,7 +129,10 @@ EXECUTORS: dict[str, tuple[int | None, str]] = {
     "loop.run_in_executor": (1, "func"),
     "executor.submit": (0, "fn"),
     "executor.map": (0, "fn"),
-    **{f"pool.{name}": (0, "func") for name in ("map", "apply", "apply_async", "map_async", "imap", "imap_unordered", "starmap")},
+    **{
+        f"pool.{name}": (0, "func")
+        for name in ("map", "apply", "apply_async", "map_async", "imap", "imap_unordered", "starmap")
+    },
 }
 SORTS: dict[str, tuple[int | None, str]] = {
     "builtins.filter": (0, "function"),

@@ -179,7 +179,11 @@ class Names:
         else:
             self.consumed_attributes.update(parts[1:])
         # What is only looked into (`self.settings.port`, `self.settings["port"]`) is handed to no one who could await it.
-        if use not in LOOKS_AT and use != Use.SUBSCRIPT and (use != Use.ATTRIBUTE or self.attribute_name in OF_COROUTINES):
+        if (
+            use not in LOOKS_AT
+            and use != Use.SUBSCRIPT
+            and (use != Use.ATTRIBUTE or self.attribute_name in OF_COROUTINES)
+        ):
             self.awaited_attributes.add(parts[0])
         for inner, outer in zip(parts, parts[1:], strict=False):
             if inner in OF_COROUTINES:

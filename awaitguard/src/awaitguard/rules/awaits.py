@@ -169,7 +169,9 @@ class Awaits(Group):
         scope = summary.scopes[index] if summary is not None else None
         if scope is None or scope.kind != "function" or scope.annotation < 0 or scope.is_async or scope.is_generator:
             return False
-        return any(file.resolver.is_awaitable(one) for returned in scope.returns for one in file.resolver.infer(path, returned))
+        return any(
+            file.resolver.is_awaitable(one) for returned in scope.returns for one in file.resolver.infer(path, returned)
+        )
 
     def schedules(self, file: FileCheck, site: Site) -> bool:
         """Whether the call around a value is one of asyncio's that need awaitables, in this position."""

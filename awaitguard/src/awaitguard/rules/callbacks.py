@@ -94,8 +94,14 @@ class Callbacks(Group):
     def file(self, file: FileCheck) -> Iterator[Finding]:
         """`@atexit.register` above an async function."""
         for index, scope in enumerate(file.summary.scopes):
-            if scope.is_async and scope.decorators and set(file.resolver.decorator_paths(file.path, scope)) & EXIT_HANDLERS.keys():
-                message = f"{scope.name}, an async function, is registered for the end of the program, and nobody awaits it"
+            if (
+                scope.is_async
+                and scope.decorators
+                and set(file.resolver.decorator_paths(file.path, scope)) & EXIT_HANDLERS.keys()
+            ):
+                message = (
+                    f"{scope.name}, an async function, is registered for the end of the program, and nobody awaits it"
+                )
                 yield file.finding(EXIT, scope.position, message, (file.path, index))
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
@@ -141,13 +147,15 @@ class Callbacks(Group):
             text, called = file.text(argument), file.text(expr[1])
             if makes_coroutine(file, values[0]):
                 plain = declared and all(file.resolver.is_awaitable(one) is False for one in declared)
-                if plain or (param.annotation < 0 and param.use == ParamUse.CALLED):
+                if plain or (param.annotation < 0 and param.use & ~ParamUse.AS_VALUE == ParamUse.CALLED):
                     message = f"{called}() is given {text}, an async function, for `{param.name}`, which it calls without await"
                     yield file.finding(PARAMETER, expr[5], message, values[0].definition, "" if plain else LIKELY)
             elif declared and all(file.resolver.is_awaitable(one) for one in declared):
                 made = file.resolver.call(values[0])
                 if made and all(file.resolver.is_awaitable(one) is False for one in made):
-                    message = f"{called}() is given {text}, a plain function, for `{param.name}`, whose result it awaits"
+                    message = (
+                        f"{called}() is given {text}, a plain function, for `{param.name}`, whose result it awaits"
+                    )
                     yield file.finding(REVERSE, expr[5], message, values[0].definition)
 
     def known(self, file: FileCheck, target: Value) -> tuple[Rule, int | None, str] | None:
@@ -197,7 +205,11 @@ def result_of_callable(file: FileCheck, path: str, annotation: int) -> Values:
     if annotation <= 1 or summary is None:
         return ()
     expr = summary.exprs[annotation]
-    if expr[0] != OP_SUBSCRIPTED or len(expr[2]) != 2 or str(summary.exprs[expr[1]][1]).rpartition(".")[2] != "Callable":
+    if (
+        expr[0] != OP_SUBSCRIPTED
+        or len(expr[2]) != 2
+        or str(summary.exprs[expr[1]][1]).rpartition(".")[2] != "Callable"
+    ):
         return ()
     made = file.resolver.annotated(path, expr[2][1])
     # `Callable[..., None]` is often written for callbacks of either colour.

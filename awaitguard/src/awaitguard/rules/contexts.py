@@ -80,11 +80,15 @@ class Contexts(Group):
         elif site.use in (Use.WITH, Use.ASYNC_WITH) and all(value.kind == COROUTINE for value in values):
             message = f"{text} is a coroutine: await it before it is entered (`async with await ...`)"
             yield file.finding(COROUTINE_WITH, site.position, message, where)
-        elif site.use in (Use.WITH, Use.ASYNC_WITH) and all(value.kind in GENERATORS and value.module for value in values):
+        elif site.use in (Use.WITH, Use.ASYNC_WITH) and all(
+            value.kind in GENERATORS and value.module for value in values
+        ):
             wanted = "asynccontextmanager" if first.kind == ASYNC_GENERATOR else "contextmanager"
             message = f"{text} gives {'an' if first.kind == ASYNC_GENERATOR else 'a'} {first.kind}, no context manager: @{wanted} is missing"
             yield file.finding(GENERATOR_WITH, site.position, message, where)
-        elif all(value.kind == FUNCTION and not {"wrapped", "decorated", "awaitable"} & set(value.via) for value in values):
+        elif all(
+            value.kind == FUNCTION and not {"wrapped", "decorated", "awaitable"} & set(value.via) for value in values
+        ):
             message = f"{text} is a function that isn't called"
             yield file.finding(UNCALLED, site.position, message, first.definition)
         elif self.is_other(file, site.use, values):

@@ -100,7 +100,11 @@ class Loops(Group):
                     return [name, str(target.extra)]
                 if runs_loop(resolver, target):
                     return [name, "run_until_complete"]
-                if target.kind in (FUNCTION, CLASS) and not target.module.startswith("/") and "wrapped" not in target.via:
+                if (
+                    target.kind in (FUNCTION, CLASS)
+                    and not target.module.startswith("/")
+                    and "wrapped" not in target.via
+                ):
                     rest = self.chain(file, target, depth + 1, seen)
                     if rest:
                         return [name, *rest]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from awaitguard.finding import Finding
     from awaitguard.summary import Expr, Site
 
+# Words in the names of classes that are meant to be completed by others.
+PARTS = ("mixin", "base", "abstract", "interface", "mix_in", "protocol")
 STORE = "class Store:\n    def load(self):\n        return 1\n\n"
 MEMBER = Rule("AG310", "missing-method", CERTAIN, "a method that the class doesn't have",
     "The object is known to be of this class, and neither the class nor its bases have the method: it raises AttributeError.",
@@ -25,7 +27,7 @@ class Members(Group):
     """Looks at calls of attributes."""
 
     rules = (MEMBER,)
-    uses = frozenset(range(26)) - {Use.FORGOTTEN, Use.LOCKED}
+    uses = Use.ALL - {Use.FORGOTTEN, Use.LOCKED}
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         expr = file.expr(site.expr)
@@ -50,7 +52,7 @@ class Members(Group):
         level = CERTAIN if len(owners) == 1 and owner.origin == owner.definition else LIKELY
         if owner.extra in ("self", "declared"):
             unsure = (
-                owner.extra == "self"
+                (owner.extra == "self" and any(word in holder.lower() for word in PARTS))
                 or file.resolver.may_be_subclass(owner)
                 or file.resolver.is_protocol(owner.definition)
             )
@@ -71,8 +73,10 @@ class Members(Group):
         return None
 
     def lacks(self, file: FileCheck, owner: Value, name: str) -> bool:
-        if owner.kind not in (INSTANCE, CLASS) or owner.module.startswith("/"):
+        if owner.kind not in (INSTANCE, CLASS, MODULE) or owner.module.startswith("/"):
             return False
+        if owner.kind == MODULE:
+            return not owner.module.endswith("/") and file.resolver.attribute(owner, name) is None
         if owner.kind == CLASS and any(
             name.startswith("abc.") for name in file.resolver.library_bases(owner.definition)
         ):

@@ -30,7 +30,7 @@ class Parameters(NamedTuple):
         if target.kind == FUNCTION and not {"wrapped", "decorated", "getattr", "virtual"} & set(target.via):
             key = ("parameters", target.definition, target.bound)
             return resolver.remember(key, lambda: of_function(resolver, target))
-        if target.kind == CLASS and target.extra != "self":
+        if target.kind == CLASS and not (target.extra == "self" and resolver.may_be_subclass(target)):
             return resolver.remember(("parameters", target.definition), lambda: of_class(resolver, target.definition))
         return None
 
@@ -87,7 +87,7 @@ def of_class(resolver: Resolver, definition: Definition) -> Parameters | None:
     if any(name.startswith("builtins.") and name != "builtins.object" for name in resolver.library_bases(definition)):
         return None
     if any(
-        not name.startswith(("abc.", "typing.Generic", "typing.Protocol", "builtins."))
+        not name.startswith(("abc.", "typing.Generic", "typing.Protocol", "typing.NamedTuple", "builtins."))
         for name in resolver.library_bases(definition)
     ):
         return None
@@ -103,16 +103,18 @@ def of_class(resolver: Resolver, definition: Definition) -> Parameters | None:
             return None
         if resolver.is_dataclass(path, index):
             return of_dataclass(resolver, lineage)
+        if "typing.NamedTuple" in resolver.bases(path, index)[2]:
+            return of_dataclass(resolver, [(path, index)], is_tuple=True)
     return Parameters((), frozenset(), (), False, False)
 
 
-def of_dataclass(resolver: Resolver, lineage: list[Definition]) -> Parameters | None:
+def of_dataclass(resolver: Resolver, lineage: list[Definition], is_tuple: bool = False) -> Parameters | None:
     fields: dict[str, tuple[bool, bool]] = {}
     for path, index in reversed(lineage):
         summary = resolver.table.summary(path)
         if summary is None:
             return None
-        if not resolver.is_dataclass(path, index):
+        if not is_tuple and not resolver.is_dataclass(path, index):
             continue
         options = dataclass_options(summary, summary.scopes[index])
         if options is None or "init" in options:

@@ -13,6 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
+from awaitguard.finding import Finding
+from awaitguard.memory import check_sources
 from awaitguard.rules.rule import split_files
 
 Files = dict[str, str]
@@ -58,7 +62,9 @@ def variants(pair: Pair) -> Iterator[tuple[str, Files, Files, set[tuple[str, int
 def keep(text: str, marks: str) -> str:
     """The lines that a form has: all without a mark, and those with one of `marks`."""
     lines = text.splitlines(keepends=True)
-    return "".join(line for line in lines if line.rstrip()[-2:] not in ("#!", "#=", "#<", "#-") or line.rstrip()[-1] in marks)
+    return "".join(
+        line for line in lines if line.rstrip()[-2:] not in ("#!", "#=", "#<", "#-") or line.rstrip()[-1] in marks
+    )
 
 
 class Untyper(ast.NodeTransformer):
@@ -92,3 +98,43 @@ class Untyper(ast.NodeTransformer):
 
 def untyped(text: str) -> str:
     return ast.unparse(ast.fix_missing_locations(Untyper().visit(ast.parse(text)))) + "\n"
+
+
+PAIRS = [pair for path in sorted(Path(__file__).parent.glob("pairs/*.txt")) for pair in read(path)]
+CASES = [
+    pytest.param(pair, *variant[1:], id=f"{pair.code} {pair.name} ({variant[0]})")
+    for pair in PAIRS
+    for variant in variants(pair)
+]
+
+
+def shown(files: Files) -> list[Finding]:
+    return [finding for finding in check_sources(files) if finding.level != "hint"]
+
+
+@pytest.mark.parametrize(("pair", "wrong", "right", "places"), CASES)
+def test_pair(pair: Pair, wrong: Files, right: Files, places: set[tuple[str, int]] | None):
+    found = shown(wrong)
+    assert any(finding.code.startswith(pair.code) for finding in found), "the mismatch is not reported"
+    if places is not None:
+        assert {(finding.path, finding.line) for finding in found} == places
+    assert shown(right) == [], "the correct twin is reported"
+
+
+def test_names_tell_pairs_apart():
+    names = [(pair.code, pair.name) for pair in PAIRS]
+    assert len(set(names)) == len(names)
+
+
+def test_a_mark_that_is_forgotten_is_seen():
+    pair = Pair(
+        "x",
+        "AG101",
+        is_typed=False,
+        text="def f(x: int) -> int:\n    return x\nasync def g():\n    await f(1)  #!\n    f(1)  #=\n",
+    )
+    styles = {style: (wrong, right, places) for style, wrong, right, places in variants(pair)}
+    assert styles["typed"][2] == {("app.py", 4)}
+    assert "await" in styles["typed"][0]["app.py"]
+    assert "await" not in styles["typed"][1]["app.py"]
+    assert "int" not in styles["untyped"][0]["app.py"]

@@ -269,6 +269,13 @@ class Calls(Classes):
             return self.call_method(value)
         return UNKNOWN_VALUES
 
+    def passes_on(self, function: Value) -> bool:
+        """Whether what a function gives may depend on functions that it is given."""
+        if function.kind != FUNCTION:
+            return False
+        summary = self.table.summary(function.module)
+        return summary is None or any(param.use & ParamUse.PASSED_ON for param in summary.scopes[function.scope].params)
+
     def environment(
         self, function: Value, arguments: tuple[Values, ...], keywords: tuple[tuple[str | None, Values], ...]
     ) -> Environment | None:

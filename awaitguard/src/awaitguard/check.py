@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from awaitguard.finding import Cause, Finding
 from awaitguard.resolver import Resolver
 from awaitguard.rules.rule import Rule
 from awaitguard.signature import colour_of_scope, signature_of_scope
 from awaitguard.summary import (
+    FLAGS,
     OP_ATTR,
     OP_CALL,
     OP_GETATTR,
     OP_NAME,
     Expr,
+    Flag,
     Scope,
     Site,
     Summary,
     qualname,
+    tells,
     unpack_position,
 )
-from awaitguard.value import Definition, Values
+from awaitguard.value import UNKNOWN_KIND, Definition, Values
+
+if TYPE_CHECKING:
+    from awaitguard.rules.rule import Group
 
 
 class FileCheck:
@@ -31,10 +37,26 @@ class FileCheck:
         self.summary = summary
         self.resolver = resolver
         self.unresolved = 0
+        self.known: dict[int, Values] = {}
+        self.interest: dict[Values, tuple[tuple[Group, ...], tuple[Group, ...]]] = {}
 
     def values(self, expr: int) -> Values:
         """What an expression of this file may stand for."""
-        return self.resolver.infer(self.path, expr)
+        found = self.known.get(expr)
+        if found is None:
+            found = self.known[expr] = self.resolver.infer(self.path, expr)
+        return found
+
+    def interested(self, call: Expr) -> tuple[Group, ...]:
+        """The groups of rules that may say something about a call, by what is called and by what it is given."""
+        targets = self.values(call[1])
+        if targets[0].kind == UNKNOWN_KIND:
+            self.unresolved += 1
+        found = self.interest.get(targets)
+        if found is None:
+            key, resolver = ("interest", targets), self.resolver
+            found = self.interest[targets] = resolver.remember(key, lambda: interest(resolver, targets))
+        return found[tells(call)] if found[1] else found[0]
 
     def expr(self, index: int) -> Expr:
         return self.summary.exprs[index]
@@ -100,17 +122,32 @@ class FileCheck:
 
 def check_file(path: str, summary: Summary, resolver: Resolver) -> tuple[list[Finding], int]:
     """All findings of one file and the number of calls that couldn't be resolved."""
-    from awaitguard.rules import GROUPS, SITE_GROUPS
+    from awaitguard.rules import GROUPS, VALUE_GROUPS
 
     file = FileCheck(path, summary, resolver)
     found: list[Finding] = []
+    exprs, scopes = summary.exprs, summary.scopes.raw
     for raw in summary.sites:
-        site = Site._make(raw)
-        for group in SITE_GROUPS[site.use]:
-            found.extend(group.site(file, site))
+        use, index, scope, *_ = raw
+        expr = exprs[index]
+        groups = file.interested(expr) if expr[0] == OP_CALL else VALUE_GROUPS[use]
+        for group in groups:
+            if use in group.uses and (not group.in_coroutines or scopes[scope][FLAGS] & Flag.ASYNC):
+                found.extend(group.site(file, Site._make(raw)))
     for group in GROUPS:
         found.extend(group.file(file))
     return deduplicate(found), file.unresolved
+
+
+def interest(resolver: Resolver, targets: Values) -> tuple[tuple[Group, ...], tuple[Group, ...]]:
+    """The groups that may say something about a call of one of these, without and with functions as arguments."""
+    from awaitguard.rules import GROUPS
+
+    plain, following = (
+        tuple([group for group in GROUPS if any(group.cares(resolver, one, follows) for one in targets)])
+        for follows in (False, True)
+    )
+    return plain, following
 
 
 def deduplicate(findings: list[Finding]) -> list[Finding]:
@@ -123,8 +160,3 @@ def deduplicate(findings: list[Finding]) -> list[Finding]:
             seen.add(key)
             kept.append(finding)
     return kept
-
-
-def sites_with_calls(file: FileCheck) -> Iterator[Site]:
-    for raw in file.summary.sites:
-        yield Site._make(raw)

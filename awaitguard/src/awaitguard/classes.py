@@ -188,7 +188,7 @@ class Classes(Lookup):
         scope = summary.scopes[index]
         groups: list[Values] = []
         bindings = scope.bindings.get(name)
-        assigned = scope.attributes.get(name, [])
+        assigned = scope.attributes.get(name) or ()
         if bindings is not None:
             values = self.local(path, summary, index, name, list(bindings), scope.body, LATE, own=True, env=None)
             # A default of None in the class body gives way to what methods assign.
@@ -245,7 +245,7 @@ class Classes(Lookup):
         if kind == MODULE:
             return self.member(value.module, name)
         if kind in (INSTANCE, CLASS):
-            return self.instance_attribute(value, name)
+            return self.remember(("attribute", value, name), lambda: self.instance_attribute(value, name))
         if kind == SUPER:
             found, _ = self.class_member(value.definition, name, skip_first=True)
             if not found:

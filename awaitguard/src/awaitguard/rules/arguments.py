@@ -14,6 +14,7 @@ from awaitguard.value import CLASS, FUNCTION, Value
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
+    from awaitguard.resolver import Resolver
     from awaitguard.summary import Expr, Site
 
 SEND = "def send(user, text, *, retries=1):\n    return user, text, retries\n\n"
@@ -42,6 +43,11 @@ class Arguments(Group):
 
     rules = (KEYWORD, MISSING, TOO_MANY, FIELD, MISSING_FIELD, SWAPPED)
     uses = frozenset(range(26)) - {Use.FORGOTTEN, Use.LOCKED, Use.ASSIGN - 100}
+
+    only_calls = True
+
+    def cares(self, resolver: Resolver, target: Value, follows: bool) -> bool:
+        return Parameters.of(resolver, target) not in (None, ANYTHING)
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         expr = file.expr(site.expr)

@@ -22,6 +22,7 @@ from awaitguard.value import COROUTINE, FUNCTION, INSTANCE, LIBRARY, METHOD, PAR
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
+    from awaitguard.resolver import Resolver
     from awaitguard.summary import Site
 
 WHY = "It is called like a plain function, which makes a coroutine that no one awaits: nothing of it runs. "
@@ -69,12 +70,20 @@ class Callbacks(Group):
     uses = frozenset({Use.STATEMENT, Use.ASSIGN, Use.RETURN, Use.AWAIT, Use.OTHER, Use.ATTRIBUTE, Use.ARGUMENT, Use.VALUE_ARGUMENT,
         Use.ITERATE, Use.ELEMENT, Use.MAPPED, Use.STORED, Use.SCHEDULED, Use.TRUTH, Use.COMPARE, Use.FORMAT, Use.SUBSCRIPT, Use.OPERAND, Use.WITH})  # fmt: skip
 
+    only_calls = True
+
+    def cares(self, resolver: Resolver, target: Value, follows: bool) -> bool:
+        if not follows:
+            return False
+        is_map = target.kind == LIBRARY and target.extra == "builtins.map"
+        return is_map or self.known(resolver, target) is not None
+
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         expr = file.expr(site.expr)
         if expr[0] != OP_CALL or not (expr[2] or expr[3]):
             return
         for target in file.values(expr[1])[:1]:
-            known = self.known(file, target)
+            known = self.known(file.resolver, target)
             if site.use == Use.MAPPED and target.kind == LIBRARY and target.extra == "builtins.map":
                 known = (SORT, 0, "")
             if known is None:
@@ -93,14 +102,14 @@ class Callbacks(Group):
                     rule, expr[5], f"{file.text(expr[1])}() is given {named} and never awaits it", values[0].definition
                 )
 
-    def known(self, file: FileCheck, target: Value) -> tuple[Rule, int | None, str] | None:
+    def known(self, resolver: Resolver, target: Value) -> tuple[Rule, int | None, str] | None:
         """Whether `target` takes a plain function, and where."""
         if target.kind == LIBRARY:
             return BY_NAME.get(str(target.extra)) or self.method(str(target.extra).rpartition(".")[2], "")
         if target.kind == METHOD and isinstance(target.extra, str):
             return self.method(target.extra, target.via[0] if target.via else "", str(target.origin or ""))
         if target.kind == FUNCTION and target.module.startswith("/"):
-            summary = file.resolver.table.summary(target.module)
+            summary = resolver.table.summary(target.module)
             if summary is not None:
                 name = summary.scopes[target.scope].name
                 if "concurrent/futures" in target.module and name in ("submit", "map"):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from awaitguard.finding import CERTAIN
 from awaitguard.library import RUNNERS
 from awaitguard.rules.rule import Group, Rule
 from awaitguard.summary import OP_CALL, OP_METHOD, OP_NAME, Flag, Use, qualname
-from awaitguard.value import FUNCTION, LIBRARY, METHOD, Definition
+from awaitguard.value import FUNCTION, LIBRARY, METHOD, Definition, Value
 
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
+    from awaitguard.resolver import Resolver
     from awaitguard.summary import Site
 
 LOAD = "import asyncio\n\nasync def load():\n    return 1\n\n"
@@ -39,6 +41,14 @@ class Loops(Group):
         {Use.STATEMENT, Use.ASSIGN, Use.RETURN, Use.ARGUMENT, Use.TRUTH, Use.COMPARE, Use.FORMAT, Use.ELEMENT, Use.STORED, Use.OPERAND,
          Use.OTHER, Use.VALUE_ARGUMENT, Use.ITERATE, Use.SUBSCRIPT, Use.ATTRIBUTE, Use.RETURNED_DICT, Use.AWAIT}
     )  # fmt: skip
+
+    only_calls = True
+    in_coroutines = True
+
+    def cares(self, resolver: Resolver, target: Value, follows: bool) -> bool:
+        if target.kind in (LIBRARY, METHOD):
+            return target.extra in RUNNERS or str(target.extra).endswith("run_until_complete")
+        return target.kind == FUNCTION
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         scope = file.summary.scopes[site.scope]
@@ -66,7 +76,8 @@ class Loops(Group):
                 and not target.module.startswith("/")
                 and not {"wrapped", "decorated"} & set(target.via)
             ):
-                chain = self.chain(file, target.definition, 0, set())
+                key, definition = ("loop chain", target.definition), target.definition
+                chain = file.resolver.remember(key, partial(self.chain, file, definition, 0, set()))
                 if chain:
                     message = f"{file.text(site.expr)} starts an event loop ({' -> '.join(chain)}), but a loop runs here already"
                     yield file.finding(THROUGH, site.position, message, target.definition)

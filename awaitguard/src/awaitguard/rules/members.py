@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.rules.rule import Group, Rule
 from awaitguard.summary import OP_ATTR, OP_CALL, OP_GETATTR, OP_NAME, Use
-from awaitguard.value import CLASS, INSTANCE, MODULE, Value, Values, is_unknown
+from awaitguard.value import CLASS, INSTANCE, MODULE, UNKNOWN_KIND, Value, Values, is_unknown
 
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
+    from awaitguard.resolver import Resolver
     from awaitguard.summary import Expr, Site
 
 STORE = "class Store:\n    def load(self):\n        return 1\n\n"
@@ -26,6 +27,11 @@ class Members(Group):
 
     rules = (MEMBER,)
     uses = frozenset(range(26)) - {Use.FORGOTTEN, Use.LOCKED}
+
+    only_calls = True
+
+    def cares(self, resolver: Resolver, target: Value, follows: bool) -> bool:
+        return target.kind == UNKNOWN_KIND
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         expr = file.expr(site.expr)

@@ -15,7 +15,8 @@ from awaitguard.value import (
     CONTAINER,
     COROUTINE,
     FUNCTION,
-    UNKNOWN_KIND,
+    LIBRARY,
+    PARTIAL,
     Value,
     is_unknown,
 )
@@ -23,6 +24,7 @@ from awaitguard.value import (
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
+    from awaitguard.resolver import Resolver
     from awaitguard.summary import Site
 
 WHY = "Calling an async function only makes a coroutine; until it is awaited, nothing of it runs. "
@@ -113,6 +115,12 @@ class NeverAwaited(Group):
     )
     uses = frozenset(BY_USE)
 
+    def cares(self, resolver: Resolver, target: Value, follows: bool) -> bool:
+        if follows and (target.kind in (LIBRARY, PARTIAL) or resolver.passes_on(target)):
+            return True
+        made = resolver.remember(("call", target), lambda: resolver.call(target))
+        return any(is_coroutine(value) or value.kind == ASYNC_GENERATOR for value in made)
+
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         use = site.use
         if use in (Use.ATTRIBUTE, Use.ARGUMENT, Use.RETURN) and not self.applies(file, site):
@@ -127,8 +135,6 @@ class NeverAwaited(Group):
             )
             return
         if not all(is_coroutine(value) for value in values):
-            if values[0].kind == UNKNOWN_KIND:
-                file.unresolved += 1
             return
         if use == Use.RETURN and not self.returns_by_mistake(file, site):
             return

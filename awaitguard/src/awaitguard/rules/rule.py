@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.facts import ProjectFacts
     from awaitguard.finding import Finding
+    from awaitguard.resolver import Resolver
     from awaitguard.summary import Site
+    from awaitguard.value import Value
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,16 @@ class Group:
 
     rules: tuple[Rule, ...] = ()
     uses: frozenset[int] = frozenset()
+    only_calls = False  # `site` says nothing about values that aren't calls
+    in_coroutines = False  # `site` says nothing outside of async functions
+
+    def cares(self, resolver: Resolver, target: Value, follows: bool) -> bool:
+        """Whether `site` may say something about a call of `target`; `follows` if it has arguments that can be followed.
+
+        It is asked once for each thing that is called, so that calls of no interest cost next to nothing. If in doubt,
+        the answer is yes.
+        """
+        return True
 
     def site(self, file: FileCheck, site: Site) -> Iterable[Finding]:
         """Look at one use of a value."""

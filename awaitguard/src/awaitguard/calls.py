@@ -56,6 +56,10 @@ KEEPING = frozenset({"builtins.staticmethod", "builtins.classmethod", "functools
 # These keep the colour but may change the parameters.
 COLOUR_KEEPING = ("pytest.mark.", "unittest.mock.patch", "mock.patch", "tenacity.retry", "backoff.on_", "hypothesis.given",
     "hypothesis.settings", "unittest.skip", "pytest.skip")  # fmt: skip
+# Functions of the library whose result is made from their arguments.
+HANDS_BACK = frozenset({"functools.partial", "functools.partialmethod", "functools.update_wrapper", "builtins.list",
+    "builtins.tuple", "builtins.set", "builtins.sorted", "builtins.iter", "builtins.map", "builtins.staticmethod",
+    "builtins.classmethod", "builtins.property"})  # fmt: skip
 PROPERTIES = frozenset({"builtins.property", "functools.cached_property", "abc.abstractproperty"})
 
 
@@ -269,12 +273,14 @@ class Calls(Classes):
             return self.call_method(value)
         return UNKNOWN_VALUES
 
-    def passes_on(self, function: Value) -> bool:
-        """Whether what a function gives may depend on functions that it is given."""
-        if function.kind != FUNCTION:
-            return False
-        summary = self.table.summary(function.module)
-        return summary is None or any(param.use & ParamUse.PASSED_ON for param in summary.scopes[function.scope].params)
+    def looks_at_arguments(self, target: Value) -> bool:
+        """Whether what a call gives may depend on functions or containers that it is given."""
+        if target.kind == FUNCTION:
+            summary = self.table.summary(target.module)
+            return summary is not None and any(
+                [param.use & ParamUse.PASSED_ON for param in summary.scopes[target.scope].params]
+            )
+        return target.kind == PARTIAL or (target.kind == LIBRARY and target.extra in HANDS_BACK)
 
     def environment(
         self, function: Value, arguments: tuple[Values, ...], keywords: tuple[tuple[str | None, Values], ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from awaitguard.finding import Cause, Finding
@@ -10,6 +11,7 @@ from awaitguard.rules.rule import Rule
 from awaitguard.signature import colour_of_scope, signature_of_scope
 from awaitguard.summary import (
     FLAGS,
+    NONE,
     OP_ATTR,
     OP_CALL,
     OP_GETATTR,
@@ -23,10 +25,13 @@ from awaitguard.summary import (
     tells,
     unpack_position,
 )
-from awaitguard.value import UNKNOWN_KIND, Definition, Values
+from awaitguard.value import UNKNOWN_KIND, Definition, Value, Values
 
 if TYPE_CHECKING:
     from awaitguard.rules.rule import Group
+
+
+Interest = tuple[tuple["Group", ...], tuple["Group", ...]]
 
 
 class FileCheck:
@@ -38,13 +43,45 @@ class FileCheck:
         self.resolver = resolver
         self.unresolved = 0
         self.known: dict[int, Values] = {}
-        self.interest: dict[Values, tuple[tuple[Group, ...], tuple[Group, ...]]] = {}
+        self.names: dict[tuple[int, str], Values | None] = {}
+        self.variables: dict[tuple[int, str], bool] = {}
+        self.interest: dict[Values, Interest] = {}
 
     def values(self, expr: int) -> Values:
         """What an expression of this file may stand for."""
         found = self.known.get(expr)
         if found is None:
-            found = self.known[expr] = self.resolver.infer(self.path, expr)
+            found = self.known[expr] = self.held(expr) or self.resolver.infer(self.path, expr)
+        return found
+
+    def held(self, expr: int) -> Values | None:
+        """A name that is the same all over a function, which is most often seen before."""
+        if expr <= NONE or self.summary.exprs[expr][0] != OP_NAME:
+            return None
+        _, text, block = self.summary.exprs[expr]
+        key = (self.summary.scope_of(block) if block >= 0 else block, text)
+        found = self.names.get(key)
+        if found is None and key not in self.names:
+            found = self.names[key] = self.resolver.held_name(self.path, self.summary, expr)
+        return found
+
+    def may_be(self, name: int, is_it: Callable[[Value], bool]) -> bool:
+        """Whether one of the values that are given to a local variable anywhere is of a kind.
+
+        It is asked before the values that reach one place are worked out, which takes longer.
+        """
+        _, text, block = self.summary.exprs[name]
+        scope = self.summary.scopes[self.summary.scope_of(block)]
+        if scope.kind == "module" or text not in scope.bindings or any(param.name == text for param in scope.params):
+            return True
+        key = (scope.position, text)
+        found = self.variables.get(key)
+        if found is None:
+            bound = scope.bindings[text]
+            found = self.variables[key] = any(
+                one.kind != "unknown" and (one.kind != "value" or any(map(is_it, self.values(one.value))))
+                for one in bound
+            )
         return found
 
     def interested(self, call: Expr) -> tuple[Group, ...]:
@@ -139,15 +176,20 @@ def check_file(path: str, summary: Summary, resolver: Resolver) -> tuple[list[Fi
     return deduplicate(found), file.unresolved
 
 
-def interest(resolver: Resolver, targets: Values) -> tuple[tuple[Group, ...], tuple[Group, ...]]:
-    """The groups that may say something about a call of one of these, without and with functions as arguments."""
-    from awaitguard.rules import GROUPS
+def interest(resolver: Resolver, targets: Values) -> Interest:
+    """The groups that may say something about a call of one of these, without and with arguments to follow."""
+    from awaitguard.rules import CALL_GROUPS
+    from awaitguard.rules.rule import ALWAYS
 
-    plain, following = (
-        tuple([group for group in GROUPS if any(group.cares(resolver, one, follows) for one in targets)])
-        for follows in (False, True)
-    )
-    return plain, following
+    plain: list[Group] = []
+    following: list[Group] = []
+    for group in CALL_GROUPS:
+        most = max([group.cares(resolver, target) for target in targets])
+        if most:
+            following.append(group)
+        if most == ALWAYS:
+            plain.append(group)
+    return tuple(plain), tuple(following)
 
 
 def deduplicate(findings: list[Finding]) -> list[Finding]:

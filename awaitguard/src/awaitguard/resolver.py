@@ -182,14 +182,23 @@ class Resolver(Calls):
         """A name, or a chain of attributes on one."""
         text: str = expr[1]
         block: int = expr[2]
-        if env is None and block >= 0:
-            holder = self.holder(summary, text.partition(".")[0], summary.scope_of(block))
-            if holder >= 0:
+        if env is None:
+            holder = self.holder(summary, text.partition(".")[0], summary.scope_of(block)) if block >= 0 else block
+            if holder is not None:
                 return self.held(path, summary, index, text, block, holder)
         return self.find_dotted(path, summary, index, text, block, env)
 
+    def held_name(self, path: str, summary: Summary, index: int) -> Values | None:
+        """A name or chain of attributes, if it means the same all over the function or block that it stands in."""
+        _, text, block = summary.exprs[index]
+        holder = self.holder(summary, text.partition(".")[0], summary.scope_of(block)) if block >= 0 else block
+        return None if holder is None else self.held(path, summary, index, text, block, holder)
+
     def held(self, path: str, summary: Summary, index: int, text: str, block: int, holder: int) -> Values:
-        """A name that means the same wherever it is used below its holder, or a chain of attributes on one."""
+        """A name that means the same wherever it is used below its holder, or a chain of attributes on one.
+
+        The holder of a name in an annotation is its block, as a negative number.
+        """
         key = (path, holder, text)
         found = self.memo.get(key) or self.fleeting.get(key)
         if found is not None:
@@ -211,25 +220,25 @@ class Resolver(Calls):
         return values
 
     @staticmethod
-    def holder(summary: Summary, root: str, index: int) -> int:
-        """The module or class by which a name means the same wherever it is used in functions; -1 if there is none.
+    def holder(summary: Summary, root: str, index: int) -> int | None:
+        """The module or class by which a name means the same wherever it is used in functions; None if there is none.
 
         Names of the module mean their final value inside functions, and `self` is the same in all methods of a class.
         """
         scope = summary.scopes[index]
         if scope.kind not in ("function", "lambda"):
-            return -1
+            return None
         while scope.kind != "module":
             if scope.kind != "class":
                 if root in scope.bindings:
-                    return -1
+                    return None
                 for number, param in enumerate(scope.params):
                     if param.name == root:
                         parent = summary.scopes[scope.parent]
                         same = (
                             number == 0 and parent.kind == "class" and not scope.decorators and scope.kind == "function"
                         )
-                        return scope.parent if same and not scope.name.startswith("__") else -1
+                        return scope.parent if same and not scope.name.startswith("__") else None
             scope = summary.scopes[scope.parent]
         return 0
 
@@ -282,7 +291,8 @@ class Resolver(Calls):
         if is_unknown(targets):
             return UNKNOWN_VALUES
         # Most arguments are plain or unknown and change nothing about the result.
-        if tells(expr) or self.thorough or any(target.kind in (LIBRARY, PARTIAL) for target in targets):
+        telling = tells(expr)
+        if self.thorough or any([(telling or one.kind != FUNCTION) and self.looks_at_arguments(one) for one in targets]):
             arguments = tuple(
                 [self.infer(path, one, env) if isinstance(one, int) else UNKNOWN_VALUES for one in expr[2]]
             )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
-from awaitguard.rules.rule import Group, Rule
+from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
 from awaitguard.rules.signatures import ANYTHING, Parameters
 from awaitguard.summary import OP_CALL, OP_NAME, Use
 from awaitguard.value import CLASS, FUNCTION, Value
@@ -46,8 +46,8 @@ class Arguments(Group):
 
     only_calls = True
 
-    def cares(self, resolver: Resolver, target: Value, follows: bool) -> bool:
-        return Parameters.of(resolver, target) not in (None, ANYTHING)
+    def cares(self, resolver: Resolver, target: Value) -> int:
+        return ALWAYS if Parameters.of(resolver, target) not in (None, ANYTHING) else NEVER
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         expr = file.expr(site.expr)

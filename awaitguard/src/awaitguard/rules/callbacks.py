@@ -15,7 +15,7 @@ from awaitguard.library import (
     SORTS,
     THREAD_TARGETS,
 )
-from awaitguard.rules.rule import Group, Rule
+from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
 from awaitguard.summary import OP_CALL, OP_NAME, Use
 from awaitguard.value import COROUTINE, FUNCTION, INSTANCE, LIBRARY, METHOD, PARTIAL, Value
 
@@ -72,11 +72,9 @@ class Callbacks(Group):
 
     only_calls = True
 
-    def cares(self, resolver: Resolver, target: Value, follows: bool) -> bool:
-        if not follows:
-            return False
+    def cares(self, resolver: Resolver, target: Value) -> int:
         is_map = target.kind == LIBRARY and target.extra == "builtins.map"
-        return is_map or self.known(resolver, target) is not None
+        return FOLLOWING if is_map or self.known(resolver, target) is not None else NEVER
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         expr = file.expr(site.expr)

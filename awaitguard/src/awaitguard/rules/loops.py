@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from awaitguard.finding import CERTAIN
 from awaitguard.library import RUNNERS
-from awaitguard.rules.rule import Group, Rule
+from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
 from awaitguard.summary import OP_CALL, OP_METHOD, OP_NAME, Flag, Use, qualname
 from awaitguard.value import FUNCTION, LIBRARY, METHOD, Definition, Value
 
@@ -45,10 +45,11 @@ class Loops(Group):
     only_calls = True
     in_coroutines = True
 
-    def cares(self, resolver: Resolver, target: Value, follows: bool) -> bool:
+    def cares(self, resolver: Resolver, target: Value) -> int:
         if target.kind in (LIBRARY, METHOD):
-            return target.extra in RUNNERS or str(target.extra).endswith("run_until_complete")
-        return target.kind == FUNCTION
+            starts = target.extra in RUNNERS or str(target.extra).endswith("run_until_complete")
+            return ALWAYS if starts else NEVER
+        return ALWAYS if target.kind == FUNCTION else NEVER
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         scope = file.summary.scopes[site.scope]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
-from awaitguard.rules.rule import Group, Rule
+from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
 from awaitguard.summary import OP_ATTR, OP_CALL, OP_GETATTR, OP_NAME, Use
 from awaitguard.value import CLASS, INSTANCE, MODULE, UNKNOWN_KIND, Value, Values, is_unknown
 
@@ -30,8 +30,8 @@ class Members(Group):
 
     only_calls = True
 
-    def cares(self, resolver: Resolver, target: Value, follows: bool) -> bool:
-        return target.kind == UNKNOWN_KIND
+    def cares(self, resolver: Resolver, target: Value) -> int:
+        return ALWAYS if target.kind == UNKNOWN_KIND else NEVER
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         expr = file.expr(site.expr)

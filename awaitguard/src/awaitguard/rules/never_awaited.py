@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
-from awaitguard.rules.rule import Group, Rule
+from awaitguard.rules.rule import ALWAYS, FOLLOWING, NEVER, Group, Rule
 from awaitguard.summary import OP_CALL, OP_NAME, OP_SUBSCRIPTED, Param, ParamUse, Use
 from awaitguard.value import (
     ASYNC_GENERATOR,
@@ -15,8 +15,6 @@ from awaitguard.value import (
     CONTAINER,
     COROUTINE,
     FUNCTION,
-    LIBRARY,
-    PARTIAL,
     Value,
     is_unknown,
 )
@@ -115,15 +113,18 @@ class NeverAwaited(Group):
     )
     uses = frozenset(BY_USE)
 
-    def cares(self, resolver: Resolver, target: Value, follows: bool) -> bool:
-        if follows and (target.kind in (LIBRARY, PARTIAL) or resolver.passes_on(target)):
-            return True
+    def cares(self, resolver: Resolver, target: Value) -> int:
         made = resolver.remember(("call", target), lambda: resolver.call(target))
-        return any(is_coroutine(value) or value.kind == ASYNC_GENERATOR for value in made)
+        if any(is_coroutine(value) or value.kind == ASYNC_GENERATOR for value in made):
+            return ALWAYS
+        return FOLLOWING if resolver.looks_at_arguments(target) else NEVER
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         use = site.use
         if use in (Use.ATTRIBUTE, Use.ARGUMENT, Use.RETURN) and not self.applies(file, site):
+            return
+        expr = file.expr(site.expr)
+        if expr[0] == OP_NAME and "." not in expr[1] and not file.may_be(site.expr, is_coroutine):
             return
         values = file.values(site.expr)
         if not values:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
-from awaitguard.rules.rule import Group, Rule
+from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
 from awaitguard.summary import OP_ANNOTATED, OP_CALL, Flag, Use, qualname
 from awaitguard.value import (
     ASYNC_GENERATOR,
@@ -52,8 +52,8 @@ class Overrides(Group):
     uses = frozenset(range(26)) - {Use.FORGOTTEN, Use.LOCKED}
     only_calls = True
 
-    def cares(self, resolver: Resolver, target: Value, follows: bool) -> bool:
-        return follows and bool(self.protocol_params(resolver, target))
+    def cares(self, resolver: Resolver, target: Value) -> int:
+        return FOLLOWING if self.protocol_params(resolver, target) else NEVER
 
     def file(self, file: FileCheck) -> Iterator[Finding]:
         for index, scope in enumerate(file.summary.scopes):

@@ -49,6 +49,10 @@ def split_files(text: str) -> dict[str, str]:
     return files
 
 
+# What a group cares for: no call of something, those with arguments that can be followed, or all.
+NEVER, FOLLOWING, ALWAYS = 0, 1, 2
+
+
 class Group:
     """Rules that share one analysis. `uses` names the uses of values (`summary.Use`) it wants to see."""
 
@@ -57,13 +61,13 @@ class Group:
     only_calls = False  # `site` says nothing about values that aren't calls
     in_coroutines = False  # `site` says nothing outside of async functions
 
-    def cares(self, resolver: Resolver, target: Value, follows: bool) -> bool:
-        """Whether `site` may say something about a call of `target`; `follows` if it has arguments that can be followed.
+    def cares(self, resolver: Resolver, target: Value) -> int:
+        """Whether `site` may say something about a call of `target`: NEVER, FOLLOWING or ALWAYS.
 
         It is asked once for each thing that is called, so that calls of no interest cost next to nothing. If in doubt,
-        the answer is yes.
+        the answer is ALWAYS.
         """
-        return True
+        return ALWAYS
 
     def site(self, file: FileCheck, site: Site) -> Iterable[Finding]:
         """Look at one use of a value."""

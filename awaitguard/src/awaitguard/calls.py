@@ -16,7 +16,7 @@ from awaitguard.library import (
     SYNC_METHODS,
 )
 from awaitguard.modules import STANDARD_LIBRARY
-from awaitguard.summary import ABSENT, OP_CALL, OP_NAME, VAR_KEYWORD, VAR_POSITIONAL, Flag, ParamUse, Scope, Summary
+from awaitguard.summary import ABSENT, NONE, OP_CALL, OP_NAME, VAR_KEYWORD, VAR_POSITIONAL, Flag, ParamUse, Scope, Summary
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -277,8 +277,11 @@ class Calls(Classes):
         """Whether what a call gives may depend on functions or containers that it is given."""
         if target.kind == FUNCTION:
             summary = self.table.summary(target.module)
-            return summary is not None and any(
-                [param.use & ParamUse.PASSED_ON for param in summary.scopes[target.scope].params]
+            scope = summary.scopes[target.scope] if summary is not None else None
+            return (
+                scope is not None
+                and any([one > NONE for one in scope.returns])
+                and any([param.use & ParamUse.PASSED_ON for param in scope.params])
             )
         return target.kind == PARTIAL or (target.kind == LIBRARY and target.extra in HANDS_BACK)
 

@@ -59,7 +59,9 @@ class Overrides(Group):
         for index, scope in enumerate(file.summary.scopes):
             if scope.kind != "class" or not scope.bases:
                 continue
-            for name, bindings in scope.bindings.items():
+            above = file.resolver.names_above((file.path, index))
+            for name in [one for one in scope.bindings if one in above]:
+                bindings = scope.bindings[name]
                 if bindings and bindings[-1].kind == "def" and not (name.startswith("__") and name.endswith("__")):
                     yield from self.method(file, index, name)
         for scope in file.summary.scopes:

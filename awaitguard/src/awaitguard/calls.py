@@ -17,7 +17,18 @@ from awaitguard.library import (
     SYNC_METHODS,
 )
 from awaitguard.modules import STANDARD_LIBRARY
-from awaitguard.summary import ABSENT, OP_CALL, OP_NAME, VAR_KEYWORD, VAR_POSITIONAL, Flag, ParamUse, Scope, Summary
+from awaitguard.summary import (
+    ABSENT,
+    NONE,
+    OP_CALL,
+    OP_NAME,
+    VAR_KEYWORD,
+    VAR_POSITIONAL,
+    Flag,
+    ParamUse,
+    Scope,
+    Summary,
+)
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -58,6 +69,10 @@ KEEPING = frozenset({"builtins.staticmethod", "builtins.classmethod", "functools
 # These keep the colour but may change the parameters.
 COLOUR_KEEPING = ("pytest.mark.", "unittest.mock.patch", "mock.patch", "tenacity.retry", "backoff.on_", "hypothesis.given",
     "hypothesis.settings", "unittest.skip", "pytest.skip")  # fmt: skip
+# Functions of the library whose result is made from their arguments.
+HANDS_BACK = frozenset({"functools.partial", "functools.partialmethod", "functools.update_wrapper", "builtins.list",
+    "builtins.tuple", "builtins.set", "builtins.sorted", "builtins.iter", "builtins.map", "builtins.staticmethod",
+    "builtins.classmethod", "builtins.property"})  # fmt: skip
 PROPERTIES = frozenset({"builtins.property", "functools.cached_property", "abc.abstractproperty"})
 
 
@@ -270,6 +285,18 @@ class Calls(Classes):
         if kind == METHOD:
             return self.call_method(value)
         return UNKNOWN_VALUES
+
+    def looks_at_arguments(self, target: Value) -> bool:
+        """Whether what a call gives may depend on functions or containers that it is given."""
+        if target.kind == FUNCTION:
+            summary = self.table.summary(target.module)
+            scope = summary.scopes[target.scope] if summary is not None else None
+            return (
+                scope is not None
+                and any(one > NONE for one in scope.returns)
+                and any(param.use & ParamUse.PASSED_ON for param in scope.params)
+            )
+        return target.kind == PARTIAL or (target.kind == LIBRARY and target.extra in HANDS_BACK)
 
     def environment(
         self, function: Value, arguments: tuple[Values, ...], keywords: tuple[tuple[str | None, Values], ...]

@@ -152,6 +152,18 @@ class Classes(Lookup):
     def is_protocol(self, definition: Definition) -> bool:
         return any(name.endswith(".Protocol") for name in self.bases(*definition)[2])
 
+    def names_above(self, definition: Definition) -> frozenset[str]:
+        """The names that the bases of a class define, as far as they can be read."""
+        return self.remember(("names above", definition), lambda: self.find_names_above(definition))
+
+    def find_names_above(self, definition: Definition) -> frozenset[str]:
+        found: set[str] = set()
+        for path, index in self.lineage(definition)[0][1:]:
+            summary = self.table.summary(path)
+            if summary is not None:
+                found.update(summary.scopes[index].bindings, summary.scopes[index].attributes)
+        return frozenset(found)
+
     def class_member(
         self, definition: Definition, name: str, skip_first: bool = False
     ) -> tuple[Values | None, Definition | None]:
@@ -171,9 +183,11 @@ class Classes(Lookup):
             summary = self.table.summary(path)
             if summary is None:
                 return UNKNOWN_VALUES, None
-            values = self.own_member(path, summary, index, name)
-            if values is not None:
-                return values, current
+            scope = summary.scopes[index]
+            if name in scope.bindings or name in scope.attributes:
+                values = self.own_member(path, summary, index, name)
+                if values is not None:
+                    return values, current
             if not complete and current != definition and not self.bases(*current)[1]:
                 return UNKNOWN_VALUES, None
         return (None if complete else UNKNOWN_VALUES), None
@@ -194,7 +208,7 @@ class Classes(Lookup):
         scope = summary.scopes[index]
         groups: list[Values] = []
         bindings = scope.bindings.get(name)
-        assigned = scope.attributes.get(name, [])
+        assigned = scope.attributes.get(name) or ()
         if bindings is not None:
             values = self.local(path, summary, index, name, list(bindings), scope.body, LATE, own=True, env=None)
             # A default of None in the class body gives way to what methods assign.
@@ -251,7 +265,7 @@ class Classes(Lookup):
         if kind == MODULE:
             return self.member(value.module, name)
         if kind in (INSTANCE, CLASS):
-            return self.instance_attribute(value, name)
+            return self.remember(("attribute", value, name), lambda: self.instance_attribute(value, name))
         if kind == SUPER:
             found, _ = self.class_member(value.definition, name, skip_first=True)
             if not found:

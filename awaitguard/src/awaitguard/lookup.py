@@ -36,8 +36,10 @@ class Lookup:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.modules: Modules = table.modules
-        # What was worked out while the current file is checked, with the files that it depends on.
-        self.memo: dict[tuple[str, int] | tuple[str, int, str], tuple[Values, set[str]]] = {}
+        # What expressions and names stand for, with the files that it depends on.
+        self.memo: dict[object, tuple[Values, frozenset[str]]] = {}
+        # The same for answers that were cut short: they hold only while the current file is checked.
+        self.fleeting: dict[object, tuple[Values, frozenset[str]]] = {}
         self.remembered: dict[object, tuple[object, frozenset[str]]] = {}
         self.imported_modules: dict[tuple[str, str, int], str | None] = {}
         self.active: set[object] = set()
@@ -48,8 +50,10 @@ class Lookup:
         self.cuts: int = 0
 
     def forget(self) -> None:
-        """Begin with another file: what was worked out inside the last one isn't needed any more."""
-        self.memo.clear()
+        """Begin with another file."""
+        self.fleeting.clear()
+        if len(self.memo) > REMEMBERED:
+            self.memo.clear()
         if len(self.remembered) > REMEMBERED:
             self.remembered.clear()
 
@@ -78,7 +82,7 @@ class Lookup:
         late = block < 0
         if late:
             block, at = ~block, LATE
-        index = summary.blocks[block].scope
+        index = summary.scope_of(block)
         own = True
         while index >= 0:
             scope = summary.scopes[index]
@@ -291,13 +295,14 @@ def reaching_bindings(blocks: Lazy[Block], bindings: list[Binding], block: int, 
     """
     if len(bindings) == 1 and (at == LATE or bindings[0].block == 0):
         return bindings, True
-    above: dict[int, tuple[int, int]] = {}
+    above: set[int] = set()
+    arms: dict[int, int] = {}
     current = block
     while current >= 0:
-        entry = blocks[current]
-        above[current] = (entry.statement, entry.arm)
-        current = entry.parent
-    arms = {statement: arm for statement, arm in above.values() if statement}
+        above.add(current)
+        current, _, statement, arm, *_ = blocks.raw[current]
+        if statement:
+            arms[statement] = arm
     in_loop = blocks[block].loops
     found: list[Binding] = []
     certain = False
@@ -319,7 +324,7 @@ def reaching_bindings(blocks: Lazy[Block], bindings: list[Binding], block: int, 
     return found, certain
 
 
-def excluded(blocks: Lazy[Block], block: int, above: dict[int, tuple[int, int]], arms: dict[int, int]) -> bool:
+def excluded(blocks: Lazy[Block], block: int, above: set[int], arms: dict[int, int]) -> bool:
     while block >= 0 and block not in above:
         entry = blocks[block]
         if entry.leaves:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from typing import Any, cast
 
 from awaitguard.frame import Frame, Owner, RawSite
@@ -185,7 +186,7 @@ class Names:
             and (use != Use.ATTRIBUTE or self.attribute_name in OF_COROUTINES)
         ):
             self.awaited_attributes.add(parts[0])
-        for inner, outer in zip(parts, parts[1:], strict=False):
+        for inner, outer in itertools.pairwise(parts):
             if inner in OF_COROUTINES:
                 self.awaited_attributes.add(outer)
         if parts[-1] == "modules" or parts[0] == "__dict__":

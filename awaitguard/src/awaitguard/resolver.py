@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, cast
 
 from awaitguard.calls import Calls
@@ -29,6 +30,7 @@ from awaitguard.summary import (
     PLAIN,
     Expr,
     Summary,
+    tells,
 )
 from awaitguard.value import (
     ASYNC_CONTEXT,
@@ -80,10 +82,11 @@ class Resolver(Calls):
             return (PLAIN_VALUE,) if index == PLAIN else (NONE_VALUE,) if index == NONE else UNKNOWN_VALUES
         key = (path, index)
         if env is None:
-            found = self.memo.get(key)
+            found = self.memo.get(key) or self.fleeting.get(key)
             if found is not None:
                 self.table.touched |= found[1]
                 return found[0]
+        cuts = self.cuts
         self.steps += 1
         if self.depth == 0:
             self.steps = 0
@@ -106,8 +109,13 @@ class Resolver(Calls):
         if len(values) > MOST:
             values = UNKNOWN_VALUES
         if env is None:
-            self.memo[key] = (values, inner)
+            self.note(key, values, inner, cuts)
         return values
+
+    def note(self, key: object, values: Values, touched: set[str], cuts: int) -> None:
+        """Keep an answer: for good if nothing cut it short."""
+        lasting = self.cuts == cuts and not self.thorough
+        (self.memo if lasting else self.fleeting)[key] = (values, frozenset(touched))
 
     def infer_thoroughly(self, path: str, index: int) -> Values:
         """Like `infer`, and plain arguments are followed into the function that is called."""
@@ -177,44 +185,63 @@ class Resolver(Calls):
         """A name, or a chain of attributes on one."""
         text: str = expr[1]
         block: int = expr[2]
-        if env is None and block >= 0:
-            holder = self.holder(summary, text.partition(".")[0], summary.blocks[block].scope)
-            if holder >= 0:
-                key = (path, holder, text)
-                found = self.memo.get(key)
-                if found is not None:
-                    self.table.touched |= found[1]
-                    return found[0]
-                outer, self.table.touched = self.table.touched, set()
-                try:
-                    values = self.find_dotted(path, summary, index, text, block, env)
-                finally:
-                    inner, self.table.touched = self.table.touched, outer
-                    outer |= inner
-                self.memo[key] = (values, inner)
-                return values
+        if env is None:
+            holder = self.holder(summary, text.partition(".")[0], summary.scope_of(block)) if block >= 0 else block
+            if holder is not None:
+                return self.held(path, summary, index, text, block, holder)
         return self.find_dotted(path, summary, index, text, block, env)
 
+    def held_name(self, path: str, summary: Summary, index: int) -> Values | None:
+        """A name or chain of attributes, if it means the same all over the function or block that it stands in."""
+        _, text, block = summary.exprs[index]
+        holder = self.holder(summary, text.partition(".")[0], summary.scope_of(block)) if block >= 0 else block
+        return None if holder is None else self.held(path, summary, index, text, block, holder)
+
+    def held(self, path: str, summary: Summary, index: int, text: str, block: int, holder: int) -> Values:
+        """A name that means the same wherever it is used below its holder, or a chain of attributes on one.
+
+        The holder of a name in an annotation is its block, as a negative number.
+        """
+        key = (path, holder, text)
+        found = self.memo.get(key) or self.fleeting.get(key)
+        if found is not None:
+            self.table.touched |= found[1]
+            return found[0]
+        cuts = self.cuts
+        outer, self.table.touched = self.table.touched, set()
+        try:
+            base, dot, last = text.rpartition(".")
+            values = self.held(path, summary, index, base, block, holder) if dot else UNKNOWN_VALUES
+            if not dot or values[0].kind == LIBRARY:
+                values = self.find_dotted(path, summary, index, text, block, None)
+            else:
+                values = self.attributes_of(values, last, base)
+        finally:
+            inner, self.table.touched = self.table.touched, outer
+            outer |= inner
+        self.note(key, values, inner, cuts)
+        return values
+
     @staticmethod
-    def holder(summary: Summary, root: str, index: int) -> int:
-        """The module or class by which a name means the same wherever it is used in functions; -1 if there is none.
+    def holder(summary: Summary, root: str, index: int) -> int | None:
+        """The module or class by which a name means the same wherever it is used in functions; None if there is none.
 
         Names of the module mean their final value inside functions, and `self` is the same in all methods of a class.
         """
         scope = summary.scopes[index]
         if scope.kind not in ("function", "lambda"):
-            return -1
+            return None
         while scope.kind != "module":
             if scope.kind != "class":
                 if root in scope.bindings:
-                    return -1
+                    return None
                 for number, param in enumerate(scope.params):
                     if param.name == root:
                         parent = summary.scopes[scope.parent]
                         same = (
                             number == 0 and parent.kind == "class" and not scope.decorators and scope.kind == "function"
                         )
-                        return scope.parent if same and not scope.name.startswith("__") else -1
+                        return scope.parent if same and not scope.name.startswith("__") else None
             scope = summary.scopes[scope.parent]
         return 0
 
@@ -266,16 +293,16 @@ class Resolver(Calls):
         targets = self.infer(path, expr[1], env)
         if is_unknown(targets):
             return UNKNOWN_VALUES
-        arguments: tuple[Values, ...] = ()
-        keywords: tuple[tuple[str | None, Values], ...] = ()
         # Most arguments are plain or unknown and change nothing about the result.
-        telling = any(isinstance(one, int) and one > NONE for one in expr[2]) or any(one > NONE for _, one in expr[3])
-        if telling or self.thorough or any(target.kind in (LIBRARY, PARTIAL) for target in targets):
+        telling = tells(expr)
+        if self.thorough or any((telling or one.kind != FUNCTION) and self.looks_at_arguments(one) for one in targets):
             arguments = tuple(
                 [self.infer(path, one, env) if isinstance(one, int) else UNKNOWN_VALUES for one in expr[2]]
             )
             keywords = tuple([(name, self.infer(path, one, env)) for name, one in expr[3]])
-        return merge([self.call(target, arguments, keywords) for target in targets]) or UNKNOWN_VALUES
+            return merge([self.call(target, arguments, keywords) for target in targets]) or UNKNOWN_VALUES
+        groups = [self.remember(("call", target), partial(self.call, target)) for target in targets]
+        return merge(groups) or UNKNOWN_VALUES
 
     @staticmethod
     def super_value(path: str, summary: Summary, block: int) -> Values:

@@ -8,7 +8,7 @@ that cannot be followed. An expression is a tuple whose first item is one of the
 from __future__ import annotations
 
 import marshal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterator, ValuesView
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 FORMAT = 2  # part of the cache key: raise it when the walker or this layout changes
@@ -143,6 +143,9 @@ class Block(NamedTuple):
     fallback: bool
 
 
+SCOPE = Block._fields.index("scope")
+
+
 class Scope(NamedTuple):
     """A module, class, function or lambda."""
 
@@ -152,7 +155,7 @@ class Scope(NamedTuple):
     block: int
     body: int
     position: int
-    bindings: Mapping[str, list[Binding]]
+    bindings: Bindings
     flags: int
     params: tuple[Param, ...]
     decorators: tuple[int, ...]
@@ -160,7 +163,7 @@ class Scope(NamedTuple):
     returns: tuple[int, ...]
     bases: tuple[int, ...]
     keywords: tuple[tuple[str, int], ...]
-    attributes: Mapping[str, list[Binding]]
+    attributes: Bindings
     stars: tuple[tuple[str, int, int], ...]
     calls: tuple[int, ...]
 
@@ -171,6 +174,9 @@ class Scope(NamedTuple):
     @property
     def is_generator(self) -> bool:
         return bool(self.flags & Flag.GENERATOR)
+
+
+FLAGS = Scope._fields.index("flags")
 
 
 class Site(NamedTuple):
@@ -216,6 +222,15 @@ class Summary(NamedTuple):
     imports: tuple[Import, ...]
     ignores: tuple[Ignore, ...]
     error: tuple[int, int, str] | None = None
+
+    def scope_of(self, block: int) -> int:
+        """The scope that a block is in."""
+        return self.blocks.raw[block][SCOPE]
+
+
+def tells(call: Expr) -> bool:
+    """Whether a call has an argument that can be followed: a function, say, and not only numbers and texts."""
+    return any(type(one) is int and one > NONE for one in call[2]) or any(one > NONE for _, one in call[3])
 
 
 def pack_position(line: int, column: int, end_line: int, end_column: int) -> int:
@@ -273,29 +288,31 @@ class Lazy(Generic[Item]):
         return map(self.__getitem__, range(len(self.raw)))
 
 
-class Bindings(Mapping[str, list[Binding]]):
-    """Bindings by name, put together when they are asked for."""
+class Bindings(dict[str, list[Binding]]):
+    """Bindings by name; their stored tuples are turned into bindings when someone asks for the name."""
 
-    __slots__ = ("made", "raw")
-
-    def __init__(self, raw: dict[str, list[tuple[Any, ...]]]) -> None:
-        self.raw = raw
-        self.made: dict[str, list[Binding]] = {}
-
-    def __len__(self) -> int:
-        return len(self.raw)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.raw)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.raw
+    __slots__ = ()
 
     def __getitem__(self, name: str) -> list[Binding]:
-        found = self.made.get(name)
-        if found is None:
-            found = self.made[name] = [Binding(*one) for one in self.raw[name]]
+        found = super().__getitem__(name)
+        if found and type(found[0]) is tuple:
+            found[:] = [Binding._make(one) for one in found]
         return found
+
+    def get(self, name: str, default: Any = None, /) -> Any:
+        return self[name] if name in self else default  # noqa: SIM401 - this is that get
+
+    def items(self) -> ItemsView[str, list[Binding]]:
+        self.complete()
+        return super().items()
+
+    def values(self) -> ValuesView[list[Binding]]:
+        self.complete()
+        return super().values()
+
+    def complete(self) -> None:
+        for name in self:
+            self[name]
 
 
 def qualname(summary: Summary, scope: int) -> str:

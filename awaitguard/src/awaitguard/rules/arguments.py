@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
-from awaitguard.rules.rule import Group, Rule
+from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
 from awaitguard.rules.signatures import ANYTHING, Parameters
 from awaitguard.summary import OP_CALL, OP_NAME, Use
 from awaitguard.value import CLASS, FUNCTION, INSTANCE, LIBRARY, PARTIAL, Value
@@ -14,6 +14,7 @@ from awaitguard.value import CLASS, FUNCTION, INSTANCE, LIBRARY, PARTIAL, Value
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
+    from awaitguard.resolver import Resolver
     from awaitguard.summary import Expr, Site
 
 SEND = "def send(user, text, *, retries=1):\n    return user, text, retries\n\n"
@@ -42,6 +43,13 @@ class Arguments(Group):
 
     rules = (KEYWORD, MISSING, TOO_MANY, FIELD, MISSING_FIELD, SWAPPED)
     uses = Use.ALL - {Use.FORGOTTEN, Use.LOCKED}
+
+    only_calls = True
+
+    def cares(self, resolver: Resolver, target: Value) -> int:
+        if target.kind == PARTIAL or (target.kind == LIBRARY and target.extra == "dataclasses.replace"):
+            return ALWAYS
+        return ALWAYS if Parameters.of(resolver, target) not in (None, ANYTHING) else NEVER
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         expr = file.expr(site.expr)

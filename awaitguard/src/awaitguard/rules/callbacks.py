@@ -15,7 +15,7 @@ from awaitguard.library import (
     SORTS,
     THREAD_TARGETS,
 )
-from awaitguard.rules.rule import Group, Rule
+from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
 from awaitguard.rules.signatures import parameter
 from awaitguard.summary import OP_ATTR, OP_CALL, OP_GETATTR, OP_NAME, OP_SCOPE, OP_SUBSCRIPTED, ParamUse, Use
 from awaitguard.value import (
@@ -35,6 +35,7 @@ from awaitguard.value import (
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
+    from awaitguard.resolver import Resolver
     from awaitguard.summary import Expr, Site
 
 WHY = "It is called like a plain function, which makes a coroutine that no one awaits: nothing of it runs. "
@@ -104,6 +105,13 @@ class Callbacks(Group):
                 )
                 yield file.finding(EXIT, scope.position, message, (file.path, index))
 
+    only_calls = True
+
+    def cares(self, resolver: Resolver, target: Value) -> int:
+        is_map = target.kind == LIBRARY and target.extra == "builtins.map"
+        own = target.kind in (FUNCTION, CLASS) and not target.module.startswith("/")
+        return FOLLOWING if own or is_map or self.known(resolver, target) is not None else NEVER
+
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         expr = file.expr(site.expr)
         if expr[0] != OP_CALL or not (expr[2] or expr[3]):
@@ -112,7 +120,7 @@ class Callbacks(Group):
         if len(targets) == 1 and targets[0].kind in (FUNCTION, CLASS):
             yield from self.parameters(file, expr, targets[0])
         for target in targets[:1]:
-            known = self.known(file, target)
+            known = self.known(file.resolver, target)
             if site.use == Use.MAPPED and target.kind == LIBRARY and target.extra == "builtins.map":
                 known = (SORT, 0, "")
             if known is None:
@@ -158,14 +166,14 @@ class Callbacks(Group):
                     )
                     yield file.finding(REVERSE, expr[5], message, values[0].definition)
 
-    def known(self, file: FileCheck, target: Value) -> tuple[Rule, int | None, str] | None:
+    def known(self, resolver: Resolver, target: Value) -> tuple[Rule, int | None, str] | None:
         """Whether `target` takes a plain function, and where."""
         if target.kind == LIBRARY:
             return BY_NAME.get(str(target.extra)) or self.method(str(target.extra).rpartition(".")[2], "")
         if target.kind == METHOD and isinstance(target.extra, str):
             return self.method(target.extra, target.via[0] if target.via else "", str(target.origin or ""))
         if target.kind == FUNCTION and target.module.startswith("/"):
-            summary = file.resolver.table.summary(target.module)
+            summary = resolver.table.summary(target.module)
             if summary is not None:
                 name = summary.scopes[target.scope].name
                 if "concurrent/futures" in target.module and name in ("submit", "map"):

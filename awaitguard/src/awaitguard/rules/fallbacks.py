@@ -31,6 +31,8 @@ class Fallbacks(Group):
 
     def file(self, file: FileCheck) -> Iterator[Finding]:
         blocks = file.summary.blocks
+        if not any(block.fallback for block in blocks):
+            return
         for scope in file.summary.scopes:
             for name, bindings in scope.bindings.items():
                 if len(bindings) < 2:

@@ -118,6 +118,9 @@ class Imports(Group):
             or not (one.level or one.module.partition(".")[0] in resolver.modules.regular)
         ):
             return False
+        summary = resolver.table.summary(target)
+        if summary is not None and summary.scopes[0].bindings.get(one.name):
+            return False
         if resolver.member(target, one.name) is not None:
             return False
         if target.endswith(("__init__.py", "/")):

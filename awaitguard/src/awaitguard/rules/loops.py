@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from awaitguard.finding import CERTAIN
 from awaitguard.library import RUNNERS
-from awaitguard.rules.rule import Group, Rule
+from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
 from awaitguard.summary import OP_CALL, OP_METHOD, OP_NAME, Flag, Use, qualname
 from awaitguard.value import CLASS, FUNCTION, LIBRARY, METHOD, Definition, Value
 
@@ -39,6 +40,14 @@ class Loops(Group):
     rules = (RUN, UNTIL, THROUGH)
     uses = Use.ALL - {Use.FORGOTTEN, Use.LOCKED}
 
+    only_calls = True
+    in_coroutines = True
+
+    def cares(self, resolver: Resolver, target: Value) -> int:
+        if target.kind in (LIBRARY, METHOD):
+            return ALWAYS if target.extra in RUNNERS or runs_loop(resolver, target) else NEVER
+        return ALWAYS if target.kind in (FUNCTION, CLASS) else NEVER
+
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         scope = file.summary.scopes[site.scope]
         if not scope.flags & Flag.ASYNC or scope.flags & Flag.ASKS_LOOP:
@@ -63,7 +72,7 @@ class Loops(Group):
                 and not target.module.startswith("/")
                 and "wrapped" not in target.via
             ):
-                chain = self.chain(file, target, 0, set())
+                chain = file.resolver.remember(("loop chain", target), partial(self.chain, file, target, 0, set()))
                 if chain:
                     message = f"{file.text(site.expr)} starts an event loop ({' -> '.join(chain)}), but a loop runs here already"
                     yield file.finding(THROUGH, site.position, message, target.definition)

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
-from awaitguard.rules.rule import Group, Rule
+from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
 from awaitguard.summary import OP_ATTR, OP_CALL, OP_GETATTR, OP_NAME, Use
-from awaitguard.value import CLASS, INSTANCE, MODULE, Value, Values, is_unknown
+from awaitguard.value import CLASS, INSTANCE, MODULE, UNKNOWN_KIND, Value, Values, is_unknown
 
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
+    from awaitguard.resolver import Resolver
     from awaitguard.summary import Expr, Site
 
 # Words in the names of classes that are meant to be completed by others.
@@ -28,6 +29,11 @@ class Members(Group):
 
     rules = (MEMBER,)
     uses = Use.ALL - {Use.FORGOTTEN, Use.LOCKED}
+
+    only_calls = True
+
+    def cares(self, resolver: Resolver, target: Value) -> int:
+        return ALWAYS if target.kind == UNKNOWN_KIND else NEVER
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         expr = file.expr(site.expr)

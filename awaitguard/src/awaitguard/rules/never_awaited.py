@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.library import AWAITABLE_TYPES, GIVES_AWAITABLE
-from awaitguard.rules.rule import Group, Rule
+from awaitguard.rules.rule import ALWAYS, FOLLOWING, NEVER, Group, Rule
 from awaitguard.rules.signatures import parameter
 from awaitguard.summary import OP_CALL, OP_NAME, OP_SUBSCRIPTED, ParamUse, Use
 from awaitguard.value import (
@@ -16,7 +16,6 @@ from awaitguard.value import (
     AWAITABLE,
     CONTAINER,
     COROUTINE,
-    UNKNOWN_KIND,
     Value,
     is_unknown,
 )
@@ -25,6 +24,7 @@ from awaitguard.vocabulary import OF_COROUTINES
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
+    from awaitguard.resolver import Resolver
     from awaitguard.summary import Site
 
 WHY = "Calling an async function only makes a coroutine; until it is awaited, nothing of it runs. "
@@ -135,9 +135,18 @@ class NeverAwaited(Group):
     )
     uses = frozenset(BY_USE)
 
+    def cares(self, resolver: Resolver, target: Value) -> int:
+        made = resolver.remember(("call", target), lambda: resolver.call(target))
+        if any(is_telling(value) for value in made):
+            return ALWAYS
+        return FOLLOWING if resolver.looks_at_arguments(target) else NEVER
+
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         use = site.use
         if use in CHECKED_FIRST and not self.applies(file, site):
+            return
+        expr = file.expr(site.expr)
+        if expr[0] == OP_NAME and "." not in expr[1] and not file.may_be(site.expr, is_telling):
             return
         values = file.values(site.expr)
         if not values:
@@ -146,13 +155,11 @@ class NeverAwaited(Group):
             message = f"{file.text(site.expr)} makes {DROPPED[values[0].kind]}"
             yield file.finding(GENERATOR, site.position, message, values[0].origin)
             return
-        if use in OF_FUTURES and all(value.kind == AWAITABLE and value.origin in GIVES_AWAITABLE for value in values):
+        if use in OF_FUTURES and all(is_future(value) for value in values):
             message = f"{file.text(site.expr)} is a task or future, whose result is there only after await"
             yield file.finding(FUTURE, site.position, message, values[0].origin)
             return
         if not all(is_coroutine(value) for value in values):
-            if values[0].kind == UNKNOWN_KIND:
-                file.unresolved += 1
             return
         if use == Use.RETURN and not self.returns_by_mistake(file, site):
             return
@@ -253,3 +260,13 @@ def is_coroutine(value: Value) -> bool:
     if value.kind == CONTAINER:
         return False
     return value.kind == COROUTINE or (value.kind == AWAITABLE and value.extra == "coroutine")
+
+
+def is_future(value: Value) -> bool:
+    """Whether a value is a task or future that asyncio made."""
+    return value.kind == AWAITABLE and value.origin in GIVES_AWAITABLE
+
+
+def is_telling(value: Value) -> bool:
+    """Whether anything is said about a value of this kind."""
+    return is_coroutine(value) or value.kind in DROPPED or is_future(value)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
-from awaitguard.rules.rule import Group, Rule
+from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
 from awaitguard.summary import OP_ANNOTATED, OP_ATTR, OP_CALL, OP_NAME, Flag, Use, qualname
 from awaitguard.value import (
     ASYNC_CONTEXT,
@@ -27,6 +28,7 @@ from awaitguard.value import (
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
+    from awaitguard.resolver import Resolver
     from awaitguard.summary import Site
 
 BASE = "class Store:\n    async def load(self):\n        return 1\n\n"
@@ -64,12 +66,18 @@ class Overrides(Group):
 
     rules = (OVERRIDE, ABSTRACT, PROTOCOL)
     uses = Use.ALL - {Use.FORGOTTEN, Use.LOCKED}
+    only_calls = True
+
+    def cares(self, resolver: Resolver, target: Value) -> int:
+        return FOLLOWING if self.protocol_params(resolver, target) else NEVER
 
     def file(self, file: FileCheck) -> Iterator[Finding]:
         for index, scope in enumerate(file.summary.scopes):
             if scope.kind != "class" or not scope.bases:
                 continue
-            for name, bindings in scope.bindings.items():
+            above = file.resolver.names_above((file.path, index))
+            for name in [one for one in scope.bindings if one in above]:
+                bindings = scope.bindings[name]
                 if bindings and bindings[-1].kind == "def" and not (name.startswith("__") and name.endswith("__")):
                     yield from self.method(file, index, name)
         for scope in file.summary.scopes:
@@ -79,10 +87,16 @@ class Overrides(Group):
                         expr = file.expr(returned)
                         where = expr[5] if expr[0] == OP_CALL else scope.position
                         yield from self.stands_for(file, returned, file.path, scope.annotation, where)
-            for bindings in (*scope.bindings.values(), *scope.attributes.values()):
-                for binding in bindings:
-                    if binding.kind == "value" and file.expr(binding.value)[0] == OP_ANNOTATED:
-                        yield from self.assigned(file, binding.value)
+
+        exprs = file.summary.exprs
+        if any(
+            expr[0] == OP_ANNOTATED and expr[1] > 1 and expr[2] > 1 and exprs[expr[2]][0] == OP_CALL for expr in exprs
+        ):
+            for scope in file.summary.scopes:
+                for bindings in (*scope.bindings.values(), *scope.attributes.values()):
+                    for binding in bindings:
+                        if binding.kind == "value" and exprs[binding.value][0] == OP_ANNOTATED:
+                            yield from self.assigned(file, binding.value)
 
     def method(self, file: FileCheck, index: int, name: str) -> Iterator[Finding]:
         definition = (file.path, index)
@@ -125,27 +139,37 @@ class Overrides(Group):
         expr = file.expr(site.expr)
         if expr[0] != OP_CALL:
             return
-        known = [(number, one) for number, one in enumerate(expr[2]) if isinstance(one, int) and one > 1]
-        known_names = [(name, one) for name, one in expr[3] if name and one > 1]
-        if not known and not known_names:
-            return
         targets = file.values(expr[1])
-        if len(targets) != 1 or targets[0].kind not in (FUNCTION, CLASS) or targets[0].module.startswith("/"):
+        if len(targets) != 1:
             return
-        target = targets[0]
+        for number, name, path, annotation in self.protocol_params(file.resolver, targets[0]):
+            given = [one for where, one in enumerate(expr[2]) if where == number and isinstance(one, int) and one > 1]
+            given += [one for keyword, one in expr[3] if keyword == name and one > 1]
+            for argument in given:
+                yield from self.stands_for(file, argument, path, annotation, expr[5])
+
+    def protocol_params(self, resolver: Resolver, target: Value) -> list[tuple[int, str, str, int]]:
+        """Number, name and annotation of the parameters that want a Protocol of the project."""
+        if target.kind not in (FUNCTION, CLASS) or target.module.startswith("/"):
+            return []
+        key = ("protocol parameters", target.kind, target.definition, target.bound)
+        return resolver.remember(key, partial(self.find_protocol_params, resolver, target))
+
+    def find_protocol_params(self, resolver: Resolver, target: Value) -> list[tuple[int, str, str, int]]:
         if target.kind == CLASS:
-            members, _ = file.resolver.class_member(target.definition, "__init__")
+            members, _ = resolver.class_member(target.definition, "__init__")
             if not members or len(members) != 1 or members[0].kind != FUNCTION:
-                return
+                return []
             target = members[0]._replace(bound=True)
-        summary = file.resolver.table.summary(target.module)
+        summary = resolver.table.summary(target.module)
         if summary is None:
-            return
+            return []
         params = [one for one in summary.scopes[target.scope].params if one.kind in "opk"][1 if target.bound else 0 :]
-        for where, argument in (*known, *known_names):
-            param = next((one for number, one in enumerate(params) if where in (number, one.name)), None)
-            if param is not None and param.annotation > 1:
-                yield from self.stands_for(file, argument, target.module, param.annotation, expr[5])
+        return [
+            (number, one.name, target.module, one.annotation)
+            for number, one in enumerate(params)
+            if one.annotation > 1 and wanted_protocol(resolver, target.module, one.annotation)
+        ]
 
     def assigned(self, file: FileCheck, index: int) -> Iterator[Finding]:
         """`name: Protocol = instance`."""
@@ -156,27 +180,20 @@ class Overrides(Group):
     def stands_for(
         self, file: FileCheck, argument: int, path: str, annotation: int, position: int
     ) -> Iterator[Finding]:
-        declared = file.resolver.annotated(path, annotation)
-        wanted = [
-            one.definition for one in declared if one.kind == INSTANCE and file.resolver.is_protocol(one.definition)
-        ]
-        if len(wanted) != 1 or len(declared) != 1:
+        wanted = wanted_protocol(file.resolver, path, annotation)
+        if wanted is None:
             return
         values = file.values(argument)
         if len(values) == 1 and values[0].kind == FUNCTION:
-            theirs, _ = file.resolver.class_member(wanted[0], "__call__")
+            theirs, _ = file.resolver.class_member(wanted, "__call__")
             verdict = self.differ(file, values[0], theirs[0]) if theirs and len(theirs) == 1 else None
             if verdict:
                 message = f"{file.text(argument)} is {verdict[0]}, but the Protocol's __call__ is {verdict[1]}"
                 yield file.finding(PROTOCOL, position, message, values[0].definition, verdict[2])
             return
-        if (
-            len(values) != 1
-            or values[0].kind != INSTANCE
-            or wanted[0] in file.resolver.lineage(values[0].definition)[0]
-        ):
+        if len(values) != 1 or values[0].kind != INSTANCE or wanted in file.resolver.lineage(values[0].definition)[0]:
             return
-        yield from self.compare(file, values[0], wanted[0], position)
+        yield from self.compare(file, values[0], wanted, position)
 
     def compare(self, file: FileCheck, value: Value, protocol: Definition, position: int) -> Iterator[Finding]:
         summary = file.resolver.table.summary(protocol[0])
@@ -259,3 +276,11 @@ class Overrides(Group):
         if all(file.resolver.is_awaitable(one) is False for one in made):
             return "a plain function"
         return ""
+
+
+def wanted_protocol(resolver: Resolver, path: str, annotation: int) -> Definition | None:
+    """The one Protocol that an annotation names, if it names one."""
+    declared = resolver.annotated(path, annotation)
+    if len(declared) != 1 or declared[0].kind != INSTANCE or not resolver.is_protocol(declared[0].definition):
+        return None
+    return declared[0].definition

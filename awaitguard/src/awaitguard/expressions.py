@@ -433,9 +433,12 @@ class Expressions(Names):
         return PLAIN
 
     def visit_compare(self, node: ast.Compare, use: int) -> int:
-        self.visit(node.left, Use.COMPARE)
-        for comparator in node.comparators:
-            self.visit(comparator, Use.COMPARE)
+        # `task.coro is coro` asks for the coroutine itself; `is None` asks for its result.
+        sides = (node.left, *node.comparators)
+        identity = all(type(one) in (ast.Is, ast.IsNot) for one in node.ops)
+        same = identity and not any(type(one) is ast.Constant for one in sides)
+        for side in sides:
+            self.visit(side, Use.OTHER if same else Use.COMPARE)
         return PLAIN
 
     def visit_walrus(self, node: ast.NamedExpr, use: int) -> int:

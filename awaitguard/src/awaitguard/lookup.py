@@ -151,7 +151,13 @@ class Lookup:
             return UNKNOWN_VALUES
         param = scope.params[number]
         parent = summary.scopes[scope.parent] if scope.parent >= 0 else None
-        if number == 0 and parent is not None and parent.kind == "class" and scope.kind == "function":
+        if (
+            number == 0
+            and param.kind in "op"
+            and parent is not None
+            and parent.kind == "class"
+            and scope.kind == "function"
+        ):
             names = self.decorator_names(summary, scope)
             if "staticmethod" not in names:
                 is_class = "classmethod" in names or scope.name in ("__new__", "__init_subclass__", "__class_getitem__")

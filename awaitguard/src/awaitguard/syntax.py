@@ -34,6 +34,8 @@ def expects_error(context: ast.expr) -> bool:
     if type(context) is not ast.Call:
         return False
     name = dotted_name(context.func).rpartition(".")[2]
+    if name == "RaisesGroup":
+        return True
     if name not in RAISES and name != "suppress":
         return False
     names = {dotted_name(part).rpartition(".")[2] for one in context.args[:2] for part in
@@ -49,6 +51,13 @@ def falls_back(node: ast.Try) -> bool:
             if again and again & called_names(node.body):
                 return True
     return False
+
+
+def only_imports(body: list[ast.stmt]) -> bool:
+    """Whether a try block does little else than import."""
+    if type(body[0]) not in (ast.Import, ast.ImportFrom):
+        return False
+    return all(type(one) in (ast.Import, ast.ImportFrom, ast.Assign, ast.Pass) for one in body) or len(body) == 2
 
 
 def called_names(body: list[ast.stmt]) -> set[str]:

@@ -17,11 +17,12 @@ from awaitguard.summary import (
     UNKNOWN,
     Use,
 )
-from awaitguard.syntax import caught_names, equality, expects_error, falls_back
+from awaitguard.syntax import caught_names, equality, expects_error, falls_back, only_imports
 
 IGNORE = re.compile(r"#\s*awaitguard:\s*ignore(?:\[([^\]]*)\])?[ \t]*([^#\n]*)")
 LEAVING_CALLS = frozenset({"exit", "_exit", "abort", "fail", "skip", "xfail"})
-IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError"})
+BROAD_ERRORS = frozenset({"Exception", "BaseException"})
 Statement = Callable[[Any, Any], bool]
 
 
@@ -186,7 +187,8 @@ class Walker(Definitions):
     def try_(self, node: ast.Try) -> bool:
         statement = self.next_statement()
         caught = {name for handler in node.handlers for name in caught_names(handler.type)}
-        guarded = bool(caught & IMPORT_ERRORS)
+        # `except Exception` around real work is no sign that the import may fail; around nothing but imports it is.
+        guarded = bool(caught & IMPORT_ERRORS) or (bool(caught & BROAD_ERRORS) and only_imports(node.body))
         muted = int(falls_back(node))
         self.guarded_imports += guarded
         self.muted += muted

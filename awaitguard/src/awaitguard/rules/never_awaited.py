@@ -104,7 +104,7 @@ WHERE = {
     Use.CALLEE: "is called without await",
 }
 # Uses in which a task or future fails just like a coroutine.
-OF_FUTURES = frozenset({Use.ITERATE, Use.ASYNC_ITERATE, Use.UNPACKED, Use.SUBSCRIPT, Use.OPERAND})
+OF_FUTURES = frozenset({Use.ITERATE, Use.ASYNC_ITERATE, Use.UNPACKED, Use.SUBSCRIPT})
 CHECKED_FIRST = frozenset({Use.ATTRIBUTE, Use.ARGUMENT, Use.RETURN, Use.RETURNED_LIST})
 DROPPED = {
     ASYNC_GENERATOR: "an async generator that is never iterated",

@@ -424,7 +424,7 @@ class Definitions(Expressions):
             self.visit(node.value, use or Use.OPERAND)
             self.owner = None
             self.frame.loads[target.id] = len(self.exprs)
-            if target.id not in self.frame.containers:
+            if target.id not in self.frame.containers or target.id == "__all__":
                 self.bind_name(target.id, UNKNOWN, node.value)
         else:
             self.visit(node.value, Use.OPERAND)

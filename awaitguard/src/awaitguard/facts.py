@@ -11,7 +11,7 @@ from awaitguard.summary import NONE, OP_NAME, Summary, pack_position, unpack_pos
 from awaitguard.value import CLASS, COROUTINE, FUNCTION, INSTANCE, Value
 
 ASIDE = frozenset({"tests", "test", "testing", "examples", "example", "docs", "doc", "scripts", "benchmarks", "benchmark", "samples",
-    "tools", "demo", "demos", "_testbase", "testutils", "test_utils", "_testing", "utils_test", "migrations", "fixtures", "conftest", "sample", "recipes", "tutorials", "e2e", "integration"})  # fmt: skip
+    "tools", "demo", "demos", "docs_src", "_testbase", "testutils", "test_utils", "_testing", "utils_test", "migrations", "fixtures", "conftest", "sample", "recipes", "tutorials", "e2e", "integration"})  # fmt: skip
 # Builtin types by which two functions of one name can be told apart.
 TYPES = frozenset({"int", "str", "bool", "float", "bytes", "dict", "list", "set", "tuple"})
 

@@ -43,6 +43,11 @@ def expects_error(context: ast.expr) -> bool:
     return bool(names & DELIBERATE_ERRORS) or (name in RAISES and not context.args)
 
 
+def is_raises(context: ast.expr) -> bool:
+    """`with pytest.raises(...)` and its kin, whatever error it is about."""
+    return type(context) is ast.Call and dotted_name(context.func).rpartition(".")[2] in RAISES | {"RaisesGroup"}
+
+
 def falls_back(node: ast.Try) -> bool:
     """`try: await f() except TypeError: f()`: the code tries one colour and falls back to the other."""
     for handler in node.handlers:

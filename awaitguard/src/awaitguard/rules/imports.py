@@ -85,6 +85,8 @@ class Imports(Group):
         parts = one.module.split(".")
         if parts[0] in STANDARD_LIBRARY or len(parts) == 1 or parts[0] not in modules.regular:
             return ""
+        if modules.is_hidden(parts[0], file.path):
+            return ""
         # The nearest package above that is there: if it is one directory of sources, the module should be in it.
         for cut in range(len(parts) - 1, 0, -1):
             above = modules.find(".".join(parts[:cut]), file.path)

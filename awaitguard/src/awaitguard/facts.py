@@ -14,6 +14,10 @@ ASIDE = frozenset({"tests", "test", "testing", "examples", "example", "docs", "d
     "tools", "demo", "demos", "migrations", "fixtures", "conftest", "sample", "recipes", "tutorials", "e2e", "integration"})  # fmt: skip
 
 
+# How the names of functions begin that hand out objects: only of those it is asked what they give.
+VERBS = ("get_", "create_", "make_", "build_", "new_", "open_", "obtain_", "provide_")
+
+
 class PublicFunction(NamedTuple):
     """A function that a module of the project defines at its top level."""
 
@@ -105,7 +109,7 @@ def public_function(path: str, summary: Summary, index: int, resolver: Resolver)
     params = tuple((one.name, annotation_text(summary, one.annotation)) for one in scope.params if one.kind in "op")
     required = sum(1 for one in scope.params if one.kind in "opk" and not one.has_default)
     returns: tuple[str, ...] = ()
-    if (scope.annotation > 1 or any(one > 1 for one in scope.returns)) and not scope.is_generator:
+    if scope.name.startswith(VERBS) and (scope.annotation > 1 or any(one > 1 for one in scope.returns)) and not scope.is_generator:
         made = resolver.returned(Value(FUNCTION, path, index))
         if len(made) == 1 and made[0].kind == INSTANCE:
             lineage = resolver.lineage(made[0].definition)[0]

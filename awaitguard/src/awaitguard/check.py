@@ -62,7 +62,7 @@ class FileCheck:
         key = (self.summary.scope_of(block) if block >= 0 else block, text)
         found = self.names.get(key)
         if found is None and key not in self.names:
-            found = self.names[key] = self.resolver.held_name(self.path, self.summary, expr)
+            found = self.names[key] = self.resolver.held_name(self.path, self.summary, expr, self.summary.exprs[expr])
         return found
 
     def may_be(self, name: int, is_it: Callable[[Value], bool]) -> bool:

@@ -10,10 +10,18 @@ from awaitguard.signature import colour_of_scope, signature_of_scope
 from awaitguard.summary import NONE, OP_NAME, Summary, pack_position, unpack_position
 from awaitguard.value import CLASS, COROUTINE, FUNCTION, INSTANCE, Value
 
-ASIDE = frozenset({"tests", "test", "testing", "examples", "example", "docs", "doc", "scripts", "benchmarks", "benchmark", "samples",
-    "tools", "demo", "demos", "docs_src", "_testbase", "testutils", "test_utils", "_testing", "utils_test", "migrations", "fixtures", "conftest", "sample", "recipes", "tutorials", "e2e", "integration"})  # fmt: skip
+ASIDE = frozenset({"tests", "test", "testing", "examples", "example", "docs", "doc", "docs_src", "scripts",
+    "benchmarks", "benchmark", "samples", "tools", "demo", "demos", "_testbase", "testutils", "test_utils",
+    "_testing", "utils_test", "migrations", "fixtures", "conftest", "sample", "recipes", "tutorials", "e2e",
+    "integration"})  # fmt: skip
 # Builtin types by which two functions of one name can be told apart.
 TYPES = frozenset({"int", "str", "bool", "float", "bytes", "dict", "list", "set", "tuple"})
+
+
+# How the names of functions begin that hand out objects: only of those it is asked what they give.
+VERBS = ("get_", "create_", "make_", "build_", "new_", "open_", "obtain_", "provide_")
+# Beginnings of names of functions that give something which can be compared.
+RETURNING = (*VERBS, "load_", "fetch_", "find_", "read_", "resolve_")
 
 
 class PublicFunction(NamedTuple):
@@ -125,7 +133,11 @@ def public_function(path: str, summary: Summary, index: int, resolver: Resolver)
     params = tuple((one.name, annotation_text(summary, one.annotation)) for one in scope.params if one.kind in "op")
     required = sum(1 for one in scope.params if one.kind in "opk" and not one.has_default)
     returns: tuple[str, ...] = ()
-    if (scope.annotation > 1 or any(one > 1 for one in scope.returns)) and not scope.is_generator:
+    if (
+        scope.name.startswith(RETURNING)
+        and (scope.annotation > 1 or any(one > 1 for one in scope.returns))
+        and not scope.is_generator
+    ):
         made = resolver.returned(Value(FUNCTION, path, index))
         written = annotation_text(summary, scope.annotation)
         if written in TYPES:

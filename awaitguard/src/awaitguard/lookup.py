@@ -40,6 +40,8 @@ class Lookup:
         self.memo: dict[object, tuple[Values, frozenset[str]]] = {}
         # The same for answers that were cut short: they hold only while the current file is checked.
         self.fleeting: dict[object, tuple[Values, frozenset[str]]] = {}
+        # Which module or class a name belongs to, by path, scope and name.
+        self.holders: dict[tuple[str, int, str], int | None] = {}
         self.remembered: dict[object, tuple[object, frozenset[str]]] = {}
         self.imported_modules: dict[tuple[str, str, int], str | None] = {}
         self.active: set[object] = set()
@@ -54,6 +56,7 @@ class Lookup:
         self.fleeting.clear()
         if len(self.memo) > REMEMBERED:
             self.memo.clear()
+            self.holders.clear()
         if len(self.remembered) > REMEMBERED:
             self.remembered.clear()
 

@@ -192,6 +192,9 @@ class Names:
                 self.awaited_attributes.add(outer)
         if parts[-1] == "modules" or parts[0] == "__dict__":
             self.note_tests("globals" if parts[-1] == "modules" else "vars", NO_CALL)
+        if len(parts) > MOST_PARTS:
+            self.visit(value, Use.OTHER)
+            return UNKNOWN
         if type(value) is ast.Name:
             name = value.id
             frame = self.frame
@@ -400,4 +403,5 @@ def dotted_name(node: ast.expr) -> str:
     return ".".join(reversed(parts))
 
 
+MOST_PARTS = 40  # a longer chain of attributes is no one's code
 NO_CALL = ast.Call(ast.Name("globals"), [], [])

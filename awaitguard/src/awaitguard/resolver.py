@@ -86,21 +86,32 @@ class Resolver(Calls):
             if found is not None:
                 self.table.touched |= found[1]
                 return found[0]
-        cuts = self.cuts
+        summary = self.table.summary(path)
+        if summary is None:
+            return UNKNOWN_VALUES
+        expr = summary.exprs[index]
+        if env is None and expr[0] == OP_NAME:
+            values = self.held_name(path, summary, index, expr)
+            if values is not None:
+                return values
+        return self.work_out(key, path, summary, index, expr, env)
+
+    def work_out(
+        self, key: object, path: str, summary: Summary, index: int, expr: Expr, env: Environment | None
+    ) -> Values:
+        """Evaluate an expression, or a part of one, unless that is going on already; `key` names it."""
         self.steps += 1
         if self.depth == 0:
             self.steps = 0
         if self.depth > 24 or key in self.active or self.steps > STEPS:
             self.cuts += 1
             return UNKNOWN_VALUES
-        summary = self.table.summary(path)
-        if summary is None:
-            return UNKNOWN_VALUES
+        cuts = self.cuts
         self.active.add(key)
         self.depth += 1
         outer, self.table.touched = self.table.touched, {path}
         try:
-            values = self.evaluate(path, summary, index, summary.exprs[index], env)
+            values = self.evaluate(path, summary, index, expr, env)
         finally:
             self.depth -= 1
             self.active.discard(key)
@@ -109,13 +120,10 @@ class Resolver(Calls):
         if len(values) > MOST:
             values = UNKNOWN_VALUES
         if env is None:
-            self.note(key, values, inner, cuts)
+            # What was cut short holds only for now.
+            lasting = self.cuts == cuts and not self.thorough
+            (self.memo if lasting else self.fleeting)[key] = (values, frozenset(inner))
         return values
-
-    def note(self, key: object, values: Values, touched: set[str], cuts: int) -> None:
-        """Keep an answer: for good if nothing cut it short."""
-        lasting = self.cuts == cuts and not self.thorough
-        (self.memo if lasting else self.fleeting)[key] = (values, frozenset(touched))
 
     def infer_thoroughly(self, path: str, index: int) -> Values:
         """Like `infer`, and plain arguments are followed into the function that is called."""
@@ -135,7 +143,7 @@ class Resolver(Calls):
     def evaluate(self, path: str, summary: Summary, index: int, expr: Expr, env: Environment | None) -> Values:
         operator: str = expr[0]
         if operator == OP_NAME:
-            return self.dotted(path, summary, index, expr, env)
+            return self.find_dotted(path, summary, index, expr[1], expr[2], env)
         if operator == OP_CALL:
             return self.called(path, summary, expr, env)
         if operator == OP_ATTR:
@@ -181,46 +189,36 @@ class Resolver(Calls):
             return (Value(METHOD, extra=expr[1], via=(expr[2],)),)
         return UNKNOWN_VALUES if operator != "k" else (PLAIN_VALUE,)
 
-    def dotted(self, path: str, summary: Summary, index: int, expr: Expr, env: Environment | None) -> Values:
-        """A name, or a chain of attributes on one."""
-        text: str = expr[1]
-        block: int = expr[2]
-        if env is None:
-            holder = self.holder(summary, text.partition(".")[0], summary.scope_of(block)) if block >= 0 else block
-            if holder is not None:
-                return self.held(path, summary, index, text, block, holder)
-        return self.find_dotted(path, summary, index, text, block, env)
+    def dotted(self, path: str, summary: Summary, index: int, text: str, block: int) -> Values:
+        """What a name or a chain of attributes on one means at expression `index`."""
+        values = self.held_name(path, summary, index, (OP_NAME, text, block))
+        return self.find_dotted(path, summary, index, text, block, None) if values is None else values
 
-    def held_name(self, path: str, summary: Summary, index: int) -> Values | None:
+    def held_name(self, path: str, summary: Summary, index: int, expr: Expr) -> Values | None:
         """A name or chain of attributes, if it means the same all over the function or block that it stands in."""
-        _, text, block = summary.exprs[index]
-        holder = self.holder(summary, text.partition(".")[0], summary.scope_of(block)) if block >= 0 else block
-        return None if holder is None else self.held(path, summary, index, text, block, holder)
+        _, text, block = expr
+        if block < 0:
+            # A name in an annotation sees the whole of its scope.
+            return self.held(path, summary, index, expr, block)
+        root = text.partition(".")[0]
+        scope = summary.scope_of(block)
+        key = (path, scope, root)
+        if key not in self.holders:
+            self.holders[key] = self.holder(summary, root, scope)
+        holder = self.holders[key]
+        return None if holder is None else self.held(path, summary, index, expr, holder)
 
-    def held(self, path: str, summary: Summary, index: int, text: str, block: int, holder: int) -> Values:
+    def held(self, path: str, summary: Summary, index: int, expr: Expr, holder: int) -> Values:
         """A name that means the same wherever it is used below its holder, or a chain of attributes on one.
 
         The holder of a name in an annotation is its block, as a negative number.
         """
-        key = (path, holder, text)
+        key = (path, holder, expr[1])
         found = self.memo.get(key) or self.fleeting.get(key)
         if found is not None:
             self.table.touched |= found[1]
             return found[0]
-        cuts = self.cuts
-        outer, self.table.touched = self.table.touched, set()
-        try:
-            base, dot, last = text.rpartition(".")
-            values = self.held(path, summary, index, base, block, holder) if dot else UNKNOWN_VALUES
-            if not dot or values[0].kind == LIBRARY:
-                values = self.find_dotted(path, summary, index, text, block, None)
-            else:
-                values = self.attributes_of(values, last, base)
-        finally:
-            inner, self.table.touched = self.table.touched, outer
-            outer |= inner
-        self.note(key, values, inner, cuts)
-        return values
+        return self.work_out(key, path, summary, index, expr, None)
 
     @staticmethod
     def holder(summary: Summary, root: str, index: int) -> int | None:
@@ -248,19 +246,22 @@ class Resolver(Calls):
     def find_dotted(
         self, path: str, summary: Summary, index: int, text: str, block: int, env: Environment | None
     ) -> Values:
-        root, dot, rest = text.partition(".")
-        values = self.name(path, summary, root, block, index, env)
+        base, dot, last = text.rpartition(".")
         if not dot:
-            return values
-        parts = rest.split(".")
+            return self.name(path, summary, text, block, index, env)
+        if env is None:
+            values = self.dotted(path, summary, index, base, block)
+        else:
+            values = self.find_dotted(path, summary, index, base, block, env)
         if values and values[0].kind == LIBRARY:
             # `import package.module` makes the submodule an attribute of whatever `package` is.
             project = self.submodule_import(path, summary, text)
             if project is not None:
                 values, parts = project
-        for number, part in enumerate(parts):
-            values = self.attributes_of(values, part, text.rpartition(".")[0] if number == len(parts) - 1 else "")
-        return values
+                for part in parts[:-1]:
+                    values = self.attributes_of(values, part)
+                last = parts[-1] if parts else ""
+        return self.attributes_of(values, last, base) if last else values
 
     def submodule_import(self, path: str, summary: Summary, text: str) -> tuple[Values, list[str]] | None:
         parts = text.split(".")

@@ -8,6 +8,7 @@ import posixpath
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from awaitguard.facts import RETURNING, VERBS
 from awaitguard.finding import CERTAIN, LIKELY, Cause, Finding
 from awaitguard.rules.rule import Group, Rule
 from awaitguard.summary import unpack_position
@@ -38,13 +39,11 @@ ALIASED = Rule("AG209", "import-under-anothers-name", LIKELY, "an import puts on
     "# file: shop/__init__.py\n# file: shop/core.py\ndef create_cart():\n    return 1\n\nasync def get_cart():\n    return 1\n"
     "# file: shop/api.py\nfrom shop.core import create_cart as new_cart\n")  # fmt: skip
 
-VERBS = ("get_", "create_", "make_", "build_", "new_", "open_", "obtain_", "provide_")
 # Directories and modules that exist to hold the other colour of the same names.
 TWINS = frozenset({"aio", "asyncio", "async", "_async", "async_", "sync", "_sync", "sync_", "blocking", "trio", "anyio", "asynchronous",
     "synchronous", "_asyncio", "eventloop", "compat", "_compat", "trio_backend"})  # fmt: skip
 COMMON = frozenset({"main", "run", "setup", "handler", "handle", "test", "start", "stop", "wrapper", "decorator", "execute", "callback", "cli",
     "init", "close", "app", "lifespan", "index", "home", "process", "async_setup_entry", "upgrade", "downgrade"})  # fmt: skip
-RETURNING = (*VERBS, "load_", "fetch_", "find_", "read_", "resolve_")
 
 
 class Drift(Group):

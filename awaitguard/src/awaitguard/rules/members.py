@@ -74,7 +74,7 @@ class Members(Group):
         if function[0] == OP_NAME and "." in function[1]:
             base, _, name = function[1].rpartition(".")
             summary = file.summary
-            values = file.resolver.dotted(file.path, summary, index, (OP_NAME, base, function[2]), None)
+            values = file.resolver.dotted(file.path, summary, index, base, function[2])
             return values, name
         return None
 

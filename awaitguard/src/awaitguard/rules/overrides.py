@@ -24,6 +24,7 @@ from awaitguard.value import (
     Value,
     is_unknown,
 )
+from awaitguard.vocabulary import BUILTINS
 
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
@@ -282,6 +283,10 @@ class Overrides(Group):
 
 def wanted_protocol(resolver: Resolver, path: str, annotation: int) -> Definition | None:
     """The one Protocol that an annotation names, if it names one."""
+    summary = resolver.table.summary(path)
+    name = summary.exprs[annotation][1] if summary is not None and summary.exprs[annotation][0] == OP_NAME else ""
+    if summary is not None and name in BUILTINS and name not in summary.scopes[0].bindings:
+        return None
     declared = resolver.annotated(path, annotation)
     if len(declared) != 1 or declared[0].kind != INSTANCE or not resolver.is_protocol(declared[0].definition):
         return None

@@ -17,7 +17,18 @@ from awaitguard.library import (
 )
 from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
 from awaitguard.rules.signatures import parameter
-from awaitguard.summary import OP_ATTR, OP_CALL, OP_GETATTR, OP_NAME, OP_SCOPE, OP_SUBSCRIPTED, OP_UNION, ParamUse, Use
+from awaitguard.summary import (
+    NO_EXPR,
+    OP_ATTR,
+    OP_CALL,
+    OP_GETATTR,
+    OP_NAME,
+    OP_SCOPE,
+    OP_SUBSCRIPTED,
+    OP_UNION,
+    ParamUse,
+    Use,
+)
 from awaitguard.value import (
     CLASS,
     COROUTINE,
@@ -219,7 +230,7 @@ def result_of_callable(file: FileCheck, path: str, annotation: int) -> Values:
         or str(summary.exprs[expr[1]][1]).rpartition(".")[2] != "Callable"
     ):
         return ()
-    result = summary.exprs[expr[2][1]] if expr[2][1] > 1 else ("",)
+    result = summary.exprs[expr[2][1]] if expr[2][1] > 1 else NO_EXPR
     optional = result[0] == OP_SUBSCRIPTED and str(summary.exprs[result[1]][1]).rpartition(".")[2] in (
         "Optional",
         "Union",

@@ -92,6 +92,11 @@ SILENT = {
         class Azure(Base):
             def __init__(self, *, version, extra):
                 super().__init__(version=version, enforce=extra)
+        class Client(Base):
+            def __init__(self, *, version, enforce):
+                super().__init__(version=version)
+        class AzureClient(Azure, Client):
+            pass
     """,
     "super().__new__ (prefect)": """
         class Annotation:

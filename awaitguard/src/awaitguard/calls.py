@@ -8,6 +8,7 @@ from awaitguard.classes import Classes
 from awaitguard.library import (
     ASYNC_METHODS,
     AWAITABLE_TYPES,
+    FUTURE_METHODS,
     GIVES_AWAITABLE,
     OBJECTS,
     PASSES_THROUGH,
@@ -16,7 +17,18 @@ from awaitguard.library import (
     SYNC_METHODS,
 )
 from awaitguard.modules import STANDARD_LIBRARY
-from awaitguard.summary import ABSENT, NONE, OP_CALL, OP_NAME, VAR_KEYWORD, VAR_POSITIONAL, Flag, ParamUse, Scope, Summary
+from awaitguard.summary import (
+    ABSENT,
+    NONE,
+    OP_CALL,
+    OP_NAME,
+    VAR_KEYWORD,
+    VAR_POSITIONAL,
+    Flag,
+    ParamUse,
+    Scope,
+    Summary,
+)
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -35,6 +47,7 @@ from awaitguard.value import (
     NONE_VALUE,
     OBJECT,
     PARTIAL,
+    PLAIN_KIND,
     PLAIN_VALUE,
     PROPERTY,
     UNKNOWN_VALUE,
@@ -280,8 +293,8 @@ class Calls(Classes):
             scope = summary.scopes[target.scope] if summary is not None else None
             return (
                 scope is not None
-                and any([one > NONE for one in scope.returns])
-                and any([param.use & ParamUse.PASSED_ON for param in scope.params])
+                and any(one > NONE for one in scope.returns)
+                and any(param.use & ParamUse.PASSED_ON for param in scope.params)
             )
         return target.kind == PARTIAL or (target.kind == LIBRARY and target.extra in HANDS_BACK)
 
@@ -398,15 +411,22 @@ class Calls(Classes):
                 return self.item(mapping, None)
             if name == "copy":
                 return (mapping,)
+            pairs = cast("tuple[tuple[Any, Values], ...]", mapping.extra)
             if name == "values":
-                pairs = cast("tuple[tuple[Any, Values], ...]", mapping.extra)
                 return (Value(CONTAINER, extra=tuple([one for _, one in pairs])),)
+            if name == "items":
+                both = tuple([(Value(CONTAINER, extra=((PLAIN_VALUE,), one)),) for _, one in pairs])
+                return (Value(CONTAINER, extra=both),)
             return UNKNOWN_VALUES
         name, owner = str(value.extra), str(value.origin or "")
+        if owner == PLAIN_KIND:
+            return (PLAIN_VALUE._replace(origin=f"{owner}.{name}"),) if name in SYNC_METHODS[owner] else UNKNOWN_VALUES
         if name in ASYNC_METHODS.get(owner, ()):
             return (Value(AWAITABLE, origin=f"{owner}.{name}", extra="coroutine"),)
         if name in SYNC_METHODS.get(owner, ()):
             return (PLAIN_VALUE._replace(origin=f"{owner}.{name}"),)
+        if name in FUTURE_METHODS and owner == AWAITABLE:
+            return (PLAIN_VALUE._replace(origin=f"future.{name}"),)
         if name in ("create_task", "ensure_future", "run_in_executor") and not owner:
             return (Value(AWAITABLE, origin=f"loop.{name}"),)
         return UNKNOWN_VALUES

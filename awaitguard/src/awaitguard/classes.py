@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from awaitguard.library import ASYNC_METHODS, FUTURE_METHODS, SYNC_METHODS
 from awaitguard.lookup import LATE, Lookup
 from awaitguard.summary import ABSENT, OP_ANNOTATED, Flag, Scope, Summary
 from awaitguard.value import (
@@ -62,6 +63,11 @@ SPECIAL = {
     CLASS: set[str](),
     MODULE: set[str](),
 }
+KNOWN_METHODS = {
+    kind: ASYNC_METHODS.get(kind, frozenset[str]()) | SYNC_METHODS.get(kind, frozenset[str]())
+    for kind in (ASYNC_GENERATOR, PLAIN_KIND)
+}
+KNOWN_METHODS[AWAITABLE] = FUTURE_METHODS
 PLAIN_SPECIAL = {"__iter__"}
 
 
@@ -264,13 +270,15 @@ class Classes(Lookup):
             found, _ = self.class_member(value.definition, name, skip_first=True)
             if not found:
                 return UNKNOWN_VALUES
-            return tuple(
-                [one.reached("virtual") for one in self.bind_members(found, Value(INSTANCE, *value.definition))]
-            )
+            # Where the class has subclasses, `super()` may be a sibling of its base.
+            route = "virtual" if self.may_be_subclass(value._replace(extra="self")) else "super"
+            return tuple([one.reached(route) for one in self.bind_members(found, Value(INSTANCE, *value.definition))])
         if kind == LIBRARY:
             return (value._replace(extra=f"{value.extra}.{name}"),)
         if kind == OBJECT:
             return (Value(METHOD, extra=name, origin=value.extra),)
+        if kind in KNOWN_METHODS and name in KNOWN_METHODS[kind]:
+            return (Value(METHOD, extra=name, origin=kind),)
         return UNKNOWN_VALUES
 
     def instance_attribute(self, value: Value, name: str) -> Values | None:
@@ -288,6 +296,10 @@ class Classes(Lookup):
         for member in found:
             if member.kind == INSTANCE and member.extra != "self" and self.answers_to(member, "__get__") is not False:
                 result.append(UNKNOWN_VALUES)
+            elif (
+                member.kind == PLAIN_KIND and value.kind == CLASS and self.library_bases(value.definition) & ENUM_BASES
+            ):
+                result.append((Value(INSTANCE, *value.definition, origin=value.definition, extra="declared"),))
             elif member.kind == PROPERTY:
                 result.append(self.property_value(member) if value.kind != CLASS else UNKNOWN_VALUES)
             elif member.kind == FUNCTION and not member.bound and "attribute" not in member.via:

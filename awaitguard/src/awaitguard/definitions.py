@@ -87,7 +87,7 @@ class Definitions(Expressions):
                 self.sites.append(site)
             else:
                 frame.parent.pending.append((name, site))
-        for name, at, site, loops in frame.forgettable:
+        for name, at, site, loops, _block in frame.forgettable:
             last = frame.loads.get(name, -1)
             if last < at and not (loops and last >= 0):
                 self.sites.append((int(Use.FORGOTTEN), *site[1:4], UNKNOWN, name))
@@ -200,10 +200,11 @@ class Definitions(Expressions):
                 frame.fuzzy.add(name)
 
     def is_plain_type(self, annotation: int) -> bool:
+        if annotation <= NONE:
+            return True
         expr = self.exprs[annotation]
-        while expr[0] == "[":
-            base: int = expr[1]
-            expr = self.exprs[base]
+        if expr[0] == "[":
+            return self.is_plain_type(expr[1]) and all(self.is_plain_type(one) for one in expr[2])
         return expr[0] == OP_NAME and str(expr[1]).rpartition(".")[2] in PLAIN_TYPES - {"Optional"}
 
     def class_(self, node: ast.ClassDef) -> bool:
@@ -295,7 +296,18 @@ class Definitions(Expressions):
         index = self.assigned(first, value)
         for target in node.targets:
             self.store(target, index, value)
+        if type(first) is ast.Name and first.id == "__all__" and self.frame.kind == "module":
+            self.export(value)
         return False
+
+    def export(self, value: ast.expr) -> None:
+        """Keep the names in `__all__`, if it is a plain list of them."""
+        if type(value) not in (ast.List, ast.Tuple):
+            return
+        names = [one.value if type(one) is ast.Constant else None for one in cast("ast.List", value).elts]
+        if all(isinstance(name, str) for name in names):
+            exported = [tuple(Binding("all", tuple(names), len(self.exprs), self.block, value.lineno))]
+            self.frame.bindings["__all__"] = [*self.frame.bindings["__all__"][:-1], *exported]
 
     def assigned(self, target: ast.expr, value: ast.expr) -> int:
         """Visit the right side of an assignment, knowing where its value goes."""
@@ -317,29 +329,23 @@ class Definitions(Expressions):
         kind = type(target)
         if kind is ast.Name:
             name = cast("ast.Name", target).id
+            self.forget(name, index, value)
             self.bind_name(name, index, value)
-            if (
-                index > NONE
-                and type(value) is ast.Call
-                and self.frame.is_function
-                and not self.muted
-                and name not in self.frame.outer
-            ):
-                site = (0, index, self.frame.index, position(value), UNKNOWN, 0)
-                self.frame.forgettable.append((name, len(self.exprs), site, self.loops))
         elif kind is ast.Attribute:
             self.bind_attribute(cast("ast.Attribute", target), index)
         elif kind is ast.Subscript:
             subscript = cast("ast.Subscript", target)
             if type(subscript.value) is ast.Name:
                 name = subscript.value.id
+                if name in self.frame.tracked:
+                    self.site(Use.SUBSCRIPT, self.add((OP_NAME, name, self.block)), subscript.value)
                 self.frame.loads[name] = len(self.exprs)
                 if name in self.frame.param_use:
                     self.frame.param_use[name] |= ParamUse.AS_VALUE
                 self.bind_item(name, index, value)
             else:
                 self.visit(subscript.value, Use.STATEMENT)
-            self.visit(subscript.slice, Use.VALUE_ARGUMENT if type(subscript.slice) is ast.Call else Use.OPERAND)
+            self.value_wanted(subscript.slice, Use.OPERAND)
         elif kind in (ast.Tuple, ast.List):
             whole = index
             for number, element in enumerate(cast("ast.Tuple", target).elts):
@@ -349,6 +355,26 @@ class Definitions(Expressions):
         elif kind is ast.Starred:
             self.bind_target(target, ("x", index, 0), UNKNOWN)
 
+    def forget(self, name: str, index: int, value: ast.expr) -> None:
+        """Note an assignment of a call's result, to see later whether anyone reads it."""
+        frame = self.frame
+        loaded = frame.loads.get(name, -1)
+        for number, (other, at, site, _, block) in enumerate(frame.forgettable):
+            # Overwritten in the same stretch of code before anyone looked.
+            if other == name and block == self.block and loaded < at:
+                self.sites.append((int(Use.FORGOTTEN), *site[1:4], UNKNOWN, name))
+                del frame.forgettable[number]
+                break
+        if (
+            index > NONE
+            and type(value) is ast.Call
+            and frame.is_function
+            and not self.muted
+            and name not in frame.outer
+        ):
+            site = (0, index, frame.index, position(value), UNKNOWN, 0)
+            frame.forgettable.append((name, len(self.exprs), site, self.loops, self.block))
+
     def bind_item(self, name: str, index: int, value: ast.expr) -> None:
         """`name[key] = value`: one more thing that the container may hold."""
         frame: Frame | None = self.frame
@@ -356,6 +382,7 @@ class Definitions(Expressions):
             frame = frame.parent
         if frame is not None:
             kind = "value" if index >= 0 else "unknown"
+            frame.exact.add(name)
             frame.bindings.setdefault(name + "[]", []).append(
                 tuple(Binding(kind, index, len(self.exprs), self.block, value.lineno))
             )
@@ -365,9 +392,13 @@ class Definitions(Expressions):
         value = ABSENT if node.value is None else self.assigned(node.target, node.value)
         if value == ABSENT and self.frame.kind == "function":
             return False
+        if type(node.target) is ast.Name and node.value is not None:
+            self.forget(node.target.id, value, node.value)
         index = self.add((OP_ANNOTATED, annotation, value))
         if type(node.target) is ast.Name:
             self.bind_name(node.target.id, index, node.value or node.target)
+            if annotation > NONE and self.exprs[annotation][0] == "[" and self.is_plain_type(annotation):
+                self.frame.declared_plain.add(node.target.id)
         elif type(node.target) is ast.Attribute:
             self.bind_attribute(node.target, index)
         else:

@@ -6,7 +6,8 @@ import ast
 from collections.abc import Callable
 from typing import Any, cast
 
-from awaitguard.library import PASSES_THROUGH, PLAIN_BUILTINS, PLAIN_MODULES
+from awaitguard.frame import Frame
+from awaitguard.library import AWAITABLE_TYPES, PASSES_THROUGH, PLAIN_BUILTINS, PLAIN_MODULES
 from awaitguard.naming import Names, dotted_name, position
 from awaitguard.summary import (
     NONE,
@@ -25,6 +26,7 @@ from awaitguard.summary import (
     PLAIN,
     UNKNOWN,
     Flag,
+    ParamUse,
     Use,
 )
 from awaitguard.vocabulary import (
@@ -32,15 +34,25 @@ from awaitguard.vocabulary import (
     FILLING_METHODS,
     HANDED_OVER,
     KEEP_UNKNOWN,
+    LOG_METHODS,
+    LOGGERS,
     LOOKS_AT,
+    OF_COROUTINES,
     OWNED_USES,
     PARENT_SITES,
     PASSING_FUNCTIONS,
+    PLAIN_METHODS,
     SCHEDULERS,
     SITED_USES,
     TELLING_CALLS,
     VALUE_FUNCTIONS,
+    VALUE_MODULES,
+    VALUE_USES,
 )
+
+# How the result of a call is used when nobody can await it later.
+CALLED_USES = VALUE_USES | {Use.STATEMENT}
+OF_LISTS = frozenset({"as_completed", "wait"})  # schedulers that take a list of awaitables
 
 
 class Expressions(Names):
@@ -66,8 +78,12 @@ class Expressions(Names):
             if name == "getattr" and len(node.args) >= 2:
                 self.owner = owner
                 return self.visit_getattr(node, use)
-            if name in VALUE_FUNCTIONS:
-                argument_use = Use.VALUE_ARGUMENT if self.is_builtin(name) else argument_use
+            if name in VALUE_FUNCTIONS and self.is_builtin(name):
+                argument_use = Use.VALUE_ARGUMENT
+            elif name in self.module.quiet and name not in self.frame.bindings:
+                argument_use = self.quiet_use(self.module.quiet[name])
+            elif name == "isinstance" and not asks_for_awaitable(node):
+                argument_use = Use.VALUE_ARGUMENT
             elif name in PASSING_FUNCTIONS and self.is_builtin(name):
                 self.owner = owner
                 argument_use = self.element_use(use, is_dict=False)
@@ -79,19 +95,29 @@ class Expressions(Names):
                 base = function.value.id
                 if f"{base}.{name}" in VALUE_FUNCTIONS:
                     argument_use = Use.VALUE_ARGUMENT
+                elif base in self.module.quiet:
+                    argument_use = self.quiet_use(f"{self.module.quiet[base]}.{name}")
             elif type(function.value) is ast.Constant and isinstance(function.value.value, str):
+                argument_use = Use.FORMAT
+            if name in LOG_METHODS and dotted_name(function.value).rpartition(".")[2] in LOGGERS:
                 argument_use = Use.FORMAT
             if name in TELLING_CALLS:
                 self.note_tests(name, node)
         if name in SCHEDULERS:
             argument_use = Use.SCHEDULED
         keep = use in KEEP_UNKNOWN
-        target = self.visit(function, Use.SCHEDULED if keep else Use.CALLEE)
+        if type(function) is ast.Name and function.id in self.frame.param_use and use in CALLED_USES:
+            self.frame.param_use[function.id] |= ParamUse.CALLED
+            target = self.visit(function, Use.FORMAT)  # looked at, not passed on
+        else:
+            target = self.visit(function, Use.SCHEDULED if keep else Use.CALLEE)
+        if keep and target > NONE and type(function) is ast.Call:
+            self.site(Use.CALLEE, target, function)
         if name in FILLING_METHODS and type(function) is ast.Attribute:
             argument_use = self.filled(function.value) or argument_use
         if name == "map" and type(function) is ast.Name:
             self.owner = owner
-            use = Use.MAPPED if self.element_use(use, is_dict=False) == Use.ELEMENT else use
+            use = Use.MAPPED if self.element_use(use, is_dict=False) in (Use.ELEMENT, Use.RETURNED_LIST) else use
             self.owner = None
         arguments: list[int | str] = []
         has_star = False
@@ -100,7 +126,9 @@ class Expressions(Names):
         for argument in node.args:
             if type(argument) is ast.Starred:
                 has_star = True
-                self.visit(argument.value, Use.OTHER)
+                index = self.visit(argument.value, Use.UNPACKED)
+                if index > NONE and argument_use == Use.SCHEDULED:
+                    found.append((self.add((OP_ELEMENT, index, False)), argument.value, "*"))
                 continue
             self.owner = fill[1] if fill else None
             index = self.visit(argument, argument_use)
@@ -108,18 +136,30 @@ class Expressions(Names):
                 self.site(Use.ITERATE, index, argument)
             if index < 0 and type(argument) is ast.Name:
                 arguments.append(argument.id)
+            elif index < 0 and type(argument) is ast.Attribute:
+                arguments.append(argument.attr)
             else:
                 arguments.append(index)
                 if index > NONE and (type(argument) is ast.Call or type(argument) is ast.Name):
                     found.append((index, argument, len(arguments) - 1))
+                if index > NONE and name in OF_LISTS and argument_use == Use.SCHEDULED:
+                    found.append((self.add((OP_ELEMENT, index, False)), argument, len(arguments) - 1))
         self.owner = None
         keywords: list[tuple[str | None, int]] = []
         for keyword in node.keywords:
-            index = self.visit(keyword.value, argument_use if keyword.arg else Use.OTHER)
+            index = self.visit(keyword.value, argument_use if keyword.arg else Use.UNPACKED)
             keywords.append((keyword.arg, index))
             if index > NONE and keyword.arg and type(keyword.value) in (ast.Call, ast.Name):
                 found.append((index, keyword.value, keyword.arg))
         self.owner = owner
+        if (
+            name in ("append", "add")
+            and type(function) is ast.Attribute
+            and type(function.value) is ast.Name
+            and arguments
+        ):
+            first = arguments[0]
+            self.bind_item(function.value.id, first if isinstance(first, int) else UNKNOWN, node)
         if target < 0:
             for index, argument, where in found:
                 self.argument_site(argument_use, index, argument, UNKNOWN, where)
@@ -152,6 +192,8 @@ class Expressions(Names):
                 return PLAIN if function.id in PLAIN_BUILTINS and self.is_builtin(function.id) else UNKNOWN
             dotted = quiet
         else:
+            if function.attr in PLAIN_METHODS if type(function) is ast.Attribute else False:
+                return PLAIN
             dotted = dotted_name(function)
             root, _, rest = dotted.partition(".")
             quiet = self.frame.quiet.get(root) or self.module.quiet.get(root)
@@ -159,6 +201,20 @@ class Expressions(Names):
                 return UNKNOWN
             dotted = f"{quiet}.{rest}"
         return PLAIN if dotted.partition(".")[0] in PLAIN_MODULES and dotted not in PASSES_THROUGH else UNKNOWN
+
+    @staticmethod
+    def quiet_use(dotted: str) -> int:
+        """What a function of the library that isn't followed does with its arguments."""
+        return Use.VALUE_ARGUMENT if dotted.partition(".")[0] in VALUE_MODULES else Use.ARGUMENT
+
+    def value_wanted(self, node: ast.expr, use: int) -> int:
+        """Visit an expression whose value is wanted at once, such as a key or an exception that is raised."""
+        if type(node) is not ast.Call:
+            return self.visit(node, use)
+        index = self.visit(node, Use.VALUE_ARGUMENT)
+        if index > NONE:
+            self.site(Use.VALUE_ARGUMENT, index, node)
+        return index
 
     def receiver(self, target: int) -> int:
         """The expression for `lock` when `target` is `lock.acquire`."""
@@ -177,9 +233,15 @@ class Expressions(Names):
 
     def filled(self, container: ast.expr) -> int:
         """`tasks.append(x)`: the use of x, and the container as owner of what is put into it."""
-        if type(container) is ast.Name and container.id in self.frame.containers:
-            self.owner = ("name", container.id)
-            return Use.ELEMENT
+        if type(container) is ast.Name:
+            frame: Frame | None = self.frame
+            while frame is not None:
+                if container.id in frame.bindings:
+                    if container.id not in frame.containers:
+                        return 0
+                    self.owner = ("name", container.id)
+                    return Use.ELEMENT
+                frame = frame.parent
         if (
             type(container) is ast.Attribute
             and type(container.value) is ast.Name
@@ -198,9 +260,10 @@ class Expressions(Names):
             self.visit(key, Use.OTHER)
         for extra in node.args[2:]:
             self.visit(extra, Use.OTHER)
-        if base < 0 or not constant or len(node.args) > 2:
+        if base < 0 or not constant:
             return UNKNOWN
-        return self.add((OP_GETATTR, base, cast("ast.Constant", key).value))
+        name: str = cast("ast.Constant", key).value
+        return self.add((OP_GETATTR, base, name, "default") if len(node.args) > 2 else (OP_GETATTR, base, name))
 
     # Literals and containers
 
@@ -224,10 +287,10 @@ class Expressions(Names):
         if use in HANDED_OVER:
             return Use.OTHER
         if use == Use.RETURN:
-            return Use.RETURNED_DICT if is_dict else Use.OTHER
+            return Use.RETURNED_DICT if is_dict else Use.RETURNED_LIST
         if use in (Use.ELEMENT, Use.ASSIGN, Use.STORED) and self.owner is None:
             return Use.OTHER
-        return use if use in (Use.RETURNED_DICT, Use.MAPPED) else Use.ELEMENT
+        return use if use in (Use.RETURNED_DICT, Use.RETURNED_LIST, Use.MAPPED) else Use.ELEMENT
 
     def visit_sequence(self, node: ast.List | ast.Tuple | ast.Set, use: int) -> int:
         inner = self.element_use(use, is_dict=False)
@@ -240,19 +303,19 @@ class Expressions(Names):
         known = False
         for key, value in zip(node.keys, node.values, strict=True):
             if key is None:
-                self.visit(value, Use.OTHER)
+                self.visit(value, Use.UNPACKED)
                 pairs.append((None, UNKNOWN))
                 continue
             constant = type(key) is ast.Constant and isinstance(key.value, str | int)
             if not constant:
-                self.visit(key, Use.OPERAND)
+                self.value_wanted(key, Use.OPERAND)
             index = self.visit(value, inner)
             known = known or index > NONE
             pairs.append((cast("ast.Constant", key).value if constant else None, index))
         return self.add((OP_DICT, tuple(pairs))) if known else PLAIN
 
     def visit_starred(self, node: ast.Starred, use: int) -> int:
-        self.visit(node.value, Use.OTHER)
+        self.visit(node.value, Use.UNPACKED)
         return UNKNOWN
 
     def visit_comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp, use: int) -> int:
@@ -347,15 +410,23 @@ class Expressions(Names):
         while type(left) is ast.BinOp:
             rights.append(left.right)
             left = left.left
-        plain = self.visit(left, use if type(left) in CONTAINER_NODES else Use.OPERAND)
+        self.visit(left, use if type(left) in CONTAINER_NODES else Use.OPERAND)
+        text = type(left) is ast.Constant and isinstance(left.value, str)
+        contained = type(left) in CONTAINER_NODES
         for right in reversed(rights):
-            if type(right) in CONTAINER_NODES:
+            if text and type(right) is ast.Tuple:
+                for element in right.elts:
+                    self.visit(element, Use.FORMAT)
+            elif text and type(right) is ast.Dict:
+                for element in right.values:
+                    self.visit(element, Use.FORMAT)
+            elif type(right) in CONTAINER_NODES:
+                contained = True
                 self.visit(right, use)
-            elif type(left) is ast.Constant and isinstance(left.value, str):
-                self.visit(right, Use.FORMAT)
             else:
-                self.visit(right, Use.OPERAND)
-        return PLAIN if plain == PLAIN else UNKNOWN
+                self.visit(right, Use.FORMAT if text else Use.OPERAND)
+        # Operators give numbers, texts, lists and the like: never something to await.
+        return UNKNOWN if contained else PLAIN
 
     def visit_unary(self, node: ast.UnaryOp, use: int) -> int:
         self.visit(node.operand, Use.TRUTH if type(node.op) is ast.Not else Use.OPERAND)
@@ -374,15 +445,20 @@ class Expressions(Names):
 
     def visit_subscript(self, node: ast.Subscript, use: int) -> int:
         value = node.value
-        if type(value) is ast.Name and use not in (Use.ATTRIBUTE, Use.SUBSCRIPT, *LOOKS_AT):
+        looks = self.only_looks(use)
+        if type(value) is ast.Name and not looks:
             self.frame.consumed.add(value.id)
-        if type(value) is ast.Name and use in (Use.ATTRIBUTE, Use.SUBSCRIPT, *LOOKS_AT):
+        if type(value) is ast.Name and looks:
             was = value.id in self.frame.consumed
             base = self.visit(value, Use.SUBSCRIPT)
             if not was:
                 self.frame.consumed.discard(value.id)
         else:
+            attribute = value.attr if type(value) is ast.Attribute and looks else ""
+            was = attribute in self.consumed_attributes
             base = self.visit(value, Use.SUBSCRIPT)
+            if attribute and not was:
+                self.consumed_attributes.discard(attribute)
         key = node.slice
         constant: Any = None
         if type(key) is ast.Constant and isinstance(key.value, str | int):
@@ -391,13 +467,23 @@ class Expressions(Names):
             constant = self.guards[key.id]
             self.load(key.id, Use.OPERAND)
         else:
-            self.visit(key, Use.VALUE_ARGUMENT if type(key) is ast.Call else Use.OPERAND)
+            self.value_wanted(key, Use.OPERAND)
         if base < 0:
             return UNKNOWN
         index = self.add((OP_ITEM, base, constant))
         if use in SITED_USES and use != Use.AWAIT:
             self.site(use, index, node)
         return index
+
+    def only_looks(self, use: int) -> bool:
+        """Whether a use of a container's element can't lead to an await of it."""
+        if use == Use.RETURN:
+            return bool(self.frame.flags & Flag.ASYNC)
+        return (
+            use in LOOKS_AT
+            or use == Use.SUBSCRIPT
+            or (use == Use.ATTRIBUTE and self.attribute_name not in OF_COROUTINES)
+        )
 
     def visit_slice(self, node: ast.Slice, use: int) -> int:
         for part in (node.lower, node.upper, node.step):
@@ -408,16 +494,26 @@ class Expressions(Names):
     def visit_yield(self, node: ast.Yield, use: int) -> int:
         self.frame.flags |= Flag.GENERATOR
         if node.value is not None:
-            self.visit(node.value, Use.YIELD)
+            self.frame.yields.append(self.visit(node.value, Use.YIELD))
         return UNKNOWN
 
     def visit_yield_from(self, node: ast.YieldFrom, use: int) -> int:
         self.frame.flags |= Flag.GENERATOR
-        self.visit(node.value, Use.OTHER)
+        # Under @types.coroutine a generator may go over coroutines.
+        self.visit(node.value, Use.OTHER if self.frame.decorators else Use.ITERATE)
         return UNKNOWN
 
     def visit_lambda(self, node: ast.Lambda, use: int) -> int:
         return self.add((OP_SCOPE, self.lambda_scope(node)))
+
+
+def asks_for_awaitable(node: ast.Call) -> bool:
+    """Whether an isinstance() asks about coroutines, awaitables or futures."""
+    kinds = [
+        one for argument in node.args[1:] for one in (argument.elts if type(argument) is ast.Tuple else [argument])
+    ]
+    names = {dotted_name(kind).rpartition(".")[2] for kind in kinds}
+    return bool(names & AWAITABLE_TYPES) or "" in names or "Generator" in "".join(names)
 
 
 Visitor = Callable[[Any, Any, int], int]

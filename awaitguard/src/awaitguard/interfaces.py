@@ -57,7 +57,7 @@ def find_interfaces(config: Config, starts: Iterable[Path], name: str, jobs: int
         table = Table(Modules(str(config.root), paths, config.roots), reader.summary, names)
         last = name.rpartition(".")[2]
         rows = cache.connection.execute(
-            "SELECT path, summary FROM files WHERE instr(summary, ?) > 0 ORDER BY path", (last.encode(),)
+            "SELECT path, summary FROM summaries WHERE instr(summary, ?) > 0 ORDER BY path", (last.encode(),)
         )
         search = Search(name, table)
         for path, data in rows.fetchall():

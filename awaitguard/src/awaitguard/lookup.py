@@ -251,8 +251,6 @@ class Lookup:
         """A name that comes by `from module import *`; unknown if it may come from a module that can't be read."""
         unsure = False
         for module, level, _block in reversed(summary.scopes[0].stars):
-            if name.startswith("_"):
-                unsure = True
             target = self.imported_module(path, module, level)
             if target is None:
                 target = self.modules.find_outside(module) if not level else None
@@ -261,10 +259,21 @@ class Lookup:
                     continue
             if target == path:
                 continue
+            exported = self.exported(target)
+            if exported is not None and name not in exported:
+                continue
+            if exported is None and name.startswith("_"):
+                unsure = True
             found = self.member(target, name)
             if found is not None:
                 return found
         return UNKNOWN_VALUES if unsure else None
+
+    def exported(self, path: str) -> tuple[str, ...] | None:
+        """The names in a module's `__all__`, if it is a plain list."""
+        summary = self.table.summary(path)
+        bindings = summary.scopes[0].bindings.get("__all__") if summary is not None else None
+        return bindings[0].value if bindings and len(bindings) == 1 and bindings[0].kind == "all" else None
 
     # Implemented by the other parts
 

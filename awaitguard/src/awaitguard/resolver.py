@@ -63,6 +63,7 @@ from awaitguard.value import (
 from awaitguard.vocabulary import TELLING_METHODS
 
 STEPS = 1500  # expressions that are looked at to answer one question
+CHAIN = 20  # attributes in a row that are followed
 MOST = 40  # elements of a display that are looked at
 PLAIN_TYPES = frozenset({"int", "str", "float", "bool", "bytes", "bytearray", "complex", "frozenset", "range", "memoryview",
     "list", "dict", "set", "tuple", "List", "Dict", "Set", "Tuple", "FrozenSet", "Sequence", "Mapping", "MutableMapping",
@@ -90,8 +91,8 @@ class Resolver(Calls):
         if summary is None:
             return UNKNOWN_VALUES
         expr = summary.exprs[index]
-        if env is None and expr[0] == OP_NAME:
-            values = self.held_name(path, summary, index, expr)
+        if expr[0] == OP_NAME:
+            values = self.held_name(path, summary, index, expr, env)
             if values is not None:
                 return values
         return self.work_out(key, path, summary, index, expr, env)
@@ -149,9 +150,8 @@ class Resolver(Calls):
         if operator == OP_ATTR:
             return self.attributes_of(self.infer(path, expr[1], env), expr[2])
         if operator == OP_GETATTR:
-            return tuple(
-                [value.reached("getattr") for value in self.attributes_of(self.infer(path, expr[1], env), expr[2])]
-            )
+            found = self.attributes_of(self.infer(path, expr[1], env), expr[2])
+            return tuple([value.reached("getattr") for value in found])
         if operator == OP_AWAIT:
             return merge([self.awaited(value) for value in self.infer(path, expr[1], env)])
         if operator == OP_UNION:
@@ -177,7 +177,11 @@ class Resolver(Calls):
                 return (Value(ASYNC_GENERATOR if expr[3] else GENERATOR, extra=element),)
             return (Value(CONTAINER, extra=(self.infer(path, expr[1], env),)),)
         if operator == OP_ELEMENT:
-            return merge([self.element(value, expr[2]) for value in self.infer(path, expr[1], env)])
+            base = self.infer(path, expr[1], env)
+            stored, unsure = ([], False) if expr[2] else self.stored(path, summary, expr[1], env)
+            if stored and not unsure:
+                return merge([*(self.element(value, False) for value in base if value.kind != PLAIN_KIND), *stored])
+            return merge([self.element(value, expr[2]) for value in base])
         if operator == OP_UNPACK:
             return merge([self.unpacked(value, expr[2]) for value in self.infer(path, expr[1], env)])
         if operator == OP_ENTER:
@@ -191,19 +195,28 @@ class Resolver(Calls):
         values = self.held_name(path, summary, index, (OP_NAME, text, block))
         return self.find_dotted(path, summary, index, text, block, None) if values is None else values
 
-    def held_name(self, path: str, summary: Summary, index: int, expr: Expr) -> Values | None:
+    def held_name(
+        self, path: str, summary: Summary, index: int, expr: Expr, env: Environment | None = None
+    ) -> Values | None:
         """A name or chain of attributes, if it means the same all over the function or block that it stands in."""
         _, text, block = expr
         if block < 0:
             # A name in an annotation sees the whole of its scope.
-            return self.held(path, summary, index, expr, block)
+            return self.held(path, summary, index, expr, block) if env is None else None
         root = text.partition(".")[0]
         scope = summary.scope_of(block)
         key = (path, scope, root)
         if key not in self.holders:
             self.holders[key] = self.holder(summary, root, scope)
         holder = self.holders[key]
-        return None if holder is None else self.held(path, summary, index, expr, holder)
+        if holder is None or (env is not None and not self.is_outside(summary, root, holder, env)):
+            return None
+        return self.held(path, summary, index, expr, holder)
+
+    @staticmethod
+    def is_outside(summary: Summary, root: str, holder: int, env: Environment) -> bool:
+        """Whether what a name means has nothing to do with what enclosing calls were given."""
+        return summary.scopes[holder].kind in ("module", "class") and root not in env.names
 
     def held(self, path: str, summary: Summary, index: int, expr: Expr, holder: int) -> Values:
         """A name that means the same wherever it is used below its holder, or a chain of attributes on one.
@@ -219,25 +232,25 @@ class Resolver(Calls):
 
     @staticmethod
     def holder(summary: Summary, root: str, index: int) -> int | None:
-        """The module or class by which a name means the same wherever it is used in functions; None if there is none.
+        """The scope by which a name means the same wherever it is used in a function; None if there is none.
 
-        Names of the module mean their final value inside functions, and `self` is the same in all methods of a class.
+        Names of the module mean their final value inside functions, `self` is the same in all methods of a class, and
+        for a local variable with a single value there is no question which one reaches a place.
         """
         scope = summary.scopes[index]
         if scope.kind not in ("function", "lambda"):
             return None
         while scope.kind != "module":
             if scope.kind != "class":
+                number = next((number for number, param in enumerate(scope.params) if param.name == root), None)
                 if root in scope.bindings:
-                    return None
-                for number, param in enumerate(scope.params):
-                    if param.name == root:
-                        parent = summary.scopes[scope.parent]
-                        same = (
-                            number == 0 and parent.kind == "class" and not scope.decorators and scope.kind == "function"
-                        )
-                        return scope.parent if same and not scope.name.startswith("__") else None
-            scope = summary.scopes[scope.parent]
+                    return index if number is None and len(scope.bindings[root]) < 2 else None
+                if number is not None:
+                    is_method = summary.scopes[scope.parent].kind == "class" and scope.kind == "function"
+                    same = number == 0 and is_method and not scope.decorators and not scope.name.startswith("__")
+                    return scope.parent if same else None
+            index = scope.parent
+            scope = summary.scopes[index]
         return 0
 
     def find_dotted(
@@ -246,6 +259,8 @@ class Resolver(Calls):
         base, dot, last = text.rpartition(".")
         if not dot:
             return self.name(path, summary, text, block, index, env)
+        if text.count(".") > CHAIN:
+            return UNKNOWN_VALUES
         if env is None:
             values = self.dotted(path, summary, index, base, block)
         else:
@@ -293,7 +308,7 @@ class Resolver(Calls):
             return UNKNOWN_VALUES
         # Most arguments are plain or unknown and change nothing about the result.
         telling = tells(expr)
-        if self.thorough or any([(telling or one.kind != FUNCTION) and self.looks_at_arguments(one) for one in targets]):
+        if self.thorough or any((telling or one.kind != FUNCTION) and self.looks_at_arguments(one) for one in targets):
             arguments = tuple(
                 [self.infer(path, one, env) if isinstance(one, int) else UNKNOWN_VALUES for one in expr[2]]
             )
@@ -314,6 +329,8 @@ class Resolver(Calls):
         if value.kind == COROUTINE:
             env = value.extra if isinstance(value.extra, Environment) else None
             return self.returned(Value(FUNCTION, value.module, value.scope), env)
+        if value.kind == AWAITABLE and value.origin in ("asyncio.gather", "asyncio.tasks.gather"):
+            return (Value(CONTAINER, extra=(UNKNOWN_VALUES,)),)
         return UNKNOWN_VALUES
 
     # Containers
@@ -322,22 +339,7 @@ class Resolver(Calls):
         """`base[key]`, with what later statements put into the container."""
         key: Any = expr[2]
         base = self.infer(path, expr[1], env)
-        entry = summary.exprs[expr[1]]
-        stored: list[Values] = []
-        unsure = False
-        if entry[0] == OP_NAME:
-            root = entry[1]
-            index = summary.blocks[entry[2] if entry[2] >= 0 else ~entry[2]].scope
-            while index >= 0:
-                scope = summary.scopes[index]
-                for binding in scope.bindings.get(root + "[]") or ():
-                    if binding.kind == "value":
-                        stored.append(self.infer(path, binding.value, env))
-                    else:
-                        unsure = True
-                if root in scope.bindings:
-                    break
-                index = scope.parent
+        stored, unsure = self.stored(path, summary, expr[1], env)
         groups: list[Values] = []
         for value in base:
             if value.kind in (MAPPING, CONTAINER):
@@ -347,6 +349,26 @@ class Resolver(Calls):
         if unsure:
             groups.append(UNKNOWN_VALUES)
         return merge([*groups, *stored]) or UNKNOWN_VALUES
+
+    def stored(self, path: str, summary: Summary, index: int, env: Environment | None) -> tuple[list[Values], bool]:
+        """What statements put into the container that a name stands for, and whether that can't be followed."""
+        entry = summary.exprs[index] if index > NONE else ("",)
+        stored: list[Values] = []
+        unsure = False
+        if entry[0] == OP_NAME:
+            root = entry[1]
+            index = summary.blocks[entry[2] if entry[2] >= 0 else ~entry[2]].scope
+            while index >= 0:
+                scope = summary.scopes[index]
+                for binding in scope.bindings.get(root + "[]") or ():
+                    if binding.kind == "value":
+                        stored.append(tuple([one.reached("dict") for one in self.infer(path, binding.value, env)]))
+                    else:
+                        unsure = True
+                if root in scope.bindings:
+                    break
+                index = scope.parent
+        return stored, unsure
 
     def item(self, value: Value, key: object) -> Values:
         """An element of a dict or list by constant key, or any of them."""
@@ -395,6 +417,8 @@ class Resolver(Calls):
                 annotation = summary.exprs[scope.annotation]
                 if annotation[0] == OP_SUBSCRIPTED and annotation[2]:
                     return self.annotated(value.module, annotation[2][0])
+            if scope and len(scope.returns) == 1:  # the one thing that it yields
+                return self.infer(value.module, scope.returns[0])
         if value.kind == OBJECT and value.extra in OBJECTS:
             return (value,)
         return UNKNOWN_VALUES

@@ -11,7 +11,7 @@ import marshal
 from collections.abc import Callable, ItemsView, Iterator, ValuesView
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
-FORMAT = 1  # part of the cache key: raise it when the walker or this layout changes
+FORMAT = 5  # part of the cache key: raise it when the walker or this layout changes
 
 FOREIGN_REASON = "said to another tool"  # the reason of ignores that are comments for type checkers
 UNKNOWN = -1
@@ -71,6 +71,10 @@ class Use:
     RETURNED_DICT = 23
     MAPPED = 24
     SCHEDULED = 25
+    UNPACKED = 26
+    RETURNED_LIST = 27
+
+    ALL = frozenset(range(28))
 
 
 class ParamUse:
@@ -79,6 +83,7 @@ class ParamUse:
     AWAITED = 1
     PASSED_ON = 2
     AS_VALUE = 4
+    CALLED = 8  # and what comes back is used at once, never awaited
 
 
 class Flag:
@@ -111,7 +116,7 @@ POSITIONAL_ONLY, POSITIONAL, VAR_POSITIONAL, KEYWORD, VAR_KEYWORD = "opvkw"
 class Binding(NamedTuple):
     """One place where a name gets a value.
 
-    `kind` is one of import, from, def, class, value, param, unknown. `value` is a scope or expression index or, for
+    `kind` is one of import, from, def, class, value, param, unknown, and all for the names in `__all__`. `value` is a scope or expression index or, for
     imports, the dotted module; `name` is the imported name and `level` the number of dots of a relative import.
     `at` orders bindings and uses inside a file.
     """
@@ -225,7 +230,7 @@ class Summary(NamedTuple):
 
 def tells(call: Expr) -> bool:
     """Whether a call has an argument that can be followed: a function, say, and not only numbers and texts."""
-    return any([type(one) is int and one > NONE for one in call[2]]) or any([one > NONE for _, one in call[3]])
+    return any(type(one) is int and one > NONE for one in call[2]) or any(one > NONE for _, one in call[3])
 
 
 def pack_position(line: int, column: int, end_line: int, end_column: int) -> int:
@@ -295,7 +300,7 @@ class Bindings(dict[str, list[Binding]]):
         return found
 
     def get(self, name: str, default: Any = None, /) -> Any:
-        return self[name] if name in self else default
+        return self[name] if name in self else default  # noqa: SIM401 - this is that get
 
     def items(self) -> ItemsView[str, list[Binding]]:
         self.complete()

@@ -33,7 +33,7 @@ class Walker(Definitions):
         self.body(tree.body)
         self.leave(self.frame)
         for name, site in self.pending_attributes:
-            if name not in self.consumed_attributes:
+            if name not in (self.awaited_attributes if site[0] == Use.STORED else self.consumed_attributes):
                 self.sites.append(site)
         return (
             tuple(self.exprs),
@@ -82,7 +82,7 @@ class Walker(Definitions):
     def raise_(self, node: ast.Raise) -> bool:
         for part in (node.exc, node.cause):
             if part is not None:
-                self.visit(part, Use.OTHER)
+                self.value_wanted(part, Use.OTHER)
         return True
 
     def leave_loop(self, node: ast.stmt) -> bool:
@@ -96,7 +96,8 @@ class Walker(Definitions):
 
     def delete(self, node: ast.Delete) -> bool:
         for target in node.targets:
-            self.visit(target, Use.OTHER)
+            if type(target) is not ast.Name:
+                self.visit(target, Use.OTHER)
         return False
 
     def outer(self, node: ast.Global | ast.Nonlocal) -> bool:

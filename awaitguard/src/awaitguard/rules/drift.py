@@ -8,7 +8,7 @@ import posixpath
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from awaitguard.facts import VERBS
+from awaitguard.facts import RETURNING, VERBS
 from awaitguard.finding import CERTAIN, LIKELY, Cause, Finding
 from awaitguard.rules.rule import Group, Rule
 from awaitguard.summary import unpack_position
@@ -44,7 +44,6 @@ TWINS = frozenset({"aio", "asyncio", "async", "_async", "async_", "sync", "_sync
     "synchronous", "_asyncio", "eventloop", "compat", "_compat", "trio_backend"})  # fmt: skip
 COMMON = frozenset({"main", "run", "setup", "handler", "handle", "test", "start", "stop", "wrapper", "decorator", "execute", "callback", "cli",
     "init", "close", "app", "lifespan", "index", "home", "process", "async_setup_entry", "upgrade", "downgrade"})  # fmt: skip
-SYNC_COLOURS, ASYNC_COLOURS = frozenset({"sync"}), frozenset({"async"})
 
 
 class Drift(Group):
@@ -62,7 +61,7 @@ class Drift(Group):
     def same_name(self, functions: list[PublicFunction]) -> Iterator[Finding]:
         told: set[str] = set()
         for first, second in itertools.combinations(sorted(functions, key=lambda one: one.path), 2):
-            if not related(first.path, second.path):
+            if not related(first.path, second.path) and not (len(functions) == 2 and siblings(first, second)):
                 continue
             if {first.colour, second.colour} == {"sync", "async"} and not (is_twin(first.path) or is_twin(second.path)):
                 plain, waiting = (first, second) if first.colour == "sync" else (second, first)
@@ -73,7 +72,7 @@ class Drift(Group):
                 yield report(COLOURS, waiting, message, plain)
             elif (
                 first.colour == second.colour
-                and first.name.startswith(VERBS)
+                and first.name.startswith(RETURNING)
                 and first.returns and second.returns and not set(first.returns) & set(second.returns)
                 and [name for name, _ in first.params] == [name for name, _ in second.params]
                 and not (is_twin(first.path) or is_twin(second.path))
@@ -110,7 +109,7 @@ class Drift(Group):
             for other in facts.functions.get(one.other, []):
                 if (other.path, other.line) == one.target or one.path == other.path or one.other in COMMON:
                     continue
-                if top(one.path) != top(other.path) or noun(one.name) != noun(one.other):
+                if top(one.path) != top(other.path) or not (noun(one.name) == noun(one.other) or "_" in one.other):
                     continue
                 line, column, end_line, end_column = unpack_position(one.position)
                 message = f"{one.name} is imported as {one.other}, but {other.path}:{other.line} has another function of that name"
@@ -158,6 +157,14 @@ def related(first: str, second: str) -> bool:
     return (
         one == two or (f"{one}/".startswith(f"{two}/") and bool(two)) or (f"{two}/".startswith(f"{one}/") and bool(one))
     )
+
+
+def siblings(first: PublicFunction, second: PublicFunction) -> bool:
+    """Whether two factories of one name and with the same parameters stand in two parts of one project."""
+    return (
+        first.name.startswith(VERBS) and bool(first.params) and [name for name, _ in first.params] == [name for name, _ in second.params]
+        and top(first.path) == top(second.path) != ""
+    )  # fmt: skip
 
 
 def is_twin(path: str) -> bool:

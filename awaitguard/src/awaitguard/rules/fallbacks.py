@@ -58,12 +58,34 @@ class Fallbacks(Group):
             yield file.finding(COLOUR, position, message, one[0].definition)
             return
         left, right = Parameters.of(resolver, one[0]), Parameters.of(resolver, two[0])
-        if left is None or right is None or one[0].kind == CLASS or two[0].kind == CLASS:
+        if one[0].kind == CLASS or two[0].kind == CLASS:
+            if one[0].kind == two[0].kind:
+                yield from self.compare_classes(file, one[0], two[0])
+            return
+        if left is None or right is None:
             return
         open_ended = left.var_positional or right.var_positional or left.var_keyword or right.var_keyword
         if not open_ended and (left.required != right.required or left.positional != right.positional):
             message = f"the fallback {name} takes {describe(right)}, but what it replaces takes {describe(left)}"
             yield file.finding(SIGNATURE, position, message, one[0].definition)
+
+    def compare_classes(self, file: FileCheck, one: Value, two: Value) -> Iterator[Finding]:
+        """Methods of a fallback class that are called in another way than those of the class it stands for."""
+        resolver = file.resolver
+        summary = resolver.table.summary(two.module)
+        if summary is None or two.module != file.path:
+            return
+        for name, bindings in summary.scopes[two.scope].bindings.items():
+            theirs, _ = resolver.class_member(one.definition, name)
+            mine, _ = resolver.class_member(two.definition, name)
+            if not bindings or not theirs or not mine or [len(theirs), len(mine)] != [1, 1]:
+                continue
+            if {theirs[0].kind, mine[0].kind} != {FUNCTION}:
+                continue
+            colours = self.colour(file, theirs[0]), self.colour(file, mine[0])
+            if "" not in colours and colours[0] != colours[1]:
+                message = f"{summary.scopes[two.scope].name}.{name} of the fallback is {colours[1]}, but what it replaces is {colours[0]}"
+                yield file.finding(COLOUR, summary.scopes[mine[0].scope].position, message, theirs[0].definition)
 
     def position(self, file: FileCheck, fallback: Binding, value: Value) -> int:
         if fallback.kind == "def" and value.module == file.path:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from awaitguard.resolver import Resolver
     from awaitguard.summary import Expr, Site
 
+# Words in the names of classes that are meant to be completed by others.
+PARTS = ("mixin", "base", "abstract", "interface", "mix_in", "protocol")
 STORE = "class Store:\n    def load(self):\n        return 1\n\n"
 MEMBER = Rule("AG310", "missing-method", CERTAIN, "a method that the class doesn't have",
     "The object is known to be of this class, and neither the class nor its bases have the method: it raises AttributeError.",
@@ -26,7 +28,7 @@ class Members(Group):
     """Looks at calls of attributes."""
 
     rules = (MEMBER,)
-    uses = frozenset(range(26)) - {Use.FORGOTTEN, Use.LOCKED}
+    uses = Use.ALL - {Use.FORGOTTEN, Use.LOCKED}
 
     only_calls = True
 
@@ -56,7 +58,7 @@ class Members(Group):
         level = CERTAIN if len(owners) == 1 and owner.origin == owner.definition else LIKELY
         if owner.extra in ("self", "declared"):
             unsure = (
-                owner.extra == "self"
+                (owner.extra == "self" and any(word in holder.lower() for word in PARTS))
                 or file.resolver.may_be_subclass(owner)
                 or file.resolver.is_protocol(owner.definition)
             )
@@ -67,7 +69,7 @@ class Members(Group):
 
     def owner(self, file: FileCheck, index: int, function: Expr) -> tuple[Values, str] | None:
         """What the attribute is looked up on, and its name."""
-        if function[0] in (OP_ATTR, OP_GETATTR):
+        if function[0] in (OP_ATTR, OP_GETATTR) and len(function) == 3:
             return file.values(function[1]), function[2]
         if function[0] == OP_NAME and "." in function[1]:
             base, _, name = function[1].rpartition(".")
@@ -77,8 +79,10 @@ class Members(Group):
         return None
 
     def lacks(self, file: FileCheck, owner: Value, name: str) -> bool:
-        if owner.kind not in (INSTANCE, CLASS) or owner.module.startswith("/"):
+        if owner.kind not in (INSTANCE, CLASS, MODULE) or owner.module.startswith("/"):
             return False
+        if owner.kind == MODULE:
+            return not owner.module.endswith("/") and file.resolver.attribute(owner, name) is None
         if owner.kind == CLASS and any(
             name.startswith("abc.") for name in file.resolver.library_bases(owner.definition)
         ):

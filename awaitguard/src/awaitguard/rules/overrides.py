@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
-from awaitguard.summary import OP_ANNOTATED, OP_CALL, OP_NAME, Flag, Use, qualname
+from awaitguard.summary import OP_ANNOTATED, OP_ATTR, OP_CALL, OP_NAME, Flag, Use, qualname
 from awaitguard.value import (
+    ASYNC_CONTEXT,
     ASYNC_GENERATOR,
     CLASS,
+    CONTEXT,
     COROUTINE,
     FUNCTION,
     GENERATOR,
     INSTANCE,
+    PROPERTY,
     UNKNOWN_KIND,
     Definition,
     Value,
+    is_unknown,
 )
 
 from awaitguard.vocabulary import BUILTINS
@@ -44,14 +48,26 @@ PROTOCOL = Rule("AG206", "protocol-other-colour", CERTAIN, "a class used for a P
     "The Protocol says how the method is called; this class has it in the other colour.",
     PROTOCOL_BASE + "class Disk:\n    def load(self):\n        return 2\n\nasync def main(store: Loads):\n    return await store.load()\n\nmain(Disk())\n".replace("\nmain(Disk())", "\nwork = main(Disk())"),
     PROTOCOL_BASE + "class Disk:\n    async def load(self):\n        return 2\n\nasync def main(store: Loads):\n    return await store.load()\n\nwork = main(Disk())\n")  # fmt: skip
-ASYNC = frozenset({"a coroutine function (async def)", "an async generator"})
+GUESSED = "a plain function (def)"
+# How a method of each colour is called: colours of one form can stand for each other.
+CALLED, AWAITED, READ = "called", "awaited", "read"
+FORMS = {
+    "a plain function": CALLED,
+    GUESSED: CALLED,
+    "a generator": CALLED,
+    "a coroutine function (async def)": AWAITED,
+    "an async generator": "async for",
+    "a context manager": "with",
+    "an async context manager": "async with",
+    "a property": READ,
+}
 
 
 class Overrides(Group):
     """Looks at classes with bases, and at instances that are used for a Protocol."""
 
     rules = (OVERRIDE, ABSTRACT, PROTOCOL)
-    uses = frozenset(range(26)) - {Use.FORGOTTEN, Use.LOCKED}
+    uses = Use.ALL - {Use.FORGOTTEN, Use.LOCKED}
     only_calls = True
 
     def cares(self, resolver: Resolver, target: Value) -> int:
@@ -69,8 +85,10 @@ class Overrides(Group):
         for scope in file.summary.scopes:
             if scope.kind == "function" and scope.annotation > 1:
                 for returned in scope.returns:
-                    if returned > 1 and file.expr(returned)[0] == OP_CALL:
-                        yield from self.stands_for(file, returned, file.path, scope.annotation, file.expr(returned)[5])
+                    if returned > 1 and file.expr(returned)[0] in (OP_CALL, OP_NAME):
+                        expr = file.expr(returned)
+                        where = expr[5] if expr[0] == OP_CALL else scope.position
+                        yield from self.stands_for(file, returned, file.path, scope.annotation, where)
 
         exprs = file.summary.exprs
         if any(
@@ -168,6 +186,13 @@ class Overrides(Group):
         if wanted is None:
             return
         values = file.values(argument)
+        if len(values) == 1 and values[0].kind == FUNCTION:
+            theirs, _ = file.resolver.class_member(wanted, "__call__")
+            verdict = self.differ(file, values[0], theirs[0]) if theirs and len(theirs) == 1 else None
+            if verdict:
+                message = f"{file.text(argument)} is {verdict[0]}, but the Protocol's __call__ is {verdict[1]}"
+                yield file.finding(PROTOCOL, position, message, values[0].definition, verdict[2])
+            return
         if len(values) != 1 or values[0].kind != INSTANCE or wanted in file.resolver.lineage(values[0].definition)[0]:
             return
         yield from self.compare(file, values[0], wanted, position)
@@ -192,21 +217,38 @@ class Overrides(Group):
 
     def differ(self, file: FileCheck, mine: Value, base: Value) -> tuple[str, str, str] | None:
         """The two colours in words and how sure it is, if callers of one can't call the other alike."""
-        if mine.kind != FUNCTION or base.kind != FUNCTION:
+        if not {mine.kind, base.kind} <= {FUNCTION, PROPERTY}:
             return None
         own, other = self.colour(file, mine), self.colour(file, base)
-        if not own or not other or own == other:
-            return None
-        if (own in ASYNC) == (other in ASYNC):
+        if not own or not other or FORMS[own] == FORMS[other]:
             return None
         summary = file.resolver.table.summary(base.module)
         scope = summary.scopes[base.scope] if summary else None
-        unsure = scope is not None and bool(scope.flags & Flag.STUB) and not scope.is_async and scope.annotation < 0
+        stub = scope is not None and bool(scope.flags & Flag.STUB)
+        if stub and FORMS[own] not in (CALLED, AWAITED):
+            return None  # a stub of an async generator or context manager can't be told from one of a coroutine
+        unsure = scope is not None and stub and not scope.is_async and scope.annotation < 0
         if not unsure:
-            return own, other, CERTAIN
+            return own, other, LIKELY if GUESSED in (own, other) else CERTAIN
         # A plain stub that may be left as it is is a hook: frameworks call those and look at what comes back.
         hook = scope is not None and bool(scope.flags & Flag.FALLS_THROUGH) and not scope.decorators
         return own, other, HINT if hook else LIKELY
+
+    @staticmethod
+    def gives_values(file: FileCheck, function: Value) -> bool:
+        """Whether a plain function surely gives no coroutine, though what it gives isn't known: it returns names, no calls."""
+        summary = file.resolver.table.summary(function.module)
+        scope = summary.scopes[function.scope] if summary is not None else None
+        if summary is None or scope is None or scope.annotation >= 0 or not scope.returns or scope.decorators:
+            return False
+        for returned in scope.returns:
+            values = file.resolver.infer(function.module, returned)
+            if is_unknown(values):
+                if returned < 0 or summary.exprs[returned][0] not in (OP_NAME, OP_ATTR):
+                    return False
+            elif any(file.resolver.is_awaitable(one) is not False for one in values):
+                return False
+        return True
 
     def colour(self, file: FileCheck, function: Value) -> str:
         """How a method is called, in words; empty when it can't be told."""
@@ -214,6 +256,8 @@ class Overrides(Group):
         if summary is None:
             return ""
         scope = summary.scopes[function.scope]
+        if function.kind == PROPERTY:
+            return "" if scope.is_async or scope.flags & Flag.STUB else "a property"
         made = file.resolver.result(function)
         kinds = {one.kind for one in made}
         if kinds == {COROUTINE}:
@@ -222,11 +266,15 @@ class Overrides(Group):
             return "an async generator"
         if kinds == {GENERATOR} and scope.is_generator:
             return "a generator"
+        if kinds == {CONTEXT} and "contextmanager" in function.via:
+            return "a context manager"
+        if kinds == {ASYNC_CONTEXT} and "asynccontextmanager" in function.via:
+            return "an async context manager"
         if scope.is_async or (scope.flags & Flag.NEVER_RETURNS and not scope.flags & Flag.STUB):
             return ""
         if UNKNOWN_KIND in kinds or not kinds:
             stub = scope.flags & Flag.STUB and scope.annotation < 0
-            return "a plain function" if stub and not scope.is_async else ""
+            return "a plain function" if stub else GUESSED if self.gives_values(file, function) else ""
         if all(file.resolver.is_awaitable(one) is False for one in made):
             return "a plain function"
         return ""

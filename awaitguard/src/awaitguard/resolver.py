@@ -123,7 +123,7 @@ class Resolver(Calls):
         if env is None:
             # What was cut short holds only for now.
             lasting = self.cuts == cuts and not self.thorough
-            (self.memo if lasting else self.fleeting)[key] = (values, frozenset(inner))
+            (self.memo if lasting else self.fleeting)[key] = (values, self.shared(inner))
         return values
 
     def infer_thoroughly(self, path: str, index: int) -> Values:

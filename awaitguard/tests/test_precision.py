@@ -288,6 +288,219 @@ SILENT = {
         "shop/one.py": "from shop.base import Description\nclass One(Description):\n    pass\ndef get_it(x):\n    return One()\n",
         "shop/two.py": "from shop.base import Description\nclass Two(Description):\n    pass\ndef get_it(x):\n    return Two()\n",
     },
+    "a package among the examples that is named like a library (celery)": {
+        "shop/__init__.py": "def run():\n    return 1\n",
+        "shop/app.py": "from pydantic import BaseModel\nimport pydantic\nprint(BaseModel, pydantic.Field())\n",
+        "examples/pydantic/__init__.py": "",
+        "examples/pydantic/tasks.py": "from pydantic import BaseModel\nfrom shop import run\nprint(BaseModel, run())\n",
+    },
+    "a package that makes its names by itself (celery)": {
+        "shop/__init__.py": "from shop import local\nold, new = local.recreate_module(__name__, by_module={'shop.core': ['make']})\n",
+        "shop/local.py": "def recreate_module(name, by_module):\n    return name, by_module\n",
+        "shop/core.py": "def make():\n    return 1\n",
+        "app.py": "from shop import make\nprint(make())\n",
+    },
+    "names that __all__ gathers (asyncpg)": {
+        "shop/__init__.py": "from .exceptions import *\n",
+        "shop/exceptions/__init__.py": "from ._base import *\nfrom . import _base\n__all__ = ('One',)\n__all__ += _base.__all__\nclass One(Exception):\n    pass\n",
+        "shop/exceptions/_base.py": "__all__ = ('Two',)\nclass Two(Exception):\n    pass\n",
+        "app.py": "import shop\nprint(shop.Two(), shop.One())\n",
+    },
+    "a method that a test replaces (celery)": """
+        from unittest.mock import AsyncMock, Mock
+        class Session:
+            def get_engine(self, dburi):
+                return dburi + 'x'
+            def close(self):
+                return 1
+        class App:
+            def __init__(self):
+                self.session = Session()
+        async def test():
+            session = Session()
+            session.get_engine = Mock()
+            session.close = AsyncMock()
+            session.get_engine()
+            await session.close()
+        class Tests:
+            def setup(self):
+                self.app = App()
+            async def test(self):
+                self.app.session.close = AsyncMock()
+                await self.app.session.close()
+    """,
+    "a task as the key of a dict (redis, aiohttp, langchain)": """
+        import asyncio
+        async def load(x):
+            return x
+        async def go(found):
+            task = asyncio.create_task(load(1))
+            found[task] = 1
+            tasks = {asyncio.create_task(load(x)): x for x in (1, 2)}
+            while tasks:
+                done, _ = await asyncio.wait(tasks)
+                tasks[task] = 2
+    """,
+    "the coroutine itself is compared (anyio)": """
+        async def load():
+            return 1
+        async def go(group):
+            coro = load()
+            handle = group.start(coro)
+            assert handle.coro is coro
+    """,
+    "a coroutine as a mock's result, and one handed to another object (aiohttp)": """
+        from unittest import mock
+        async def fake():
+            return 1
+        async def test(request):
+            with mock.patch('x') as patched:
+                patched.call.return_value = fake()
+                patched().side_effect = [fake()]
+            request.body = fake()
+    """,
+    "a keyword-only parameter is no self (anyio)": """
+        class TaskStatus:
+            def started(self, value=None):
+                return 1
+        class Tests:
+            async def check(*, task_status: TaskStatus):
+                task_status.started()
+    """,
+    "a loop that only runs as often as it is told (asyncpg)": """
+        import asyncio
+        async def connect():
+            return 1
+        def status(timeout=0):
+            loop = asyncio.new_event_loop()
+            for _ in range(timeout):
+                loop.run_until_complete(connect())
+            return 'running'
+        async def go():
+            return status()
+    """,
+    "a loop in a forked child (motor)": """
+        import asyncio, os
+        async def ping():
+            return 1
+        async def go():
+            if os.fork() == 0:
+                asyncio.new_event_loop().run_until_complete(ping())
+    """,
+    "iter with a sentinel calls its function (gradio, prefect)": """
+        def go(file):
+            for chunk in iter(lambda: file.read(3), b''):
+                print(chunk)
+    """,
+    "a context manager that a factory or decorator gives (gradio, trio)": """
+        import functools
+        from contextlib import asynccontextmanager
+        def make(user):
+            @asynccontextmanager
+            async def handler(app):
+                yield user
+            return handler
+        def as_channel(fn):
+            @asynccontextmanager
+            @functools.wraps(fn)
+            async def manager(*args):
+                yield fn(*args)
+            return manager
+        @as_channel
+        async def numbers():
+            yield 1
+        async def go():
+            async with make(1)(2):
+                print(1)
+            async with numbers() as channel:
+                print(channel)
+    """,
+    "annotations that an async twin inherits (redis)": """
+        class Search:
+            def size(self, key) -> int:
+                return self.execute(key)
+            def execute(self, key):
+                return run(key)
+        class AsyncSearch(Search):
+            pass
+        async def go():
+            await AsyncSearch().size('a')
+    """,
+    "a class method that makes an instance of the subclass (redis)": """
+        class Pool:
+            async def get(self):
+                return 1
+            @classmethod
+            def from_url(cls, url) -> 'Pool':
+                return cls()
+        class Dummy(Pool):
+            def get(self):
+                return DUMMY
+        def test():
+            assert Dummy.from_url('x').get().size == 1
+    """,
+    "a call that raises before there is anything to await (sanic)": """
+        import pytest
+        class Blueprint:
+            async def wait(self):
+                return 1
+            def event(self, name):
+                if not name:
+                    raise LookupError
+                return self.wait()
+        def test():
+            with pytest.raises(LookupError):
+                Blueprint().event('')
+    """,
+    "a callback that may be of either colour (tornado)": """
+        from collections.abc import Awaitable, Callable
+        from typing import Optional
+        class Periodic:
+            def __init__(self, callback: Callable[[], Optional[Awaitable]]):
+                self.callback = callback
+        def tick():
+            print(1)
+        Periodic(tick)
+    """,
+    "handlers that a framework finds by name (textual)": """
+        class Widget:
+            async def _on_click(self, event):
+                return 1
+            async def action_toggle(self):
+                return 1
+        class Button(Widget):
+            def _on_click(self, event):
+                return 2
+            def action_toggle(self):
+                return 2
+    """,
+    "a property that only raises (trio)": """
+        class Instrument:
+            def after_run(self):
+                return 1
+        class Evil(Instrument):
+            @property
+            def after_run(self):
+                raise ValueError
+    """,
+    "a call that creates tasks from generators too (python-telegram-bot)": """
+        async def go(app):
+            def gen():
+                yield 1
+            await app.create_task(gen())
+    """,
+    "a function that becomes a method of something else (celery)": """
+        class Stamp:
+            def visit(self):
+                return 1
+        class Task:
+            pass
+        def task(**options):
+            return options.get('x')
+        @task(bind=True)
+        def replace(self: Stamp, seconds):
+            return self.replace(seconds)
+    """,
     "singleton by __new__": """
         class One:
             _instance = None

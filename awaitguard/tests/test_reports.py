@@ -95,6 +95,24 @@ def test_sarif(report: Report):
     assert [found["level"] for found in run["results"]] == ["error", "error", "warning", "error", "error", "note"]
 
 
+SARIF = json.loads((Path(__file__).parent / "sarif-2.1.0-rtm.5.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("findings", [FINDINGS, [], FINDINGS[2:3]], ids=["all", "none", "odd text"])
+def test_sarif_fits_the_official_schema(report: Report, findings: list[Finding]):
+    log = json.loads(sarif.render(report._replace(findings=findings)))
+    jsonschema.Draft4Validator(SARIF).validate(log)
+    assert log["$schema"].endswith(".json")
+
+
+@pytest.mark.parametrize("change", [{"level": "fatal"}, {"ruleIndex": -2}, {"message": "text"}, {"extra": 1}])
+def test_the_official_schema_refuses_what_is_wrong(report: Report, change: dict[str, object]):
+    log = json.loads(sarif.render(report))
+    log["runs"][0]["results"][0].update(change)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft4Validator(SARIF).validate(log)
+
+
 def test_github_annotations_can_be_parsed(report: Report):
     lines = github.render(report).splitlines()
     assert len(lines) == len(FINDINGS)

@@ -73,6 +73,8 @@ COLOUR_KEEPING = ("pytest.mark.", "unittest.mock.patch", "mock.patch", "tenacity
 HANDS_BACK = frozenset({"functools.partial", "functools.partialmethod", "functools.update_wrapper", "builtins.list",
     "builtins.tuple", "builtins.set", "builtins.sorted", "builtins.iter", "builtins.map", "builtins.staticmethod",
     "builtins.classmethod", "builtins.property"})  # fmt: skip
+# Routes that say what a function is, not only how it was reached.
+KINDS = frozenset({"contextmanager", "asynccontextmanager", "awaitable", "wrapped"})
 PROPERTIES = frozenset({"builtins.property", "functools.cached_property", "abc.abstractproperty"})
 
 
@@ -152,7 +154,8 @@ class Calls(Classes):
         made: list[Value] = []
         for one in results:
             if one.kind == FUNCTION and one.definition != value.definition:
-                made.append(one._replace(origin=value.origin or value.definition, via=(*value.via, "decorated")))
+                via = (*(route for route in one.via if route in KINDS), *value.via, "decorated")
+                made.append(one._replace(origin=value.origin or value.definition, via=via))
             else:
                 made.append(one)
         return tuple(made)
@@ -220,7 +223,12 @@ class Calls(Classes):
             return (made._replace(kind=COROUTINE),)
         if scope.is_generator:
             return (made._replace(kind=GENERATOR),)
-        return tuple([value._replace(origin=origin, via=function.via) for value in self.returned(function, env)])
+        return tuple(
+            [
+                value._replace(origin=origin, via=(*(route for route in value.via if route in KINDS), *function.via))
+                for value in self.returned(function, env)
+            ]
+        )
 
     def returned(self, function: Value, env: Environment | None = None) -> Values:
         """What the return statements of a function give; for a coroutine function, what awaiting it gives."""

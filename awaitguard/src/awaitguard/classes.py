@@ -282,13 +282,29 @@ class Classes(Lookup):
         return UNKNOWN_VALUES
 
     def instance_attribute(self, value: Value, name: str) -> Values | None:
+        if "inherited" in value.via:
+            return UNKNOWN_VALUES
         found, owner = self.class_member(value.definition, name)
         if found is None:
             if name.startswith("__") and name.endswith("__"):
                 return UNKNOWN_VALUES
             return UNKNOWN_VALUES if self.has_dynamic_attributes(value.definition) else None
-        del owner
-        return self.bind_members(found, value)
+        members = self.bind_members(found, value)
+        if owner is not None and owner != value.definition:
+            if self.is_twin(value.definition, owner):
+                members = tuple([one.reached("twin") for one in members])
+            if value.kind == CLASS and value.extra != "self":
+                # `cls(...)` in an inherited class method makes an instance of this class, not of the one that it stands in.
+                members = tuple([one.reached("inherited") for one in members])
+        return members
+
+    def is_twin(self, definition: Definition, base: Definition) -> bool:
+        """Whether names say that a class is the async (or sync) twin of its base, which shares its methods' annotations."""
+        texts: list[str] = []
+        for path, index in (definition, base):
+            summary = self.table.summary(path)
+            texts.append(f"{path}.{summary.scopes[index].name}".lower() if summary is not None else "")
+        return any((word in texts[0]) != (word in texts[1]) for word in ("async", "aio"))
 
     def bind_members(self, found: Values, value: Value) -> Values:
         """Class members as seen through an instance or the class."""

@@ -316,7 +316,9 @@ class Definitions(Expressions):
         if kind is ast.Name:
             use, self.owner = Use.ASSIGN, ("name", cast("ast.Name", target).id)
         elif kind is ast.Attribute:
-            use, self.owner = Use.STORED, ("attribute", cast("ast.Attribute", target).attr)
+            attribute = cast("ast.Attribute", target)
+            if type(attribute.value) is ast.Name and self.is_self(attribute.value.id):
+                use, self.owner = Use.STORED, ("attribute", attribute.attr)
         elif kind is ast.Subscript:
             use = self.filled(cast("ast.Subscript", target).value) or Use.OTHER
         elif kind in (ast.Tuple, ast.List):
@@ -324,6 +326,15 @@ class Definitions(Expressions):
         index = self.visit(value, use)
         self.owner = None
         return index
+
+    def is_self(self, name: str) -> bool:
+        """Whether a name is the first parameter of the method around this code."""
+        frame: Frame | None = self.frame
+        while frame is not None and frame.is_function:
+            if frame.self_name == name and name:
+                return True
+            frame = frame.parent
+        return False
 
     def store(self, target: ast.expr, index: int, value: ast.expr) -> None:
         kind = type(target)
@@ -413,7 +424,7 @@ class Definitions(Expressions):
             self.visit(node.value, use or Use.OPERAND)
             self.owner = None
             self.frame.loads[target.id] = len(self.exprs)
-            if target.id not in self.frame.containers:
+            if target.id not in self.frame.containers or target.id == "__all__":
                 self.bind_name(target.id, UNKNOWN, node.value)
         else:
             self.visit(node.value, Use.OPERAND)

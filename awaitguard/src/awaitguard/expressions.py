@@ -84,11 +84,17 @@ class Expressions(Names):
                 argument_use = self.quiet_use(self.module.quiet[name])
             elif name == "isinstance" and not asks_for_awaitable(node):
                 argument_use = Use.VALUE_ARGUMENT
-            elif name in PASSING_FUNCTIONS and self.is_builtin(name):
+            elif (
+                name in PASSING_FUNCTIONS
+                and self.is_builtin(name)
+                and not (name in ("iter", "next") and len(node.args) > 1)
+            ):
                 self.owner = owner
                 argument_use = self.element_use(use, is_dict=False)
             if name in TELLING_CALLS:
                 self.note_tests(name, node)
+            elif self.frame.kind == "module" and remakes_module(name, node):
+                self.module.flags |= Flag.OWN_NAMESPACE
         elif type(function) is ast.Attribute:
             name = function.attr
             if type(function.value) is ast.Name:
@@ -103,6 +109,8 @@ class Expressions(Names):
                 argument_use = Use.FORMAT
             if name in TELLING_CALLS:
                 self.note_tests(name, node)
+            elif self.frame.kind == "module" and remakes_module(name, node):
+                self.module.flags |= Flag.OWN_NAMESPACE
         if name in SCHEDULERS:
             argument_use = Use.SCHEDULED
         keep = use in KEEP_UNKNOWN
@@ -120,6 +128,13 @@ class Expressions(Names):
             use = Use.MAPPED if self.element_use(use, is_dict=False) in (Use.ELEMENT, Use.RETURNED_LIST) else use
             self.owner = None
         arguments: list[int | str] = []
+        # `iter(function, sentinel)` calls its first argument.
+        passing = (
+            name in PASSING_FUNCTIONS
+            and type(function) is ast.Name
+            and self.is_builtin(name)
+            and not (name == "iter" and len(node.args) > 1)
+        )
         has_star = False
         found: list[tuple[int, ast.expr, int | str]] = []
         fill = (argument_use, self.owner) if argument_use == Use.ELEMENT else None
@@ -135,7 +150,7 @@ class Expressions(Names):
                 continue
             self.owner = fill[1] if fill else None
             index = VISITORS[type(argument)](self, argument, argument_use)
-            if index > NONE and name in PASSING_FUNCTIONS and type(function) is ast.Name and self.is_builtin(name):
+            if index > NONE and passing:
                 self.site(Use.ITERATE, index, argument)
             if index < 0 and type(argument) is ast.Name:
                 arguments.append(argument.id)
@@ -163,6 +178,8 @@ class Expressions(Names):
         ):
             first = arguments[0]
             self.bind_item(function.value.id, first if isinstance(first, int) else UNKNOWN, node)
+        if name in FILLING_METHODS and type(function) is ast.Attribute and dotted_name(function.value) == "__all__":
+            self.bind_name("__all__", UNKNOWN, node)
         if target < 0:
             for index, argument, where in found:
                 self.argument_site(argument_use, index, argument, UNKNOWN, where)
@@ -365,6 +382,8 @@ class Expressions(Names):
         self.block, self.loops = outer, outer_loops
         if element < 0 and not is_generator:
             return UNKNOWN
+        if is_dict:
+            return self.add((OP_DICT, ((None, element),)))
         return self.add((OP_COMPREHENSION, element, is_generator, is_generator and is_async))
 
     # Operators
@@ -436,9 +455,12 @@ class Expressions(Names):
         return PLAIN
 
     def visit_compare(self, node: ast.Compare, use: int) -> int:
-        self.visit(node.left, Use.COMPARE)
-        for comparator in node.comparators:
-            self.visit(comparator, Use.COMPARE)
+        # `task.coro is coro` asks for the coroutine itself; `is None` asks for its result.
+        sides = (node.left, *node.comparators)
+        identity = all(type(one) in (ast.Is, ast.IsNot) for one in node.ops)
+        same = identity and not any(type(one) is ast.Constant for one in sides)
+        for side in sides:
+            self.visit(side, Use.OTHER if same else Use.COMPARE)
         return PLAIN
 
     def visit_walrus(self, node: ast.NamedExpr, use: int) -> int:
@@ -508,6 +530,13 @@ class Expressions(Names):
 
     def visit_lambda(self, node: ast.Lambda, use: int) -> int:
         return self.add((OP_SCOPE, self.lambda_scope(node)))
+
+
+def remakes_module(name: str, node: ast.Call) -> bool:
+    """`lazy.attach(__name__, ...)`, `recreate_module(__name__, ...)`: a package that makes its names by itself."""
+    return any(type(one) is ast.Name and one.id == "__name__" for one in node.args) and any(
+        word in name for word in ("module", "attach", "lazy", "deprecat", "export")
+    )
 
 
 def asks_for_awaitable(node: ast.Call) -> bool:

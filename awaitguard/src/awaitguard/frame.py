@@ -16,7 +16,7 @@ class Frame:
     __slots__ = (
         "annotation", "attributes", "awaits", "bases", "bindings", "block", "body", "calls", "consumed", "containers", "declared_plain",
         "decorators", "exact", "flags", "forgettable", "fuzzy", "held", "index", "keywords", "kind", "loads", "name", "outer",
-        "param_use", "params", "parent", "pending", "position", "quiet", "returns", "self_name",
+        "param_use", "params", "parent", "pending", "position", "quiet", "replaced", "returns", "self_name",
         "site_start", "stars", "tested", "tracked", "yields",
     )  # fmt: skip
 
@@ -48,6 +48,8 @@ class Frame:
         self.tracked: set[str] = set()
         # Names that a test like isawaitable() or hasattr() asked about.
         self.tested: set[str] = set()
+        # Attributes of other objects that are set here (`client.send = Mock()`): they aren't what their class says.
+        self.replaced: set[str] = set()
         self.loads: dict[str, int] = {}
         self.consumed: set[str] = set()
         self.containers: dict[str, str] = {}

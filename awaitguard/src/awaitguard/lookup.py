@@ -161,11 +161,19 @@ class Lookup:
             return UNKNOWN_VALUES
         param = scope.params[number]
         parent = summary.scopes[scope.parent] if scope.parent >= 0 else None
-        if number == 0 and parent is not None and parent.kind == "class" and scope.kind == "function":
+        if (
+            number == 0
+            and param.kind in "op"
+            and parent is not None
+            and parent.kind == "class"
+            and scope.kind == "function"
+        ):
             names = self.decorator_names(summary, scope)
             if "staticmethod" not in names:
                 is_class = "classmethod" in names or scope.name in ("__new__", "__init_subclass__", "__class_getitem__")
                 return (Value(CLASS if is_class else INSTANCE, path, scope.parent, extra="self"),)
+        if number == 0 and param.name == "self" and scope.decorators:
+            return UNKNOWN_VALUES  # a function that a decorator makes a method of something else
         if param.annotation >= 0 and param.kind not in "vw":
             return self.annotated(path, param.annotation, env)
         return UNKNOWN_VALUES
@@ -178,7 +186,11 @@ class Lookup:
         if found and found != importer:
             return (Value(MODULE, found, extra=dotted),)
         root = dotted.partition(".")[0]
-        if dotted in self.modules.directories and root not in STANDARD_LIBRARY:
+        if (
+            dotted in self.modules.directories
+            and root not in STANDARD_LIBRARY
+            and not self.modules.is_hidden(root, importer)
+        ):
             return (Value(MODULE, next(iter(sorted(self.modules.directories[dotted]))) + "/", extra=dotted),)
         return (Value(LIBRARY, extra=dotted),)
 
@@ -199,7 +211,9 @@ class Lookup:
         found = self.modules.find(module, path)
         if found == path and module.partition(".")[0] in STANDARD_LIBRARY:
             return None
-        if found is None and module in self.modules.directories and module.partition(".")[0] not in STANDARD_LIBRARY:
+        if found is None and (self.modules.is_hidden(module, path) or module not in self.modules.directories):
+            return None
+        if found is None and module.partition(".")[0] not in STANDARD_LIBRARY:
             return next(iter(sorted(self.modules.directories[module]))) + "/"
         return found
 

@@ -64,6 +64,7 @@ class Names:
         self.set_outside: set[str] = set()
         self.block = 0
         self.muted = 0
+        self.raising = 0
         self.loops = False
         self.owner: Owner | None = None
         self.guards: dict[str, Any] = {}
@@ -191,6 +192,9 @@ class Names:
                 self.awaited_attributes.add(outer)
         if parts[-1] == "modules" or parts[0] == "__dict__":
             self.note_tests("globals" if parts[-1] == "modules" else "vars", NO_CALL)
+        if len(parts) > MOST_PARTS:
+            self.visit(value, Use.OTHER)
+            return UNKNOWN
         if type(value) is ast.Name:
             name = value.id
             frame = self.frame
@@ -205,7 +209,10 @@ class Names:
                 return self.telling(parts[0], use, ".".join([name, *reversed(parts[1:])]))
             parts.append(name)
             parts.reverse()
-            index = self.add((OP_NAME, ".".join(parts), self.block))
+            dotted = ".".join(parts)
+            if frame.replaced and any(dotted == one or dotted.startswith(one + ".") for one in frame.replaced):
+                return self.telling(parts[-1], use, dotted.rpartition(".")[0])
+            index = self.add((OP_NAME, dotted, self.block))
             if name in frame.tracked:
                 self.site(Use.ATTRIBUTE, self.add((OP_NAME, name, self.block)), value, UNKNOWN, parts[1])
             if use in SITED_USES and use != Use.AWAIT:
@@ -368,9 +375,12 @@ class Names:
                 method.parent.attributes.setdefault(target.attr, []).append(tuple(binding))
             else:
                 self.set_outside.add(target.attr)
+                frame.replaced.add(f"{owner.id}.{target.attr}")
         else:
             self.set_outside.add(target.attr)
             self.visit(owner, Use.ATTRIBUTE)
+            if dotted_name(target):
+                frame.replaced.add(dotted_name(target))
 
 
 def position(node: ast.expr | ast.stmt) -> int:
@@ -393,4 +403,5 @@ def dotted_name(node: ast.expr) -> str:
     return ".".join(reversed(parts))
 
 
+MOST_PARTS = 40  # a longer chain of attributes is no one's code
 NO_CALL = ast.Call(ast.Name("globals"), [], [])

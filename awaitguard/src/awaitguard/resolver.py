@@ -390,7 +390,7 @@ class Resolver(Calls):
         if value.kind == CONTAINER and not is_async:
             return merge(list(value.extra)) or UNKNOWN_VALUES
         if value.kind == MAPPING and not is_async:
-            return (PLAIN_VALUE,)
+            return (PLAIN_VALUE,) if all(key is not None for key, _ in value.extra) else UNKNOWN_VALUES
         if value.kind == (ASYNC_GENERATOR if is_async else GENERATOR) and isinstance(value.extra, tuple):
             return cast("Values", value.extra)
         return UNKNOWN_VALUES

@@ -11,7 +11,7 @@ import marshal
 from collections.abc import Callable, ItemsView, Iterator, ValuesView
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
-FORMAT = 5  # part of the cache key: raise it when the walker or this layout changes
+FORMAT = 6  # part of the cache key: raise it when the walker or this layout changes
 
 FOREIGN_REASON = "said to another tool"  # the reason of ignores that are comments for type checkers
 UNKNOWN = -1
@@ -50,7 +50,7 @@ class Use:
     TRUTH = 2
     COMPARE = 3
     ITERATE = 4
-    FORMAT = 5
+    FORMAT = 6
     ELEMENT = 6
     RETURN = 7
     ARGUMENT = 8

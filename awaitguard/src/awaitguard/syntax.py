@@ -34,11 +34,18 @@ def expects_error(context: ast.expr) -> bool:
     if type(context) is not ast.Call:
         return False
     name = dotted_name(context.func).rpartition(".")[2]
+    if name == "RaisesGroup":
+        return True
     if name not in RAISES and name != "suppress":
         return False
     names = {dotted_name(part).rpartition(".")[2] for one in context.args[:2] for part in
              (one.elts if type(one) is ast.Tuple else [one])}  # fmt: skip
     return bool(names & DELIBERATE_ERRORS) or (name in RAISES and not context.args)
+
+
+def is_raises(context: ast.expr) -> bool:
+    """`with pytest.raises(...)` and its kin, whatever error it is about."""
+    return type(context) is ast.Call and dotted_name(context.func).rpartition(".")[2] in RAISES | {"RaisesGroup"}
 
 
 def falls_back(node: ast.Try) -> bool:
@@ -49,6 +56,13 @@ def falls_back(node: ast.Try) -> bool:
             if again and again & called_names(node.body):
                 return True
     return False
+
+
+def only_imports(body: list[ast.stmt]) -> bool:
+    """Whether a try block does little else than import."""
+    if type(body[0]) not in (ast.Import, ast.ImportFrom):
+        return False
+    return all(type(one) in (ast.Import, ast.ImportFrom, ast.Assign, ast.Pass) for one in body) or len(body) == 2
 
 
 def called_names(body: list[ast.stmt]) -> set[str]:

@@ -35,7 +35,7 @@ ASKS_COLOUR = frozenset({"isawaitable", "iscoroutine", "iscoroutinefunction", "i
     "isgenerator", "isgeneratorfunction", "is_async", "maybe_await", "is_coroutine_callable",
     "is_async_gen_callable", "is_gen_callable", "_is_coroutine", "markcoroutinefunction"})  # fmt: skip
 ASKS_KIND = frozenset({"hasattr", "callable", "isinstance", "issubclass", "isclass", "isfunction", "ismethod"})
-ASKS_LOOP = frozenset({"get_running_loop", "_get_running_loop", "is_running", "sniff", "current_async_library"})
+ASKS_LOOP = frozenset({"fork", "get_running_loop", "_get_running_loop", "is_running", "sniff", "current_async_library"})
 FILLS_NAMESPACES = frozenset({"exec", "globals", "setattr", "vars", "locals", "__setattr__"})
 TELLING_CALLS = FILLS_NAMESPACES | ASKS_COLOUR | ASKS_LOOP | ASKS_KIND
 SCHEDULERS = frozenset({"gather", "create_task", "ensure_future", "wait_for", "shield", "run_until_complete",

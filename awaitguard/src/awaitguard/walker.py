@@ -17,11 +17,12 @@ from awaitguard.summary import (
     UNKNOWN,
     Use,
 )
-from awaitguard.syntax import caught_names, equality, expects_error, falls_back
+from awaitguard.syntax import caught_names, equality, expects_error, falls_back, is_raises, only_imports
 
 IGNORE = re.compile(r"#\s*awaitguard:\s*ignore(?:\[([^\]]*)\])?[ \t]*([^#\n]*)")
 LEAVING_CALLS = frozenset({"exit", "_exit", "abort", "fail", "skip", "xfail"})
-IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError"})
+BROAD_ERRORS = frozenset({"Exception", "BaseException"})
 Statement = Callable[[Any, Any], bool]
 
 
@@ -58,7 +59,8 @@ class Walker(Definitions):
         value = node.value
         if type(value) is ast.Constant:
             return False
-        self.visit(value, Use.STATEMENT)
+        # Inside `pytest.raises` the call itself is meant to fail, before there is anything to await.
+        self.visit(value, Use.OTHER if self.raising and type(value) is ast.Call else Use.STATEMENT)
         if type(value) is ast.Call:
             name = dotted_name(value.func)
             if name.rpartition(".")[2] in LEAVING_CALLS and name.partition(".")[0] in (
@@ -166,27 +168,31 @@ class Walker(Definitions):
         if is_async:
             self.note_await()
         entered: list[tuple[int, ast.expr]] = []
-        muted = 0
+        muted = raising = 0
         for item in node.items:
             context = self.visit(item.context_expr, Use.ASYNC_WITH if is_async else Use.WITH)
             entered.append((context, item.context_expr))
             if item.optional_vars is not None:
                 self.bind_target(item.optional_vars, (OP_ENTER, context, is_async), context)
             muted += expects_error(item.context_expr)
+            raising += is_raises(item.context_expr)
         self.muted += muted
+        self.raising += raising
         awaits = self.frame.awaits
         leaves = self.body(node.body)
         self.muted -= muted
+        self.raising -= raising
         if self.frame.awaits > awaits and not is_async:
             for context, item in entered:
                 if context >= 0:
                     self.site(Use.LOCKED, context, item)
-        return leaves and not muted
+        return leaves and not (muted or raising)
 
     def try_(self, node: ast.Try) -> bool:
         statement = self.next_statement()
         caught = {name for handler in node.handlers for name in caught_names(handler.type)}
-        guarded = bool(caught & IMPORT_ERRORS)
+        # `except Exception` around real work is no sign that the import may fail; around nothing but imports it is.
+        guarded = bool(caught & IMPORT_ERRORS) or (bool(caught & BROAD_ERRORS) and only_imports(node.body))
         muted = int(falls_back(node))
         self.guarded_imports += guarded
         self.muted += muted

@@ -138,6 +138,8 @@ class Awaits(Group):
 
     def judge(self, file: FileCheck, expr: int, values: Values) -> str:
         """How sure it is that none of the values can be awaited; empty when it isn't."""
+        if any("twin" in value.via or "inherited" in value.via for value in values):
+            return ""
         judged = [file.resolver.is_awaitable(value) for value in values]
         if not judged or True in judged:
             return ""
@@ -148,7 +150,7 @@ class Awaits(Group):
             # A bare None may be a placeholder that is replaced somewhere else.
             if only_none and not any(value.origin for value in values):
                 return ""
-            return CERTAIN
+            return LIKELY if any("virtual" in value.via for value in values) else CERTAIN
         # One way out of the function gives something that can't be awaited; the others can't be followed.
         solid = [
             value for value, verdict in zip(values, judged, strict=True)
@@ -184,7 +186,9 @@ class Awaits(Group):
                 position, keyword = SCHEDULERS[target.extra]
                 return site.argument in (position, keyword, "*") if position is not None else True
             if target.kind == METHOD and target.extra in SCHEDULING_METHODS:
-                return site.argument == 0
+                # Of objects that aren't known some take generators too.
+                of_generator = any(value.kind == GENERATOR for value in file.values(site.expr))
+                return site.argument == 0 and (bool(target.origin) or not of_generator)
         return False
 
 

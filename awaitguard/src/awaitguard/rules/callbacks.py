@@ -17,7 +17,7 @@ from awaitguard.library import (
 )
 from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
 from awaitguard.rules.signatures import parameter
-from awaitguard.summary import OP_ATTR, OP_CALL, OP_GETATTR, OP_NAME, OP_SCOPE, OP_SUBSCRIPTED, ParamUse, Use
+from awaitguard.summary import OP_ATTR, OP_CALL, OP_GETATTR, OP_NAME, OP_SCOPE, OP_SUBSCRIPTED, OP_UNION, ParamUse, Use
 from awaitguard.value import (
     CLASS,
     COROUTINE,
@@ -241,7 +241,15 @@ def result_of_callable(file: FileCheck, path: str, annotation: int) -> Values:
     summary = file.resolver.table.summary(path)
     if summary is None or not is_callable(summary, annotation):
         return ()
-    made = file.resolver.annotated(path, summary.exprs[annotation][2][1])
+    inner: int = summary.exprs[annotation][2][1]
+    result = summary.exprs[inner] if inner > 1 else ("",)
+    optional = result[0] == OP_SUBSCRIPTED and str(summary.exprs[result[1]][1]).rpartition(".")[2] in (
+        "Optional",
+        "Union",
+    )
+    if optional or result[0] == OP_UNION:
+        return ()  # more than one kind is welcome
+    made = file.resolver.annotated(path, inner)
     # `Callable[..., None]` is often written for callbacks of either colour.
     return () if is_unknown(made) or any(one.kind == NONE_KIND for one in made) else made
 

@@ -71,7 +71,7 @@ class Drift(Group):
                 message = f"{waiting.name} is async here and a plain function in {plain.path}:{plain.line}"
                 yield report(COLOURS, waiting, message, plain)
             elif (
-                first.colour == second.colour
+                first.colour == second.colour != "decorated"
                 and first.name.startswith(RETURNING)
                 and first.returns and second.returns and not set(first.returns) & set(second.returns)
                 and [name for name, _ in first.params] == [name for name, _ in second.params]

@@ -61,6 +61,8 @@ class Imports(Group):
 
     def report(self, file: FileCheck, rule: Rule, one: Import, message: str, name: str) -> Finding:
         finding = file.finding(rule, one.position, message)
+        if one.level:
+            name = absolute(file, one, name)
         target = file.resolver.imported_module(file.path, one.module, one.level) or ""
         return finding._replace(cause=Cause(name, target.rstrip("/"), 0, "missing", ""))
 
@@ -82,6 +84,8 @@ class Imports(Group):
             return "." * one.level + one.module
         parts = one.module.split(".")
         if parts[0] in STANDARD_LIBRARY or len(parts) == 1 or parts[0] not in modules.regular:
+            return ""
+        if modules.is_hidden(parts[0], file.path):
             return ""
         # The nearest package above that is there: if it is one directory of sources, the module should be in it.
         for cut in range(len(parts) - 1, 0, -1):
@@ -130,3 +134,11 @@ class Imports(Group):
         # Several files can answer to one module name; one of them having the name is enough.
         others = resolver.modules.names.get(one.module, []) if not one.level else []
         return all(resolver.member(other, one.name) is None for other in others)
+
+
+def absolute(file: FileCheck, one: Import, name: str) -> str:
+    """The name of a relative import as others write it, so that all imports of one missing module have one cause."""
+    own = file.resolver.modules.name_of.get(file.path, "").split(".")
+    up = one.level - (1 if file.path.endswith("__init__.py") else 0)
+    package = own[: len(own) - up] if up else own
+    return ".".join([*package, name.lstrip(".")]) if package and package[0] else name

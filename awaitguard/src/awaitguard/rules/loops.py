@@ -104,6 +104,8 @@ class Loops(Group):
                 continue
             if not (scope.flags & Flag.RUNS_LOOP) and function[0] != OP_NAME:
                 continue
+            if function[0] == OP_NAME and function[2] >= 0 and summary.blocks[function[2]].loops:
+                continue  # it may run no time at all
             for target in resolver.infer(definition[0], summary.exprs[call][1])[:1]:
                 if target.kind == LIBRARY and target.extra in RUNNERS:
                     return [name, str(target.extra)]

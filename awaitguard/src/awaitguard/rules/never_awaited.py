@@ -94,7 +94,7 @@ WHERE = {
     Use.STORED: "is stored in an attribute without await, and nothing awaits it later",
     Use.RETURNED_DICT: "is put into a dict and returned without await",
     Use.MAPPED: "is put into a container without await",
-    Use.RETURN: "is returned without await from an async function: its callers get a coroutine after they await",
+    Use.RETURN: "is returned without await: callers get a coroutine instead of a value",
     Use.VALUE_ARGUMENT: "is passed without await where a value is wanted",
     Use.SUBSCRIPT: "is subscripted without await",
     Use.OPERAND: "is used as an operand without await",
@@ -104,7 +104,7 @@ WHERE = {
     Use.CALLEE: "is called without await",
 }
 # Uses in which a task or future fails just like a coroutine.
-OF_FUTURES = frozenset({Use.ITERATE, Use.ASYNC_ITERATE, Use.UNPACKED, Use.SUBSCRIPT, Use.OPERAND})
+OF_FUTURES = frozenset({Use.ITERATE, Use.ASYNC_ITERATE, Use.UNPACKED, Use.SUBSCRIPT})
 CHECKED_FIRST = frozenset({Use.ATTRIBUTE, Use.ARGUMENT, Use.RETURN, Use.RETURNED_LIST})
 DROPPED = {
     ASYNC_GENERATOR: "an async generator that is never iterated",
@@ -163,7 +163,7 @@ class NeverAwaited(Group):
             return
         if use == Use.RETURN and not self.returns_by_mistake(file, site):
             return
-        level = ""
+        level = LIKELY if any("virtual" in value.via or "inherited" in value.via for value in values) else ""
         if use == Use.ARGUMENT:
             level = self.wants_value(file, site)
             if not level:

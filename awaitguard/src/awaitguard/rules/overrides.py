@@ -24,7 +24,6 @@ from awaitguard.value import (
     Value,
     is_unknown,
 )
-
 from awaitguard.vocabulary import BUILTINS
 
 if TYPE_CHECKING:
@@ -48,6 +47,8 @@ PROTOCOL = Rule("AG206", "protocol-other-colour", CERTAIN, "a class used for a P
     "The Protocol says how the method is called; this class has it in the other colour.",
     PROTOCOL_BASE + "class Disk:\n    def load(self):\n        return 2\n\nasync def main(store: Loads):\n    return await store.load()\n\nmain(Disk())\n".replace("\nmain(Disk())", "\nwork = main(Disk())"),
     PROTOCOL_BASE + "class Disk:\n    async def load(self):\n        return 2\n\nasync def main(store: Loads):\n    return await store.load()\n\nwork = main(Disk())\n")  # fmt: skip
+# Methods that frameworks find by name and call in whatever colour they have.
+HOOKS = ("on_", "action_")
 GUESSED = "a plain function (def)"
 # How a method of each colour is called: colours of one form can stand for each other.
 CALLED, AWAITED, READ = "called", "awaited", "read"
@@ -124,7 +125,7 @@ class Overrides(Group):
             else file.summary.scopes[index].position
         )
         holder = file.cause(owner)
-        if self.is_twin(file, index, owner):
+        if self.is_twin(file, index, owner) or name.lstrip("_").startswith(HOOKS):
             level = HINT
         message = f"{file.summary.scopes[index].name}.{name} is {mine}, but {holder.name if holder else 'its base'}.{name} is {other}"
         yield file.finding(rule, position, message, base[0].definition, level)
@@ -257,7 +258,7 @@ class Overrides(Group):
             return ""
         scope = summary.scopes[function.scope]
         if function.kind == PROPERTY:
-            return "" if scope.is_async or scope.flags & Flag.STUB else "a property"
+            return "" if scope.is_async or scope.flags & (Flag.STUB | Flag.NEVER_RETURNS) else "a property"
         made = file.resolver.result(function)
         kinds = {one.kind for one in made}
         if kinds == {COROUTINE}:

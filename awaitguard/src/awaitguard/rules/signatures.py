@@ -52,6 +52,8 @@ def of_function(resolver: Resolver, target: Value) -> Parameters | None:
     if "overload" in resolver.decorator_names(summary, scope):
         return None
     parent = summary.scopes[scope.parent]
+    if parent.kind == "class" and scope.name in resolver.table.set_outside:
+        return None  # some object has another one, a test's double most often
     if parent.kind == "class" and not target.bound and "staticmethod" not in resolver.decorator_names(summary, scope):
         return from_scope(scope, 0) if scope.params and scope.params[0].kind in "op" else None
     return from_scope(scope, 1 if target.bound else 0)

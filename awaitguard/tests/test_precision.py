@@ -302,7 +302,8 @@ SILENT = {
     },
     "names that __all__ gathers (asyncpg)": {
         "shop/__init__.py": "from .exceptions import *\n",
-        "shop/exceptions/__init__.py": "from ._base import *\nfrom . import _base\n__all__ = ('One',)\n__all__ += _base.__all__\nclass One(Exception):\n    pass\n",
+        "shop/exceptions/__init__.py": "from ._base import *\nfrom . import _base\n"
+        "__all__ = ('One',)\n__all__ += _base.__all__\nclass One(Exception):\n    pass\n",
         "shop/exceptions/_base.py": "__all__ = ('Two',)\nclass Two(Exception):\n    pass\n",
         "app.py": "import shop\nprint(shop.Two(), shop.One())\n",
     },

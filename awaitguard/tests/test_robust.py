@@ -234,7 +234,7 @@ def test_damaged_rows_are_not_believed(tmp_path: Path):
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE results SET outcome = x'00'")
         connection.execute("UPDATE runs SET outcome = x'00'")
-        connection.execute("UPDATE files SET summary = x'00'")
+        connection.execute("UPDATE summaries SET summary = x'00'")
     connection.close()
     assert codes(check(tmp_path, cache)) == [("app.py", "AG101")]
 

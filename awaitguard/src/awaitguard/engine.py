@@ -22,7 +22,9 @@ from awaitguard.version import __version__
 from awaitguard.work import Checker, batches, check_files, spread, start_checker, summarise_files
 
 UNPARSED = "AG001"
-BATCH = 400_000  # bytes of source in one task
+BATCH = 400_000  # bytes of source in one task of summarising
+# Tasks of checking: files of one package ask for the same definitions, so each process gets long stretches.
+STRETCH = 4_000_000
 Progress = Callable[[str, int, int], None]
 
 
@@ -138,9 +140,9 @@ def check(
         return outcomes
     modules = Modules(root, (file.path for file in files), config.roots)
     done = 0
-    for results in spread(
-        check_files, batches(stale, BATCH), jobs if len(stale) > 40 else 1, start_checker, (cache.path, modules, names)
-    ):
+    jobs = jobs if len(stale) > 40 else 1
+    stretch = min(STRETCH, sum(size for _, size in stale) // (8 * jobs) + 1)
+    for results in spread(check_files, batches(stale, stretch), jobs, start_checker, (cache.path, modules, names)):
         rows: list[tuple[str, bytes, bytes]] = []
         for path, touched, outcome in results:
             rows.append((path, depends(path, touched, digests, salt), marshal.dumps((touched, outcome))))

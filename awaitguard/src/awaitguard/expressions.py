@@ -145,8 +145,11 @@ class Expressions(Names):
                 if index > NONE and argument_use == Use.SCHEDULED:
                     found.append((self.add((OP_ELEMENT, index, False)), argument.value, "*"))
                 continue
+            if type(argument) is ast.Constant:
+                arguments.append(NONE if argument.value is None else PLAIN)
+                continue
             self.owner = fill[1] if fill else None
-            index = self.visit(argument, argument_use)
+            index = VISITORS[type(argument)](self, argument, argument_use)
             if index > NONE and passing:
                 self.site(Use.ITERATE, index, argument)
             if index < 0 and type(argument) is ast.Name:

@@ -18,7 +18,7 @@ ASIDE = frozenset({"tests", "test", "testing", "examples", "example", "docs", "d
 TYPES = frozenset({"int", "str", "bool", "float", "bytes", "dict", "list", "set", "tuple"})
 
 
-# How the names of functions begin that hand out objects: only of those it is asked what they give.
+# How the names of functions begin that hand out objects; of others nobody asks what they give.
 VERBS = ("get_", "create_", "make_", "build_", "new_", "open_", "obtain_", "provide_")
 # Beginnings of names of functions that give something which can be compared.
 RETURNING = (*VERBS, "load_", "fetch_", "find_", "read_", "resolve_")

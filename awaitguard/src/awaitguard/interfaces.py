@@ -62,7 +62,7 @@ def find_interfaces(config: Config, starts: Iterable[Path], name: str, jobs: int
             one = new.pop()
             search.names.add(one)
             rows = cache.connection.execute(
-                "SELECT path, summary FROM files WHERE instr(summary, ?) > 0", (one.encode(),)
+                "SELECT path, summary FROM summaries WHERE instr(summary, ?) > 0", (one.encode(),)
             )
             for path, data in rows.fetchall():
                 if path in paths and path not in files:

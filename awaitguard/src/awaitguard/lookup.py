@@ -40,6 +40,7 @@ class Lookup:
         self.memo: dict[object, tuple[Values, frozenset[str]]] = {}
         # The same for answers that were cut short: they hold only while the current file is checked.
         self.fleeting: dict[object, tuple[Values, frozenset[str]]] = {}
+        self.dependencies: dict[frozenset[str], frozenset[str]] = {}
         # Which module or class a name belongs to, by path, scope and name.
         self.holders: dict[tuple[str, int, str], int | None] = {}
         self.remembered: dict[object, tuple[object, frozenset[str]]] = {}
@@ -57,6 +58,7 @@ class Lookup:
         if len(self.memo) > REMEMBERED:
             self.memo.clear()
             self.holders.clear()
+            self.dependencies.clear()
         if len(self.remembered) > REMEMBERED:
             self.remembered.clear()
 
@@ -75,8 +77,13 @@ class Lookup:
             inner, table.touched = table.touched, outer
             outer |= inner
         if self.cuts == cuts:
-            self.remembered[key] = (answer, frozenset(inner))
+            self.remembered[key] = (answer, self.shared(inner))
         return answer
+
+    def shared(self, paths: set[str]) -> frozenset[str]:
+        """One frozen set for all answers that depend on the same files: there are few of them for many answers."""
+        frozen = frozenset(paths)
+        return self.dependencies.setdefault(frozen, frozen)
 
     # Names in scopes
 

@@ -64,6 +64,7 @@ from awaitguard.value import (
 from awaitguard.vocabulary import TELLING_METHODS
 
 STEPS = 1500  # expressions that are looked at to answer one question
+CHAIN = 20  # attributes in a row that are followed
 MOST = 40  # elements of a display that are looked at
 PLAIN_TYPES = frozenset({"int", "str", "float", "bool", "bytes", "bytearray", "complex", "frozenset", "range", "memoryview",
     "list", "dict", "set", "tuple", "List", "Dict", "Set", "Tuple", "FrozenSet", "Sequence", "Mapping", "MutableMapping",
@@ -91,8 +92,8 @@ class Resolver(Calls):
         if summary is None:
             return UNKNOWN_VALUES
         expr = summary.exprs[index]
-        if env is None and expr[0] == OP_NAME:
-            values = self.held_name(path, summary, index, expr)
+        if expr[0] == OP_NAME:
+            values = self.held_name(path, summary, index, expr, env)
             if values is not None:
                 return values
         return self.work_out(key, path, summary, index, expr, env)
@@ -123,7 +124,7 @@ class Resolver(Calls):
         if env is None:
             # What was cut short holds only for now.
             lasting = self.cuts == cuts and not self.thorough
-            (self.memo if lasting else self.fleeting)[key] = (values, frozenset(inner))
+            (self.memo if lasting else self.fleeting)[key] = (values, self.shared(inner))
         return values
 
     def infer_thoroughly(self, path: str, index: int) -> Values:
@@ -195,19 +196,28 @@ class Resolver(Calls):
         values = self.held_name(path, summary, index, (OP_NAME, text, block))
         return self.find_dotted(path, summary, index, text, block, None) if values is None else values
 
-    def held_name(self, path: str, summary: Summary, index: int, expr: Expr) -> Values | None:
+    def held_name(
+        self, path: str, summary: Summary, index: int, expr: Expr, env: Environment | None = None
+    ) -> Values | None:
         """A name or chain of attributes, if it means the same all over the function or block that it stands in."""
         _, text, block = expr
         if block < 0:
             # A name in an annotation sees the whole of its scope.
-            return self.held(path, summary, index, expr, block)
+            return self.held(path, summary, index, expr, block) if env is None else None
         root = text.partition(".")[0]
         scope = summary.scope_of(block)
         key = (path, scope, root)
         if key not in self.holders:
             self.holders[key] = self.holder(summary, root, scope)
         holder = self.holders[key]
-        return None if holder is None else self.held(path, summary, index, expr, holder)
+        if holder is None or (env is not None and not self.is_outside(summary, root, holder, env)):
+            return None
+        return self.held(path, summary, index, expr, holder)
+
+    @staticmethod
+    def is_outside(summary: Summary, root: str, holder: int, env: Environment) -> bool:
+        """Whether what a name means has nothing to do with what enclosing calls were given."""
+        return summary.scopes[holder].kind in ("module", "class") and root not in env.names
 
     def held(self, path: str, summary: Summary, index: int, expr: Expr, holder: int) -> Values:
         """A name that means the same wherever it is used below its holder, or a chain of attributes on one.
@@ -223,25 +233,25 @@ class Resolver(Calls):
 
     @staticmethod
     def holder(summary: Summary, root: str, index: int) -> int | None:
-        """The module or class by which a name means the same wherever it is used in functions; None if there is none.
+        """The scope by which a name means the same wherever it is used in a function; None if there is none.
 
-        Names of the module mean their final value inside functions, and `self` is the same in all methods of a class.
+        Names of the module mean their final value inside functions, `self` is the same in all methods of a class, and
+        for a local variable with a single value there is no question which one reaches a place.
         """
         scope = summary.scopes[index]
         if scope.kind not in ("function", "lambda"):
             return None
         while scope.kind != "module":
             if scope.kind != "class":
+                number = next((number for number, param in enumerate(scope.params) if param.name == root), None)
                 if root in scope.bindings:
-                    return None
-                for number, param in enumerate(scope.params):
-                    if param.name == root:
-                        parent = summary.scopes[scope.parent]
-                        same = (
-                            number == 0 and parent.kind == "class" and not scope.decorators and scope.kind == "function"
-                        )
-                        return scope.parent if same and not scope.name.startswith("__") else None
-            scope = summary.scopes[scope.parent]
+                    return index if number is None and len(scope.bindings[root]) < 2 else None
+                if number is not None:
+                    is_method = summary.scopes[scope.parent].kind == "class" and scope.kind == "function"
+                    same = number == 0 and is_method and not scope.decorators and not scope.name.startswith("__")
+                    return scope.parent if same else None
+            index = scope.parent
+            scope = summary.scopes[index]
         return 0
 
     def find_dotted(
@@ -250,6 +260,8 @@ class Resolver(Calls):
         base, dot, last = text.rpartition(".")
         if not dot:
             return self.name(path, summary, text, block, index, env)
+        if text.count(".") > CHAIN:
+            return UNKNOWN_VALUES
         values = (
             self.dotted(path, summary, index, base, block)
             if env is None

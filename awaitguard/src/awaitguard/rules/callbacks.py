@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
     from awaitguard.resolver import Resolver
-    from awaitguard.summary import Expr, Site
+    from awaitguard.summary import Expr, Site, Summary
 
 WHY = "It is called like a plain function, which makes a coroutine that no one awaits: nothing of it runs. "
 START = "import {0}\n\nasync def work(*args):\n    return 1\n\ndef plain(*args):\n    return 1\n\n"
@@ -120,8 +120,9 @@ class Callbacks(Group):
 
     def cares(self, resolver: Resolver, target: Value) -> int:
         is_map = target.kind == LIBRARY and target.extra == "builtins.map"
-        own = target.kind in (FUNCTION, CLASS) and not target.module.startswith("/")
-        return FOLLOWING if own or is_map or self.known(resolver, target) is not None else NEVER
+        if is_map or self.known(resolver, target) is not None:
+            return FOLLOWING
+        return FOLLOWING if takes_function(resolver, target) else NEVER
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         expr = file.expr(site.expr)
@@ -213,6 +214,34 @@ class Callbacks(Group):
         return BY_NAME.get("loop." + name) or BY_NAME.get("future." + name) or BY_NAME.get("list." + name)
 
 
+def takes_function(resolver: Resolver, target: Value) -> bool:
+    """Whether something of the project has a parameter for functions: annotated `Callable`, or called in its body."""
+    if target.kind == CLASS:
+        members, _ = resolver.class_member(target.definition, "__init__")
+        if not members or members[0].kind != FUNCTION:
+            return resolver.is_dataclass(*target.definition)
+        target = members[0]
+    summary = resolver.table.summary(target.module) if target.kind == FUNCTION else None
+    if summary is None or target.module.startswith("/"):
+        return False
+    return any(
+        is_callable(summary, param.annotation)
+        if param.annotation >= 0
+        else param.use & ~ParamUse.AS_VALUE == ParamUse.CALLED
+        for param in summary.scopes[target.scope].params
+    )
+
+
+def is_callable(summary: Summary, annotation: int) -> bool:
+    """Whether an annotation is `Callable[..., result]`."""
+    expr = summary.exprs[annotation] if annotation > 1 else NO_EXPR
+    return (
+        expr[0] == OP_SUBSCRIPTED
+        and len(expr[2]) == 2
+        and str(summary.exprs[expr[1]][1]).rpartition(".")[2] == "Callable"
+    )
+
+
 def is_reference(file: FileCheck, expr: int) -> bool:
     """Whether an argument names a function (or is a lambda), rather than being a call's result."""
     return file.expr(expr)[0] in (OP_NAME, OP_ATTR, OP_SCOPE, OP_GETATTR)
@@ -221,23 +250,17 @@ def is_reference(file: FileCheck, expr: int) -> bool:
 def result_of_callable(file: FileCheck, path: str, annotation: int) -> Values:
     """What a function of the annotation `Callable[..., result]` gives; empty if that isn't known."""
     summary = file.resolver.table.summary(path)
-    if annotation <= 1 or summary is None:
+    if summary is None or not is_callable(summary, annotation):
         return ()
-    expr = summary.exprs[annotation]
-    if (
-        expr[0] != OP_SUBSCRIPTED
-        or len(expr[2]) != 2
-        or str(summary.exprs[expr[1]][1]).rpartition(".")[2] != "Callable"
-    ):
-        return ()
-    result = summary.exprs[expr[2][1]] if expr[2][1] > 1 else NO_EXPR
+    inner: int = summary.exprs[annotation][2][1]
+    result = summary.exprs[inner] if inner > 1 else NO_EXPR
     optional = result[0] == OP_SUBSCRIPTED and str(summary.exprs[result[1]][1]).rpartition(".")[2] in (
         "Optional",
         "Union",
     )
     if optional or result[0] == OP_UNION:
         return ()  # more than one kind is welcome
-    made = file.resolver.annotated(path, expr[2][1])
+    made = file.resolver.annotated(path, inner)
     # `Callable[..., None]` is often written for callbacks of either colour.
     return () if is_unknown(made) or any(one.kind == NONE_KIND for one in made) else made
 

@@ -24,9 +24,7 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 def test_the_wheel_has_every_source_and_data_file(names: set[str]):
     written = {
-        path.relative_to(SOURCES).as_posix()
-        for path in SOURCES.rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
+        path.relative_to(SOURCES).as_posix() for path in SOURCES.rglob("*") if path.is_file() and path.suffix != ".pyc"
     }
     assert {"awaitguard/py.typed", "awaitguard/report/schema.json"} <= written
     assert {name for name in names if ".dist-info/" not in name} == written

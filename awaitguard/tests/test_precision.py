@@ -569,6 +569,34 @@ SILENT = {
         "shop/discovery.py": "def find(where):\n    return [where]\n",
         "shop/config.py": "def find_packages(where):\n    return [where, 1]\n",
     },
+    "a coroutine that is driven by hand (the standard library's tests)": """
+        async def load():
+            return 1
+        def run_async(coro):
+            assert coro.__class__.__name__ == 'coroutine'
+            while True:
+                try:
+                    coro.send(None)
+                except StopIteration as stop:
+                    return stop.value
+        run_async(load())
+    """,
+    "a table of another module that is filled later (multiprocessing)": {
+        "shop/__init__.py": "",
+        "shop/tracker.py": "import os\nTABLE = {'noop': lambda: None}\nTABLE.update({'unlink': os.unlink})\n",
+        "app.py": "from shop import tracker\ntracker.TABLE['unlink']('x')\n",
+    },
+    "what every class has (the standard library's tests)": """
+        class Store:
+            pass
+        print(Store.mro(), Store.__subclasses__())
+    """,
+    "recursion that swaps its arguments (turtledemo)": """
+        def hanoi(n, source, target, spare):
+            if n:
+                hanoi(n - 1, source, spare, target)
+                hanoi(n - 1, spare, target, source)
+    """,
     "singleton by __new__": """
         class One:
             _instance = None

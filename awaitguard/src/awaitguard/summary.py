@@ -50,7 +50,7 @@ class Use:
     TRUTH = 2
     COMPARE = 3
     ITERATE = 4
-    FORMAT = 6
+    FORMAT = 5
     ELEMENT = 6
     RETURN = 7
     ARGUMENT = 8

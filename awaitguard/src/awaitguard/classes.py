@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from awaitguard.library import ASYNC_METHODS, FUTURE_METHODS, SYNC_METHODS
 from awaitguard.lookup import LATE, Lookup
-from awaitguard.summary import ABSENT, OP_ANNOTATED, Flag, Scope, Summary
+from awaitguard.summary import ABSENT, OP_ANNOTATED, Binding, Flag, Scope, Summary
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -230,7 +230,7 @@ class Classes(Lookup):
 
     @staticmethod
     def is_annotation_only(summary: Summary, scope: Scope, name: str) -> bool:
-        bindings = scope.bindings.get(name) or []
+        bindings: list[Binding] = scope.bindings.get(name) or []
         return all(
             one.kind == "value"
             and summary.exprs[one.value][:1] == (OP_ANNOTATED,)

@@ -282,7 +282,7 @@ class Expressions(Names):
             self.visit(extra, Use.OTHER)
         if base < 0 or not constant:
             return UNKNOWN
-        name: str = cast("ast.Constant", key).value
+        name = str(cast("ast.Constant", key).value)
         return self.add((OP_GETATTR, base, name, "default") if len(node.args) > 2 else (OP_GETATTR, base, name))
 
     # Literals and containers

@@ -9,6 +9,7 @@ from awaitguard.calls import Calls
 from awaitguard.library import AWAITABLE_TYPES, OBJECTS
 from awaitguard.summary import (
     ABSENT,
+    NO_EXPR,
     NONE,
     OP_ANNOTATED,
     OP_ATTR,
@@ -261,10 +262,11 @@ class Resolver(Calls):
             return self.name(path, summary, text, block, index, env)
         if text.count(".") > CHAIN:
             return UNKNOWN_VALUES
-        if env is None:
-            values = self.dotted(path, summary, index, base, block)
-        else:
-            values = self.find_dotted(path, summary, index, base, block, env)
+        values = (
+            self.dotted(path, summary, index, base, block)
+            if env is None
+            else self.find_dotted(path, summary, index, base, block, env)
+        )
         if values and values[0].kind == LIBRARY:
             # `import package.module` makes the submodule an attribute of whatever `package` is.
             project = self.submodule_import(path, summary, text)
@@ -352,7 +354,7 @@ class Resolver(Calls):
 
     def stored(self, path: str, summary: Summary, index: int, env: Environment | None) -> tuple[list[Values], bool]:
         """What statements put into the container that a name stands for, and whether that can't be followed."""
-        entry = summary.exprs[index] if index > NONE else ("",)
+        entry = summary.exprs[index] if index > NONE else NO_EXPR
         stored: list[Values] = []
         unsure = False
         if entry[0] == OP_NAME:

@@ -8,8 +8,11 @@ that cannot be followed. An expression is a tuple whose first item is one of the
 from __future__ import annotations
 
 import marshal
-from collections.abc import Callable, ItemsView, Iterator, ValuesView
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
+
+if TYPE_CHECKING:
+    from _collections_abc import dict_items, dict_values
 
 FORMAT = 6  # part of the cache key: raise it when the walker or this layout changes
 
@@ -20,6 +23,7 @@ NONE = 1
 ABSENT = -2
 
 Expr = tuple[Any, ...]
+NO_EXPR: Expr = ("",)  # stands for what can't be followed, where an entry of the table is looked at
 
 # Operators of the expression table, with what follows the letter.
 OP_CONST = "k"  # type name, value or None
@@ -302,11 +306,11 @@ class Bindings(dict[str, list[Binding]]):
     def get(self, name: str, default: Any = None, /) -> Any:
         return self[name] if name in self else default  # noqa: SIM401 - this is that get
 
-    def items(self) -> ItemsView[str, list[Binding]]:
+    def items(self) -> dict_items[str, list[Binding]]:
         self.complete()
         return super().items()
 
-    def values(self) -> ValuesView[list[Binding]]:
+    def values(self) -> dict_values[str, list[Binding]]:
         self.complete()
         return super().values()
 

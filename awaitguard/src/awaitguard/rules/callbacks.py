@@ -17,7 +17,18 @@ from awaitguard.library import (
 )
 from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
 from awaitguard.rules.signatures import parameter
-from awaitguard.summary import OP_ATTR, OP_CALL, OP_GETATTR, OP_NAME, OP_SCOPE, OP_SUBSCRIPTED, OP_UNION, ParamUse, Use
+from awaitguard.summary import (
+    NO_EXPR,
+    OP_ATTR,
+    OP_CALL,
+    OP_GETATTR,
+    OP_NAME,
+    OP_SCOPE,
+    OP_SUBSCRIPTED,
+    OP_UNION,
+    ParamUse,
+    Use,
+)
 from awaitguard.value import (
     CLASS,
     COROUTINE,
@@ -223,7 +234,7 @@ def takes_function(resolver: Resolver, target: Value) -> bool:
 
 def is_callable(summary: Summary, annotation: int) -> bool:
     """Whether an annotation is `Callable[..., result]`."""
-    expr = summary.exprs[annotation] if annotation > 1 else ("",)
+    expr = summary.exprs[annotation] if annotation > 1 else NO_EXPR
     return (
         expr[0] == OP_SUBSCRIPTED
         and len(expr[2]) == 2
@@ -242,7 +253,7 @@ def result_of_callable(file: FileCheck, path: str, annotation: int) -> Values:
     if summary is None or not is_callable(summary, annotation):
         return ()
     inner: int = summary.exprs[annotation][2][1]
-    result = summary.exprs[inner] if inner > 1 else ("",)
+    result = summary.exprs[inner] if inner > 1 else NO_EXPR
     optional = result[0] == OP_SUBSCRIPTED and str(summary.exprs[result[1]][1]).rpartition(".")[2] in (
         "Optional",
         "Union",

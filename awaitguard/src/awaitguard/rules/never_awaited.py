@@ -9,7 +9,7 @@ from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.library import AWAITABLE_TYPES, GIVES_AWAITABLE
 from awaitguard.rules.rule import ALWAYS, FOLLOWING, NEVER, Group, Rule
 from awaitguard.rules.signatures import parameter
-from awaitguard.summary import OP_CALL, OP_NAME, OP_SUBSCRIPTED, ParamUse, Use
+from awaitguard.summary import NO_EXPR, OP_CALL, OP_NAME, OP_SUBSCRIPTED, ParamUse, Use
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -246,7 +246,7 @@ def names_inside(file: FileCheck, annotation: int) -> set[str]:
         return set()
     found: set[str] = set()
     for part in expr[2] if expr[0] == OP_SUBSCRIPTED else expr[1:]:
-        inner = file.expr(part) if part > 1 else ("",)
+        inner = file.expr(part) if part > 1 else NO_EXPR
         if inner[0] == OP_NAME and expr[0] == OP_SUBSCRIPTED:
             found.add(str(inner[1]).rpartition(".")[2])
         elif inner[0] == OP_SUBSCRIPTED and expr[0] == OP_SUBSCRIPTED:

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from awaitguard.calls import KEEPING
 from awaitguard.resolver import Resolver
-from awaitguard.summary import ABSENT, NONE, OP_ANNOTATED, OP_CALL, OP_NAME, OP_SUBSCRIPTED, Param, Scope, Summary
+from awaitguard.summary import (
+    ABSENT,
+    NONE,
+    OP_ANNOTATED,
+    OP_CALL,
+    OP_NAME,
+    OP_SUBSCRIPTED,
+    Binding,
+    Param,
+    Scope,
+    Summary,
+)
 from awaitguard.value import CLASS, FUNCTION, INSTANCE, Definition, Value
 
 if TYPE_CHECKING:
@@ -175,7 +186,7 @@ def field_parameter(file: FileCheck, target: Value, argument: int | str) -> tupl
         if argument >= len(parameters.positional):
             return None
         argument = parameters.positional[argument]
-    bindings = summary.scopes[target.scope].bindings.get(argument) or []
+    bindings: list[Binding] = summary.scopes[target.scope].bindings.get(argument) or []
     if len(bindings) != 1 or bindings[0].kind != "value" or summary.exprs[bindings[0].value][0] != OP_ANNOTATED:
         return None
     return target.module, Param(argument, "p", summary.exprs[bindings[0].value][1], False, 0)

@@ -160,3 +160,10 @@ def test_long_groups_are_cut(report: Report):
 
 def test_the_schema_is_shipped():
     assert resources.files("awaitguard.report").joinpath("schema.json").is_file()
+
+
+def test_the_code_frame_holds_nothing_that_a_terminal_obeys(report: Report, tmp_path: Path):
+    (tmp_path / "app.py").write_text("async def main():\n    x = await create()  # \x1b[2J\x00\n")
+    rendered = text.render(report)
+    assert "# ?[2J?" in rendered
+    assert not set(rendered) & {"\x1b", "\x00"}

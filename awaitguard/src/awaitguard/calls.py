@@ -404,7 +404,7 @@ class Calls(Classes):
         if name == "anext":
             return (Value(AWAITABLE, origin="builtins.anext"),)
         if name in ("staticmethod", "classmethod") and arguments:
-            return arguments[0]
+            return tuple([one.reached(name) for one in arguments[0]])
         if name == "property" and arguments:
             return tuple(
                 [one._replace(kind=PROPERTY) if one.kind == FUNCTION else UNKNOWN_VALUE for one in arguments[0]]
@@ -471,6 +471,10 @@ class Calls(Classes):
                 values = merge([self.expand(one) or (one,) if one.kind == LIBRARY else (one,) for one in values])
             return () if is_unknown(values) else values
         return ()
+
+    def never_returns(self, function: Value) -> bool:
+        summary = self.table.summary(function.module)
+        return summary is not None and bool(summary.scopes[function.scope].flags & Flag.NEVER_RETURNS)
 
     def object_answers(self, name: str, dunder: str) -> bool | None:
         known = OBJECTS.get(name)

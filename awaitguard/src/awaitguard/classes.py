@@ -322,9 +322,15 @@ class Classes(Lookup):
                 summary = self.table.summary(member.module)
                 names = self.decorator_names(summary, summary.scopes[member.scope]) if summary else ()
                 is_method = summary is not None and summary.scopes[summary.scopes[member.scope].parent].kind == "class"
-                if "staticmethod" in names or not is_method:
+                if "staticmethod" in names or "staticmethod" in member.via:
                     result.append((member,))
-                elif value.kind == INSTANCE or "classmethod" in names:
+                elif not is_method and "classmethod" not in member.via:
+                    result.append((member.reached("loose"),))  # bound or not: it depends on where it was put
+                elif (
+                    value.kind == INSTANCE
+                    or "classmethod" in (*names, *member.via)
+                    or self.is_implicit(summary, member)
+                ):
                     bound = member._replace(bound=True)
                     result.append((bound.reached("virtual") if self.may_be_subclass(value) else bound,))
                 else:
@@ -332,6 +338,12 @@ class Classes(Lookup):
             else:
                 result.append((member,))
         return merge(result)
+
+    @staticmethod
+    def is_implicit(summary: Summary | None, member: Value) -> bool:
+        """Whether a method is a class method without saying so."""
+        name = summary.scopes[member.scope].name if summary is not None else ""
+        return name in ("__init_subclass__", "__class_getitem__")
 
     def may_be_subclass(self, value: Value) -> bool:
         """Whether an object that is only declared to be of a class may be of a subclass in the project."""

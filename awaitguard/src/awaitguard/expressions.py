@@ -178,6 +178,8 @@ class Expressions(Names):
         ):
             first = arguments[0]
             self.bind_item(function.value.id, first if isinstance(first, int) else UNKNOWN, node)
+        elif name in FILLING_METHODS and type(function) is ast.Attribute and type(function.value) is ast.Name:
+            self.bind_item(function.value.id, UNKNOWN, node)
         if name in FILLING_METHODS and type(function) is ast.Attribute and dotted_name(function.value) == "__all__":
             self.bind_name("__all__", UNKNOWN, node)
         if target < 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable
 from typing import TypeVar, cast
 
@@ -183,7 +184,7 @@ class Lookup:
     def module_values(self, dotted: str, importer: str) -> Values:
         """The module of an absolute import."""
         found = self.modules.find(dotted, importer) if not importer.startswith("/") else None
-        if found and found != importer:
+        if found and found != importer and not self.is_shadowed(dotted, found, importer):
             return (Value(MODULE, found, extra=dotted),)
         root = dotted.partition(".")[0]
         if (
@@ -203,12 +204,24 @@ class Lookup:
             self.imported_modules[key] = self.find_imported_module(path, module, level)
         return self.imported_modules[key]
 
+    def is_shadowed(self, module: str, found: str, importer: str) -> bool:
+        """Whether the standard library's module of that name is meant, not a file of the project that has it too."""
+        if module.partition(".")[0] not in STANDARD_LIBRARY:
+            return False
+        directory = posixpath.dirname(importer)
+        return not (
+            module.partition(".")[0] in self.modules.regular
+            or (posixpath.dirname(found) == directory and directory not in self.modules.packages)
+        )
+
     def find_imported_module(self, path: str, module: str, level: int) -> str | None:
         if level:
             return self.modules.relative(path, level, module)
         if path.startswith("/"):
             return self.modules.find_outside(module)
         found = self.modules.find(module, path)
+        if found is not None and self.is_shadowed(module, found, path):
+            return None
         if found == path and module.partition(".")[0] in STANDARD_LIBRARY:
             return None
         if found is None and (self.modules.is_hidden(module, path) or module not in self.modules.directories):

@@ -58,6 +58,18 @@ def falls_back(node: ast.Try) -> bool:
     return False
 
 
+def has_yield(body: list[ast.stmt]) -> bool:
+    """Whether statements contain a yield of the function that they stand in."""
+    left: list[ast.AST] = list(body)
+    while left:
+        node = left.pop()
+        if type(node) in (ast.Yield, ast.YieldFrom):
+            return True
+        if type(node) not in (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef):
+            left.extend(ast.iter_child_nodes(node))
+    return False
+
+
 def only_imports(body: list[ast.stmt]) -> bool:
     """Whether a try block does little else than import."""
     if type(body[0]) not in (ast.Import, ast.ImportFrom):

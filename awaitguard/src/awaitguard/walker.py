@@ -15,9 +15,10 @@ from awaitguard.summary import (
     OP_ELEMENT,
     OP_ENTER,
     UNKNOWN,
+    Flag,
     Use,
 )
-from awaitguard.syntax import caught_names, equality, expects_error, falls_back, is_raises, only_imports
+from awaitguard.syntax import caught_names, equality, expects_error, falls_back, has_yield, is_raises, only_imports
 
 IGNORE = re.compile(r"#\s*awaitguard:\s*ignore(?:\[([^\]]*)\])?[ \t]*([^#\n]*)")
 LEAVING_CALLS = frozenset({"exit", "_exit", "abort", "fail", "skip", "xfail"})
@@ -51,7 +52,13 @@ class Walker(Definitions):
         return " ".join(sorted([*(">" + one for one in self.base_names), *("=" + one for one in self.set_outside)]))
 
     def body(self, statements: list[ast.stmt]) -> bool:
-        return any(STATEMENTS[type(statement)](self, statement) for statement in statements)
+        for number, statement in enumerate(statements):
+            if STATEMENTS[type(statement)](self, statement):
+                # `return` and then `yield` is how one writes a generator that gives nothing.
+                if number + 1 < len(statements) and has_yield(statements[number + 1 :]):
+                    self.frame.flags |= Flag.GENERATOR
+                return True
+        return False
 
     # Simple statements
 

@@ -113,7 +113,11 @@ def source_lines(root: str, path: str) -> list[str]:
     """The lines of a file, or none if it can't be read any more."""
     try:
         with open(os.path.join(root, path), encoding="utf-8", errors="replace") as file:
-            return file.read().splitlines()
+            # A source may hold anything; a terminal should only get what can be printed.
+            return [
+                "".join(one if one.isprintable() or one == "\t" else "?" for one in line)
+                for line in file.read().splitlines()
+            ]
     except OSError:
         return []
 

@@ -39,6 +39,25 @@ ALIASED = Rule("AG209", "import-under-anothers-name", LIKELY, "an import puts on
     "# file: shop/__init__.py\n# file: shop/core.py\ndef create_cart():\n    return 1\n\nasync def get_cart():\n    return 1\n"
     "# file: shop/api.py\nfrom shop.core import create_cart as new_cart\n")  # fmt: skip
 
+ACTIONS = frozenset(
+    {
+        "get",
+        "create",
+        "make",
+        "build",
+        "open",
+        "load",
+        "fetch",
+        "find",
+        "read",
+        "send",
+        "save",
+        "write",
+        "delete",
+        "start",
+        "stop",
+    }
+)
 # Directories and modules that exist to hold the other colour of the same names.
 TWINS = frozenset({"aio", "asyncio", "async", "_async", "async_", "sync", "_sync", "sync_", "blocking", "trio", "anyio", "asynchronous",
     "synchronous", "_asyncio", "eventloop", "compat", "_compat", "trio_backend"})  # fmt: skip
@@ -75,6 +94,7 @@ class Drift(Group):
                 and first.name.startswith(RETURNING)
                 and first.returns and second.returns and not set(first.returns) & set(second.returns)
                 and [name for name, _ in first.params] == [name for name, _ in second.params]
+                and "*" not in first.signature + second.signature
                 and not (is_twin(first.path) or is_twin(second.path))
             ):  # fmt: skip
                 if second.path in told:
@@ -109,7 +129,7 @@ class Drift(Group):
             for other in facts.functions.get(one.other, []):
                 if (other.path, other.line) == one.target or one.path == other.path or one.other in COMMON:
                     continue
-                if top(one.path) != top(other.path) or not (noun(one.name) == noun(one.other) or "_" in one.other):
+                if top(one.path) != top(other.path) or not alike(one.name, one.other):
                     continue
                 line, column, end_line, end_column = unpack_position(one.position)
                 message = f"{one.name} is imported as {one.other}, but {other.path}:{other.line} has another function of that name"
@@ -144,11 +164,12 @@ def top(path: str) -> str:
     return path.partition("/")[0] if "/" in path else ""
 
 
-def noun(name: str) -> str:
-    for verb in VERBS:
-        if name.startswith(verb):
-            return name.removeprefix(verb)
-    return name
+def alike(first: str, second: str) -> bool:
+    """Whether two names of functions share their noun (get_cart, create_cart) or their verb (send_mail, send_sms)."""
+    one, two = first.partition("_"), second.partition("_")
+    if {first, one[2]} & {second, two[2]} - {""}:
+        return True
+    return one[0] == two[0] and one[0] in ACTIONS and bool(one[2] and two[2])
 
 
 def related(first: str, second: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from awaitguard.finding import CERTAIN, LIKELY
+from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.rules.rule import Group, Rule
 from awaitguard.rules.signatures import Parameters
 from awaitguard.summary import Binding
@@ -67,7 +67,9 @@ class Fallbacks(Group):
         open_ended = left.var_positional or right.var_positional or left.var_keyword or right.var_keyword
         if not open_ended and (left.required != right.required or left.positional != right.positional):
             message = f"the fallback {name} takes {describe(right)}, but what it replaces takes {describe(left)}"
-            yield file.finding(SIGNATURE, position, message, one[0].definition)
+            # Other names of the same number of parameters only trouble callers that use them.
+            same = [len(left.required), len(left.positional)] == [len(right.required), len(right.positional)]
+            yield file.finding(SIGNATURE, position, message, one[0].definition, HINT if same else "")
 
     def compare_classes(self, file: FileCheck, one: Value, two: Value) -> Iterator[Finding]:
         """Methods of a fallback class that are called in another way than those of the class it stands for."""
@@ -95,7 +97,9 @@ class Fallbacks(Group):
 
     def colour(self, file: FileCheck, value: Value) -> str:
         if value.kind == CLASS:
-            return "a class"
+            return "a plain function"  # called alike
+        if file.resolver.never_returns(value):
+            return ""
         made: Values = file.resolver.result(value)
         kinds = {one.kind for one in made}
         if kinds == {COROUTINE}:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from awaitguard.resolver import Resolver
     from awaitguard.summary import Expr, Site
 
-# Words in the names of classes that are meant to be completed by others.
-PARTS = ("mixin", "base", "abstract", "interface", "mix_in", "protocol")
 STORE = "class Store:\n    def load(self):\n        return 1\n\n"
 MEMBER = Rule("AG310", "missing-method", CERTAIN, "a method that the class doesn't have",
     "The object is known to be of this class, and neither the class nor its bases have the method: it raises AttributeError.",
@@ -58,7 +56,7 @@ class Members(Group):
         level = CERTAIN if len(owners) == 1 and owner.origin == owner.definition else LIKELY
         if owner.extra in ("self", "declared"):
             unsure = (
-                (owner.extra == "self" and any(word in holder.lower() for word in PARTS))
+                owner.extra == "self"
                 or file.resolver.may_be_subclass(owner)
                 or file.resolver.is_protocol(owner.definition)
             )

@@ -164,6 +164,8 @@ class NeverAwaited(Group):
         if use == Use.RETURN and not self.returns_by_mistake(file, site):
             return
         level = LIKELY if any("virtual" in value.via or "inherited" in value.via for value in values) else ""
+        if level and any(overridden(file, value) for value in values):
+            return
         if use == Use.ARGUMENT:
             level = self.wants_value(file, site)
             if not level:
@@ -253,6 +255,19 @@ def names_inside(file: FileCheck, annotation: int) -> set[str]:
             found.add(str(file.expr(inner[1])[1]).rpartition(".")[2])
         found |= names_inside(file, part)
     return found
+
+
+def overridden(file: FileCheck, value: Value) -> bool:
+    """Whether a class of this file has a plain method in the place of the one that made a coroutine."""
+    summary = file.resolver.table.summary(value.module)
+    name = summary.scopes[value.scope].name if summary is not None and value.scope >= 0 else ""
+    return any(
+        scope.kind == "function"
+        and scope.name == name
+        and not scope.is_async
+        and file.summary.scopes[scope.parent].bases
+        for scope in file.summary.scopes
+    )
 
 
 def is_coroutine(value: Value) -> bool:

@@ -38,7 +38,7 @@ class Parameters(NamedTuple):
     @classmethod
     def of(cls, resolver: Resolver, target: Value) -> Parameters | None:
         """The parameters of a function or class; None if they aren't surely known."""
-        if target.kind == FUNCTION and not {"wrapped", "decorated", "getattr", "virtual"} & set(target.via):
+        if target.kind == FUNCTION and not {"wrapped", "decorated", "getattr", "virtual", "loose"} & set(target.via):
             key = ("parameters", target.definition, target.bound)
             return resolver.remember(key, lambda: of_function(resolver, target))
         if target.kind == CLASS and not (target.extra == "self" and resolver.may_be_subclass(target)):
@@ -65,7 +65,8 @@ def of_function(resolver: Resolver, target: Value) -> Parameters | None:
     parent = summary.scopes[scope.parent]
     if parent.kind == "class" and scope.name in resolver.table.set_outside:
         return None  # some object has another one, a test's double most often
-    if parent.kind == "class" and not target.bound and "staticmethod" not in resolver.decorator_names(summary, scope):
+    static = "staticmethod" in (*resolver.decorator_names(summary, scope), *target.via)
+    if parent.kind == "class" and not target.bound and not static:
         return from_scope(scope, 0) if scope.params and scope.params[0].kind in "op" else None
     return from_scope(scope, 1 if target.bound else 0)
 

@@ -597,6 +597,36 @@ SILENT = {
                 hanoi(n - 1, source, spare, target)
                 hanoi(n - 1, spare, target, source)
     """,
+    "a module that makes its submodules by itself (six)": {
+        "shop/__init__.py": "from .packages.six.moves import urllib\nfrom shop.packages.six.moves.urllib import parse\nprint(urllib, parse)\n",
+        "shop/packages/__init__.py": "",
+        "shop/packages/six.py": "__path__ = []\n",
+    },
+    "defaults that modules take for their interface (pre-commit)": {
+        "shop/__init__.py": "",
+        "shop/base.py": "def basic_health_check(x):\n    return x + 1\ndef no_env(x):\n    return x + 1\n",
+        "shop/dart.py": "from shop.base import basic_health_check as health_check\nfrom shop.base import no_env as in_env\n",
+        "shop/node.py": "def health_check(x):\n    return x + 2\ndef in_env(x):\n    return x + 2\n",
+    },
+    "super() where a builtin stands before the base (typing-extensions)": """
+        class Default:
+            def __init__(self, default):
+                self.default = default
+        class Spec(list, Default):
+            def __init__(self, name):
+                super().__init__([name])
+                super().__init__()
+    """,
+    "a plain function that gives an async context manager (pydantic-ai)": """
+        from contextlib import AbstractAsyncContextManager, asynccontextmanager
+        class Model:
+            def scope(self) -> AbstractAsyncContextManager[None]:
+                return make()
+        class Fallback(Model):
+            @asynccontextmanager
+            async def scope(self):
+                yield
+    """,
     "singleton by __new__": """
         class One:
             _instance = None

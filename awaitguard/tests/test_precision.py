@@ -627,6 +627,17 @@ SILENT = {
             async def scope(self):
                 yield
     """,
+    "some of a list of tasks (Netra's own tests)": """
+        import asyncio
+        async def load(x):
+            return x
+        async def go():
+            waiting = [asyncio.create_task(load(x)) for x in (1, 2, 3)]
+            for task in waiting[::2]:
+                task.cancel()
+            done = waiting[:1]
+            await asyncio.gather(*done)
+    """,
     "singleton by __new__": """
         class One:
             _instance = None

@@ -83,3 +83,22 @@ def test_only_what_depends_on_a_change_is_checked_again(tmp_path: Path, monkeypa
     (tmp_path / "core.py").write_text("async def load(key):\n    return {'key': key}\n")
     assert findings(tmp_path, cache).findings == []
     assert sorted(checked) == ["core.py", "user.py"]
+
+
+def test_new_subclasses_and_attributes_concern_only_who_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    sources = {
+        "core.py": "class Store:\n    def load(self):\n        return 1\n",
+        "user.py": "from core import Store\n\ndef main(store: Store):\n    store.save()\n",
+        "other.py": "def alone():\n    return 1\n\nalone()\n",
+        "far.py": "x = 1\n",
+    }
+    for name, text in sources.items():
+        (tmp_path / name).write_text(text)
+    cache = tmp_path / ".cache"
+    assert [one.path for one in findings(tmp_path, cache).findings] == ["user.py"]
+    checked: list[str] = []
+    original = work.Checker.check
+    monkeypatch.setattr(work.Checker, "check", lambda self, path: checked.append(path) or original(self, path))
+    (tmp_path / "far.py").write_text("def extend(thing):\n    thing.save = print\n\n\nclass Far(Near):\n    pass\n")
+    assert findings(tmp_path, cache).findings == []
+    assert sorted(checked) == ["far.py", "user.py"]

@@ -351,7 +351,7 @@ class Classes(Lookup):
         if value.extra not in ("self", "declared"):
             return False
         summary = self.table.summary(value.module)
-        return summary is None or summary.scopes[value.scope].name in self.table.subclassed
+        return summary is None or self.table.is_subclassed(summary.scopes[value.scope].name)
 
     def property_value(self, member: Value) -> Values:
         values = self.result(member)

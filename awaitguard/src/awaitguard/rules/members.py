@@ -52,7 +52,7 @@ class Members(Group):
         what = "module" if owner.kind == MODULE else "class"
         cause = file.cause(owner.definition) if owner.kind != MODULE else None
         holder = cause.name if cause else owner.module
-        if name in file.resolver.table.set_outside:
+        if file.resolver.table.is_set_outside(name):
             return
         level = CERTAIN if len(owners) == 1 and owner.origin == owner.definition else LIKELY
         if owner.extra in ("self", "declared"):

@@ -63,7 +63,7 @@ def of_function(resolver: Resolver, target: Value) -> Parameters | None:
     if "overload" in resolver.decorator_names(summary, scope):
         return None
     parent = summary.scopes[scope.parent]
-    if parent.kind == "class" and scope.name in resolver.table.set_outside:
+    if parent.kind == "class" and resolver.table.is_set_outside(scope.name):
         return None  # some object has another one, a test's double most often
     if parent.kind == "class" and resolver.is_protocol((target.module, scope.parent)):
         return None  # what is called is something else, which may take more

@@ -569,6 +569,75 @@ SILENT = {
         "shop/discovery.py": "def find(where):\n    return [where]\n",
         "shop/config.py": "def find_packages(where):\n    return [where, 1]\n",
     },
+    "a coroutine that is driven by hand (the standard library's tests)": """
+        async def load():
+            return 1
+        def run_async(coro):
+            assert coro.__class__.__name__ == 'coroutine'
+            while True:
+                try:
+                    coro.send(None)
+                except StopIteration as stop:
+                    return stop.value
+        run_async(load())
+    """,
+    "a table of another module that is filled later (multiprocessing)": {
+        "shop/__init__.py": "",
+        "shop/tracker.py": "import os\nTABLE = {'noop': lambda: None}\nTABLE.update({'unlink': os.unlink})\n",
+        "app.py": "from shop import tracker\ntracker.TABLE['unlink']('x')\n",
+    },
+    "what every class has (the standard library's tests)": """
+        class Store:
+            pass
+        print(Store.mro(), Store.__subclasses__())
+    """,
+    "recursion that swaps its arguments (turtledemo)": """
+        def hanoi(n, source, target, spare):
+            if n:
+                hanoi(n - 1, source, spare, target)
+                hanoi(n - 1, spare, target, source)
+    """,
+    "a module that makes its submodules by itself (six)": {
+        "shop/__init__.py": "from .packages.six.moves import urllib\nfrom shop.packages.six.moves.urllib import parse\nprint(urllib, parse)\n",
+        "shop/packages/__init__.py": "",
+        "shop/packages/six.py": "__path__ = []\n",
+    },
+    "defaults that modules take for their interface (pre-commit)": {
+        "shop/__init__.py": "",
+        "shop/base.py": "def basic_health_check(x):\n    return x + 1\ndef no_env(x):\n    return x + 1\n",
+        "shop/dart.py": "from shop.base import basic_health_check as health_check\nfrom shop.base import no_env as in_env\n",
+        "shop/node.py": "def health_check(x):\n    return x + 2\ndef in_env(x):\n    return x + 2\n",
+    },
+    "super() where a builtin stands before the base (typing-extensions)": """
+        class Default:
+            def __init__(self, default):
+                self.default = default
+        class Spec(list, Default):
+            def __init__(self, name):
+                super().__init__([name])
+                super().__init__()
+    """,
+    "a plain function that gives an async context manager (pydantic-ai)": """
+        from contextlib import AbstractAsyncContextManager, asynccontextmanager
+        class Model:
+            def scope(self) -> AbstractAsyncContextManager[None]:
+                return make()
+        class Fallback(Model):
+            @asynccontextmanager
+            async def scope(self):
+                yield
+    """,
+    "some of a list of tasks (Netra's own tests)": """
+        import asyncio
+        async def load(x):
+            return x
+        async def go():
+            waiting = [asyncio.create_task(load(x)) for x in (1, 2, 3)]
+            for task in waiting[::2]:
+                task.cancel()
+            done = waiting[:1]
+            await asyncio.gather(*done)
+    """,
     "singleton by __new__": """
         class One:
             _instance = None

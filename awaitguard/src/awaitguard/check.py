@@ -16,6 +16,7 @@ from awaitguard.summary import (
     OP_CALL,
     OP_GETATTR,
     OP_NAME,
+    SLICE,
     Expr,
     Flag,
     Scope,
@@ -116,7 +117,7 @@ class FileCheck:
             if expr[0] == OP_CALL:
                 return f"{self.text(expr[1])}()"
             if expr[0] == "s":
-                key = "..." if expr[2] is None else repr(expr[2])
+                key = "..." if expr[2] is None else ":" if expr[2] == SLICE else repr(expr[2])
                 return f"{self.text(expr[1])}[{key}]"
             if expr[0] in "wie":
                 index = expr[1]

@@ -271,7 +271,8 @@ class Classes(Lookup):
             if not found:
                 return UNKNOWN_VALUES
             # Where the class has subclasses, `super()` may be a sibling of its base.
-            route = "virtual" if self.may_be_subclass(value._replace(extra="self")) else "super"
+            foreign = any(name not in NEUTRAL_BASES for name in self.bases(*value.definition)[2])
+            route = "virtual" if foreign or self.may_be_subclass(value._replace(extra="self")) else "super"
             return tuple([one.reached(route) for one in self.bind_members(found, Value(INSTANCE, *value.definition))])
         if kind == LIBRARY:
             return (value._replace(extra=f"{value.extra}.{name}"),)

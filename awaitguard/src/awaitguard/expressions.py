@@ -24,6 +24,7 @@ from awaitguard.summary import (
     OP_SCOPE,
     OP_UNION,
     PLAIN,
+    SLICE,
     UNKNOWN,
     Flag,
     ParamUse,
@@ -493,6 +494,9 @@ class Expressions(Names):
         elif type(key) is ast.Name and key.id in self.guards:
             constant = self.guards[key.id]
             self.load(key.id, Use.OPERAND)
+        elif type(key) is ast.Slice:
+            constant = SLICE
+            self.visit(key, Use.OPERAND)
         else:
             self.value_wanted(key, Use.OPERAND)
         if base < 0:

@@ -11,9 +11,11 @@ from awaitguard.summary import Binding, Block, Flag, Lazy, Scope, Summary
 from awaitguard.table import Table
 from awaitguard.value import (
     CLASS,
+    CONTAINER,
     FUNCTION,
     INSTANCE,
     LIBRARY,
+    MAPPING,
     MODULE,
     UNKNOWN_VALUE,
     UNKNOWN_VALUES,
@@ -262,6 +264,9 @@ class Lookup:
             bindings = scope.bindings.get(name)
             if bindings:
                 values = self.local(path, summary, 0, name, bindings, scope.body, LATE, own=False, env=None)
+                if name + "[]" in scope.bindings:
+                    # More is put into it later, which only its own module can follow.
+                    values = tuple([UNKNOWN_VALUE if one.kind in (MAPPING, CONTAINER) else one for one in values])
                 if any(one.kind == "from" for one in bindings):
                     values = tuple([value.reached("reexport") for value in values])
                 return values

@@ -185,6 +185,8 @@ class Modules:
             entries = os.listdir(full)
         except OSError:
             return False
+        if name.startswith("_") and any(entry.endswith((".so", ".pyd")) for entry in entries):
+            return True  # compiled for another platform
         return any(
             entry.startswith(name + ".") and not entry.endswith((".py", ".md", ".txt")) for entry in entries
         ) or (os.path.isdir(os.path.join(full, name)))

@@ -204,6 +204,8 @@ class Names:
                     frame.param_use[name] |= ParamUse.AS_VALUE
             else:
                 self.load(name, Use.ATTRIBUTE)
+                if name in frame.param_use and (parts[-1] in OF_COROUTINES or parts[-1] == "__class__"):
+                    frame.param_use[name] |= ParamUse.AWAITED  # it is driven by hand
             inner = use if use in KEEP_UNKNOWN and use != Use.AWAIT else Use.CALLEE
             if not self.is_known(name, inner):
                 return self.telling(parts[0], use, ".".join([name, *reversed(parts[1:])]))

@@ -29,6 +29,7 @@ from awaitguard.summary import (
     OP_UNION,
     OP_UNPACK,
     PLAIN,
+    SLICE,
     Expr,
     Summary,
     tells,
@@ -341,6 +342,8 @@ class Resolver(Calls):
         """`base[key]`, with what later statements put into the container."""
         key: Any = expr[2]
         base = self.infer(path, expr[1], env)
+        if key == SLICE:
+            return merge([(one,) if one.kind in (CONTAINER, PLAIN_KIND) else UNKNOWN_VALUES for one in base])
         stored, unsure = self.stored(path, summary, expr[1], env)
         groups: list[Values] = []
         for value in base:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 if TYPE_CHECKING:
     from _collections_abc import dict_items, dict_values
 
-FORMAT = 7  # part of the cache key: raise it when the walker or this layout changes
+FORMAT = 8  # part of the cache key: raise it when the walker or this layout changes
 
 FOREIGN_REASON = "said to another tool"  # the reason of ignores that are comments for type checkers
 UNKNOWN = -1
@@ -34,7 +34,7 @@ OP_CALL = "c"  # function, arguments, keywords, has_star, position
 OP_AWAIT = "w"  # expression
 OP_DICT = "d"  # ((key, expression), ...)
 OP_LIST = "t"  # elements
-OP_ITEM = "s"  # base, constant key or None
+OP_ITEM = "s"  # base, constant key or None or SLICE
 OP_UNION = "u"  # alternatives
 OP_SCOPE = "f"  # scope index of a lambda
 OP_COMPREHENSION = "g"  # element, is_generator, is_async
@@ -43,6 +43,7 @@ OP_ENTER = "e"  # context manager expression, is_async
 OP_UNPACK = "x"  # expression, index
 OP_ANNOTATED = "a"  # annotation, value or ABSENT
 OP_SUBSCRIPTED = "["  # base, arguments: in annotations
+SLICE = "[:]"  # no key that anyone would write
 OP_METHOD = "m"  # attribute of an unknown object, kept because the name says enough
 
 

@@ -144,7 +144,8 @@ class Arguments(Group):
                 scope = file.summary.scopes[site.scope]
                 around = f"{scope.name} {file.text(expr[1])}".lower()
                 short = len(name) < 3 or len(wanted[first]) < 3
-                level = HINT if short or any(word in around for word in REVERSING) else SWAPPED.level
+                itself = target.definition == (file.path, site.scope)  # recursion, as in the towers of Hanoi
+                level = HINT if short or itself or any(word in around for word in REVERSING) else SWAPPED.level
                 message = f"{file.text(expr[1])}() gets `{name}` as `{wanted[first]}` and `{wanted[first]}` as `{name}`"
                 yield file.finding(SWAPPED, expr[5], message, target.definition, level)
                 return

@@ -167,9 +167,8 @@ def top(path: str) -> str:
 def alike(first: str, second: str) -> bool:
     """Whether two names of functions share their noun (get_cart, create_cart) or their verb (send_mail, send_sms)."""
     one, two = first.partition("_"), second.partition("_")
-    if {first, one[2]} & {second, two[2]} - {""}:
-        return True
-    return one[0] == two[0] and one[0] in ACTIONS and bool(one[2] and two[2])
+    nouns = [parts[2] if parts[0] in ACTIONS and parts[2] else name for parts, name in ((one, first), (two, second))]
+    return nouns[0] == nouns[1] or (one[0] == two[0] and one[0] in ACTIONS and bool(one[2] and two[2]))
 
 
 def related(first: str, second: str) -> bool:

@@ -81,6 +81,13 @@ class Imports(Group):
                 posixpath.dirname(stem), posixpath.basename(stem)
             ):
                 return ""
+            # `.packages.six.moves`: a module above may make its submodules by itself.
+            while posixpath.dirname(stem) != directory:
+                stem = posixpath.dirname(stem)
+                above = modules.at(stem)
+                summary = file.resolver.table.summary(above) if above else None
+                if summary is not None and "__path__" in summary.scopes[0].bindings:
+                    return ""
             return "." * one.level + one.module
         parts = one.module.split(".")
         if parts[0] in STANDARD_LIBRARY or len(parts) == 1 or parts[0] not in modules.regular:
@@ -93,7 +100,8 @@ class Imports(Group):
             if above is None:
                 continue
             if not above.endswith("__init__.py"):
-                return one.module
+                summary = file.resolver.table.summary(above)
+                return "" if summary is None or "__path__" in summary.scopes[0].bindings else one.module
             if self.is_dynamic(file, above) or modules.find_outside(one.module):
                 return ""
             if any(

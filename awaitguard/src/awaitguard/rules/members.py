@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from awaitguard.resolver import Resolver
     from awaitguard.summary import Expr, Site
 
+OF_TYPES = frozenset(dir(type))  # what every class has
 STORE = "class Store:\n    def load(self):\n        return 1\n\n"
 MEMBER = Rule("AG310", "missing-method", CERTAIN, "a method that the class doesn't have",
     "The object is known to be of this class, and neither the class nor its bases have the method: it raises AttributeError.",
@@ -81,6 +82,8 @@ class Members(Group):
             return False
         if owner.kind == MODULE:
             return not owner.module.endswith("/") and file.resolver.attribute(owner, name) is None
+        if owner.kind == CLASS and name in OF_TYPES:
+            return False
         if owner.kind == CLASS and any(
             name.startswith("abc.") for name in file.resolver.library_bases(owner.definition)
         ):

@@ -267,9 +267,9 @@ class Overrides(Group):
             return "an async generator"
         if kinds == {GENERATOR} and scope.is_generator:
             return "a generator"
-        if kinds == {CONTEXT} and "contextmanager" in function.via:
+        if kinds == {CONTEXT}:
             return "a context manager"
-        if kinds == {ASYNC_CONTEXT} and "asynccontextmanager" in function.via:
+        if kinds == {ASYNC_CONTEXT}:
             return "an async context manager"
         if scope.is_async or (scope.flags & Flag.NEVER_RETURNS and not scope.flags & Flag.STUB):
             return ""

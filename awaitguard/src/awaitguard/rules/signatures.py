@@ -65,6 +65,8 @@ def of_function(resolver: Resolver, target: Value) -> Parameters | None:
     parent = summary.scopes[scope.parent]
     if parent.kind == "class" and resolver.table.is_set_outside(scope.name):
         return None  # some object has another one, a test's double most often
+    if parent.kind == "class" and resolver.is_protocol((target.module, scope.parent)):
+        return None  # what is called is something else, which may take more
     static = "staticmethod" in (*resolver.decorator_names(summary, scope), *target.via)
     if parent.kind == "class" and not target.bound and not static:
         return from_scope(scope, 0) if scope.params and scope.params[0].kind in "op" else None

@@ -179,13 +179,17 @@ def check_file(path: str, summary: Summary, resolver: Resolver) -> tuple[list[Fi
 
 def interest(resolver: Resolver, targets: Values) -> Interest:
     """The groups that may say something about a call of one of these, without and with arguments to follow."""
-    from awaitguard.rules import CALL_GROUPS
+    from awaitguard.rules import CALL_GROUPS, CHOOSY_GROUPS
     from awaitguard.rules.rule import ALWAYS
 
     plain: list[Group] = []
     following: list[Group] = []
     for group in CALL_GROUPS:
-        most = max([group.cares(resolver, target) for target in targets])
+        most = ALWAYS
+        if group in CHOOSY_GROUPS:
+            most = group.cares(resolver, targets[0])
+            for target in targets[1:]:
+                most = max(most, group.cares(resolver, target))
         if most:
             following.append(group)
         if most == ALWAYS:

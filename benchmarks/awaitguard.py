@@ -205,7 +205,8 @@ def measure(name: str, tree: Path, programs: Path, runs: int, limit: float, only
             if tool.fresh:
                 shutil.rmtree(tree / ".awaitguard_cache", ignore_errors=True)
             print(f"{name}: {tool.name}, run {number + 1} of {runs}", file=sys.stderr)
-            with edited(files[:: max(1, len(files) // 10)][:10] if tool.edited else []):
+            step = max(1, len(files) // 10)
+            with edited(files[step // 2 :: step][:10] if tool.edited else []):
                 tool.run(tree, limit)
     cold = statistics.median(tools[0].seconds) if tools[0].fresh and tools[0].seconds else 0.0
     print(f"\n### {name}: {len(files):,} files, {lines:,} lines\n")

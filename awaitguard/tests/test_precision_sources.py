@@ -7,6 +7,39 @@ import pytest
 from awaitguard.memory import check_sources
 
 SILENT = {
+    "a plain method that hands back a future (aiomysql)": """
+        import asyncio
+        class Cursor:
+            def __init__(self, loop):
+                self._loop = loop
+                self._done = loop.create_future()
+            def fetchone(self):
+                fut = self._loop.create_future()
+                fut.set_result(1)
+                return fut
+            def wait(self):
+                return self._done
+        class Streaming(Cursor):
+            async def fetchone(self):
+                return 1
+            async def wait(self):
+                return 1
+    """,
+    "a plain method that gives an object to enter (pymongo)": """
+        from contextlib import asynccontextmanager
+        class Checkout:
+            async def __aenter__(self):
+                return self
+            async def __aexit__(self, *error):
+                return None
+        class Pool:
+            def checkout(self):
+                return Checkout()
+        class MockPool(Pool):
+            @asynccontextmanager
+            async def checkout(self):
+                yield 1
+    """,
     "a package among the examples that is named like a library (celery)": {
         "shop/__init__.py": "def run():\n    return 1\n",
         "shop/app.py": "from pydantic import BaseModel\nimport pydantic\nprint(BaseModel, pydantic.Field())\n",

@@ -7,6 +7,22 @@ import pytest
 from awaitguard.memory import check_sources
 
 SILENT = {
+    "a branch that a constant of the module keeps from running (pymongo)": """
+        import asyncio
+        _IS_SYNC = True
+        def join():
+            return 1
+        class Event:
+            async def wait(self):
+                return 1
+        def close():
+            if not _IS_SYNC:
+                asyncio.gather(join(), join())
+            if _IS_SYNC:
+                return join()
+            else:
+                asyncio.sleep(1)
+    """,
     "a plain method that hands back a future (aiomysql)": """
         import asyncio
         class Cursor:

@@ -340,6 +340,16 @@ class Definitions(Expressions):
         kind = type(target)
         if kind is ast.Name:
             name = cast("ast.Name", target).id
+            if self.frame is self.module and self.block == 0:
+                if (
+                    type(value) is ast.Constant
+                    and isinstance(value.value, bool)
+                    and name not in self.frame.bindings
+                    and name.isupper()
+                ):
+                    self.constants[name] = value.value
+                else:
+                    self.constants.pop(name, None)
             self.forget(name, index, value)
             self.bind_name(name, index, value)
         elif kind is ast.Attribute:

@@ -68,6 +68,7 @@ class Names:
         self.loops = False
         self.owner: Owner | None = None
         self.guards: dict[str, Any] = {}
+        self.constants: dict[str, bool] = {}  # `_IS_SYNC = True` at the top level
         self.attribute_name = ""
         self.frame = Frame("module", "", 0, None, 0)
         self.module = self.frame

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 if TYPE_CHECKING:
     from _collections_abc import dict_items, dict_values
 
-FORMAT = 8  # part of the cache key: raise it when the walker or this layout changes
+FORMAT = 9  # part of the cache key: raise it when the walker or this layout changes
 
 FOREIGN_REASON = "said to another tool"  # the reason of ignores that are comments for type checkers
 UNKNOWN = -1

@@ -58,6 +58,14 @@ def falls_back(node: ast.Try) -> bool:
     return False
 
 
+def constant_truth(test: ast.expr, constants: dict[str, bool]) -> bool | None:
+    """Whether a condition is a constant of the module, or the opposite of one."""
+    if type(test) is ast.UnaryOp and type(test.op) is ast.Not:
+        inner = constant_truth(test.operand, constants)
+        return None if inner is None else not inner
+    return constants.get(test.id) if type(test) is ast.Name else None
+
+
 def has_yield(body: list[ast.stmt]) -> bool:
     """Whether statements contain a yield of the function that they stand in."""
     left: list[ast.AST] = list(body)

@@ -18,7 +18,16 @@ from awaitguard.summary import (
     Flag,
     Use,
 )
-from awaitguard.syntax import caught_names, equality, expects_error, falls_back, has_yield, is_raises, only_imports
+from awaitguard.syntax import (
+    caught_names,
+    constant_truth,
+    equality,
+    expects_error,
+    falls_back,
+    has_yield,
+    is_raises,
+    only_imports,
+)
 
 IGNORE = re.compile(r"#\s*awaitguard:\s*ignore(?:\[([^\]]*)\])?[ \t]*([^#\n]*)")
 LEAVING_CALLS = frozenset({"exit", "_exit", "abort", "fail", "skip", "xfail"})
@@ -111,6 +120,8 @@ class Walker(Definitions):
 
     def outer(self, node: ast.Global | ast.Nonlocal) -> bool:
         self.frame.outer.update(node.names)
+        for name in node.names:
+            self.constants.pop(name, None)
         if self.frame.parent is not None:
             for name in node.names:
                 self.frame.parent.loads[name] = 1 << 60
@@ -135,7 +146,10 @@ class Walker(Definitions):
             guard = equality(node.test)
             if guard:
                 self.guards = {**outer, guard[0]: guard[1]}
+            known = constant_truth(node.test, self.constants)
+            self.skip(known is False)
             leaves &= self.arm(node.body, statement, arm)
+            self.skip(known is False, -1)
             self.guards = outer
             arm += 1
             if len(node.orelse) == 1 and type(node.orelse[0]) is ast.If:
@@ -144,7 +158,16 @@ class Walker(Definitions):
             break
         if not node.orelse:
             return False
-        return self.arm(node.orelse, statement, arm) and leaves
+        self.skip(known is True)
+        leaves &= self.arm(node.orelse, statement, arm)
+        self.skip(known is True, -1)
+        return leaves
+
+    def skip(self, never: bool, step: int = 1) -> None:
+        """Say nothing about code that a constant of this module keeps from running (`_IS_SYNC = True`)."""
+        if never:
+            self.muted += step
+            self.guarded_imports += step
 
     def while_(self, node: ast.While) -> bool:
         outer, self.loops = self.loops, True

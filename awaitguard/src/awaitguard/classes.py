@@ -68,6 +68,10 @@ KNOWN_METHODS = {
     for kind in (ASYNC_GENERATOR, PLAIN_KIND)
 }
 KNOWN_METHODS[AWAITABLE] = FUTURE_METHODS
+KNOWN_METHODS[CONTAINER] = SYNC_METHODS[CONTAINER]
+# Classes of well-known libraries, which need not be installed, whose instances can't be awaited.
+NOT_AWAITABLE = frozenset({"pydantic.BaseModel", "pydantic.main.BaseModel", "pydantic_settings.BaseSettings", "django.db.models.Model",
+    "sqlalchemy.orm.DeclarativeBase", "marshmallow.Schema", "builtins.Exception", "builtins.dict", "builtins.list", "builtins.str"})  # fmt: skip
 PLAIN_SPECIAL = {"__iter__"}
 
 
@@ -382,10 +386,31 @@ class Classes(Lookup):
                 )
             if any(one.kind == NONE_KIND for one in found):
                 return False
+            if (
+                dunder == "__await__"
+                and all(one.kind == "unknown" for one in found)
+                and self.has_plain_bases(value.definition)
+            ):
+                return False
             return None if any(one.kind == "unknown" for one in found) else True
         if kind == OBJECT:
             return self.object_answers(value.extra, dunder)
         return None
+
+    def has_plain_bases(self, definition: Definition) -> bool:
+        """Whether all bases that can't be read are well-known ones without `__await__`."""
+        for path, index in self.lineage(definition)[0]:
+            summary = self.table.summary(path)
+            found, _, names = self.bases(path, index)
+            if (
+                summary is None
+                or len(found) + len(names) != len(summary.scopes[index].bases)
+                or summary.scopes[index].keywords
+            ):
+                return False
+            if "__await__" in summary.scopes[index].bindings or not {*names} <= NEUTRAL_BASES | NOT_AWAITABLE:
+                return False
+        return True
 
     def class_answers(self, value: Value, dunder: str) -> bool | None:
         """A class object is iterable or a context manager only by its metaclass."""

@@ -77,6 +77,22 @@ ASYNC_METHODS = {
     "async generator": frozenset({"aclose", "asend", "athrow", "__anext__"}),
 }
 SYNC_METHODS = {
+    "container": frozenset(
+        {
+            "append",
+            "add",
+            "extend",
+            "insert",
+            "remove",
+            "discard",
+            "clear",
+            "sort",
+            "reverse",
+            "update",
+            "index",
+            "count",
+        }
+    ),
     "plain": frozenset(
         {
             "items",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
-from awaitguard.summary import OP_ANNOTATED, OP_ATTR, OP_CALL, OP_NAME, Flag, Use, qualname
+from awaitguard.summary import OP_ANNOTATED, OP_CALL, OP_NAME, Flag, Use, qualname
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -47,6 +47,7 @@ PROTOCOL = Rule("AG206", "protocol-other-colour", CERTAIN, "a class used for a P
     "The Protocol says how the method is called; this class has it in the other colour.",
     PROTOCOL_BASE + "class Disk:\n    def load(self):\n        return 2\n\nasync def main(store: Loads):\n    return await store.load()\n\nmain(Disk())\n".replace("\nmain(Disk())", "\nwork = main(Disk())"),
     PROTOCOL_BASE + "class Disk:\n    async def load(self):\n        return 2\n\nasync def main(store: Loads):\n    return await store.load()\n\nwork = main(Disk())\n")  # fmt: skip
+ENTERED = {"with": "__enter__", "async with": "__aenter__"}
 # Methods that frameworks find by name and call in whatever colour they have.
 HOOKS = ("on_", "action_")
 GUESSED = "a plain function (def)"
@@ -223,6 +224,11 @@ class Overrides(Group):
         own, other = self.colour(file, mine), self.colour(file, base)
         if not own or not other or FORMS[own] == FORMS[other]:
             return None
+        for one, form in ((mine, FORMS[other]), (base, FORMS[own])):
+            # A plain function may give an object that is entered just like what the context manager gives.
+            made = file.resolver.result(one) if form in ENTERED and one.kind == FUNCTION else ()
+            if made and all(file.resolver.answers_to(value, ENTERED[form]) for value in made):
+                return None
         summary = file.resolver.table.summary(base.module)
         scope = summary.scopes[base.scope] if summary else None
         stub = scope is not None and bool(scope.flags & Flag.STUB)
@@ -242,10 +248,12 @@ class Overrides(Group):
         scope = summary.scopes[function.scope] if summary is not None else None
         if summary is None or scope is None or scope.annotation >= 0 or not scope.returns or scope.decorators:
             return False
+        names = {param.name for param in scope.params}
         for returned in scope.returns:
             values = file.resolver.infer(function.module, returned)
             if is_unknown(values):
-                if returned < 0 or summary.exprs[returned][0] not in (OP_NAME, OP_ATTR):
+                # A parameter that is handed back; a local name or attribute may be a future.
+                if returned < 0 or summary.exprs[returned][0] != OP_NAME or summary.exprs[returned][1] not in names:
                     return False
             elif any(file.resolver.is_awaitable(one) is not False for one in values):
                 return False

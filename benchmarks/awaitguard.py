@@ -13,6 +13,8 @@ ratio to awaitguard's cold run, processor seconds, and peak memory. Run it on an
 from __future__ import annotations
 
 import argparse
+import ast
+import gc
 import os
 import platform
 import shutil
@@ -29,6 +31,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+from awaitguard.cache import Cache
+from awaitguard.config import Config
+from awaitguard.discovery import discover
+from awaitguard.engine import check, no_progress, refresh
+from awaitguard.walker import Walker
 
 PEERS = ("pyrefly", "mypy", "ty", "ruff")
 FILES, LINES = 10_000, 420
@@ -215,6 +222,43 @@ def measure(name: str, tree: Path, programs: Path, runs: int, limit: float, only
         print(tool.row(cold))
 
 
+def stages(name: str, tree: Path) -> None:
+    """Print what the steps of a cold run take in one process, beside `ast.parse` alone."""
+    files = discover(tree, [tree]).files
+    texts = [text for file in files if (text := readable(tree / file.path))]
+    gc.disable()  # as in the processes of a run
+    parsing = walking = 0.0
+    for text in texts[::5]:
+        began = time.process_time()
+        parsed = ast.parse(text)
+        between = time.process_time()
+        Walker().walk(parsed, [])
+        parsing, walking = parsing + between - began, walking + time.process_time() - between
+    started = time.process_time()
+    with Cache(None) as cache:
+        digests, names = refresh(cache, str(tree), files, 1, no_progress)
+        summarised = time.process_time()
+        check(cache, str(tree), Config(tree), files, digests, b"", names, 1, no_progress)
+        checked = time.process_time()
+    share = sum(map(len, texts[::5])) / sum(map(len, texts))
+    unit = parsing / share
+    print(f"\n### {name}: {len(files):,} files, one process, {unit:.1f} s for ast.parse alone (= 1)\n")
+    print("| step | of ast.parse |\n|---|---|")
+    print(f"| the walk alone | {walking / parsing:.2f} |")
+    print(f"| reading, parsing, walking and storing | {(summarised - started) / unit:.2f} |")
+    print(f"| resolving names and the rules | {(checked - summarised) / unit:.2f} |")
+
+
+def readable(path: Path) -> str:
+    """The text of a file that can be parsed, else nothing."""
+    try:
+        text = path.read_text("utf-8")
+        ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return ""
+    return text
+
+
 def describe(programs: Path) -> None:
     """The machine and the versions."""
     model = platform.processor() or platform.machine()
@@ -242,18 +286,23 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=FILES, help="size of the generated tree")
     parser.add_argument("--peers", type=Path, help="keep the peers' environment here")
     parser.add_argument("--only", default="", help="tools, with commas: awaitguard,pyrefly,ruff,ty,mypy")
+    parser.add_argument("--stages", action="store_true", help="what the steps of a cold run take, instead of the peers")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-awaitguard-") as scratch:
-        programs = environment(options.peers or Path(scratch, "peers"))
+        programs = Path() if options.stages else environment(options.peers or Path(scratch, "peers"))
         for name in options.trees:
             tree = Path(scratch, name) if name in ("installed", "generated") else Path(name).resolve()
             if name == "installed":
                 collect(tree)
             elif name == "generated":
                 generate(tree, options.files)
+            if options.stages:
+                stages(name, tree)
+                continue
             only = {one for one in options.only.split(",") if one}
             measure(name, tree, programs, options.runs, options.limit, only)
-        describe(programs)
+        if not options.stages:
+            describe(programs)
 
 
 if __name__ == "__main__":

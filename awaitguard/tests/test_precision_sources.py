@@ -22,6 +22,14 @@ SILENT = {
                 return join()
             else:
                 asyncio.sleep(1)
+        import unittest
+        class Tests(unittest.TestCase):
+            @unittest.skipUnless(not _IS_SYNC, 'async only')
+            def test_cancel(self):
+                asyncio.run(join())
+            @unittest.skipIf(_IS_SYNC, 'async only')
+            def test_close(self):
+                asyncio.sleep(1)
     """,
     "a plain method that hands back a future (aiomysql)": """
         import asyncio

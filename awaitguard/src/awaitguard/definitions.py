@@ -19,7 +19,7 @@ from awaitguard.summary import (
     ParamUse,
     Use,
 )
-from awaitguard.syntax import decorator_names, is_stub
+from awaitguard.syntax import decorator_names, is_skipped, is_stub
 from awaitguard.vocabulary import QUIET_LIBRARY
 
 PLAIN_TYPES = frozenset({"int", "str", "float", "bool", "bytes", "dict", "list", "set", "tuple", "Any", "Dict", "List",
@@ -149,7 +149,10 @@ class Definitions(Expressions):
         self.bind_parameters(frame, params, parent.kind == "class" and "staticmethod" not in decorator_names(node))
         if is_stub(node.body):
             frame.flags |= Flag.STUB
+        skipped = int(any(is_skipped(one, self.constants) for one in node.decorator_list))
+        self.muted += skipped
         leaves = self.body(node.body)
+        self.muted -= skipped
         if not leaves:
             frame.flags |= Flag.FALLS_THROUGH
         elif not frame.returns and not frame.flags & Flag.GENERATOR:

@@ -66,6 +66,14 @@ def constant_truth(test: ast.expr, constants: dict[str, bool]) -> bool | None:
     return constants.get(test.id) if type(test) is ast.Name else None
 
 
+def is_skipped(decorator: ast.expr, constants: dict[str, bool]) -> bool:
+    """`@unittest.skipUnless(not _IS_SYNC, ...)`, where a constant of the module says that the test never runs."""
+    if type(decorator) is not ast.Call or not decorator.args:
+        return False
+    skips = {"skipIf": True, "skipUnless": False}.get(dotted_name(decorator.func).rpartition(".")[2])
+    return skips is not None and constant_truth(decorator.args[0], constants) is skips
+
+
 def has_yield(body: list[ast.stmt]) -> bool:
     """Whether statements contain a yield of the function that they stand in."""
     left: list[ast.AST] = list(body)

@@ -36,7 +36,7 @@ class Definitions(Expressions):
         self.imports: list[tuple[Any, ...]] = []
         self.base_names: set[str] = set()
         self.statements = 0
-        self.guarded_imports = 0
+        self.guarded_imports: int = 0
 
     # Blocks and scopes
 

@@ -63,8 +63,8 @@ class Names:
         self.awaited_attributes: set[str] = set()
         self.set_outside: set[str] = set()
         self.block = 0
-        self.muted = 0
-        self.raising = 0
+        self.muted: int = 0
+        self.raising: int = 0
         self.loops = False
         self.owner: Owner | None = None
         self.guards: dict[str, Any] = {}

@@ -7,10 +7,10 @@ WEB := web/node_modules/.locked-$(shell cksum < web/package-lock.json | cut -d' 
 BROWSER := .venv/.browser
 LOCKED := .venv/.locked-$(shell cksum < requirements.lock | cut -d' ' -f1)
 
-.PHONY: help setup web up test test-long examples bench profile images check lock clean
+.PHONY: help setup web up test test-long examples bench bench-awaitguard profile images check lock clean
 
 help: ## Show these targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(LOCKED) ## Make .venv from the lock file (up and test do this by themselves)
 
@@ -57,6 +57,9 @@ bench: setup ## Measure the run's path beside the peers (BENCH="--quick --only n
 
 profile: setup ## Draw where the server's time goes under 200 streams (docs/images/profile.svg)
 	$(BIN)/python -m benchmarks.run_profile $(PROFILE)
+
+bench-awaitguard: setup ## Time awaitguard beside its peers on an idle machine (BENCH="installed --runs 1")
+	$(BIN)/python -m benchmarks.awaitguard --peers .venv/.peers $(BENCH)
 
 images: setup $(BROWSER) ## Take the pictures in docs/images anew
 	$(BIN)/python -m tests.e2e.pictures

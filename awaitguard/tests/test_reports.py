@@ -12,6 +12,7 @@ import pytest
 from awaitguard.finding import Cause, Finding
 from awaitguard.report import Report, github, junit, sarif, text
 from awaitguard.report import json as json_report
+from awaitguard.rules import RULES
 
 FACTORY = Cause("create", "shop/core.py", 3, "sync", "(user)")
 FINDINGS = [
@@ -95,6 +96,24 @@ def test_sarif(report: Report):
     assert [found["level"] for found in run["results"]] == ["error", "error", "warning", "error", "error", "note"]
 
 
+SARIF = json.loads((Path(__file__).parent / "sarif-2.1.0-rtm.5.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("findings", [FINDINGS, [], FINDINGS[2:3]], ids=["all", "none", "odd text"])
+def test_sarif_fits_the_official_schema(report: Report, findings: list[Finding]):
+    log = json.loads(sarif.render(report._replace(findings=findings)))
+    jsonschema.Draft4Validator(SARIF).validate(log)
+    assert log["$schema"].endswith(".json")
+
+
+@pytest.mark.parametrize("change", [{"level": "fatal"}, {"ruleIndex": -2}, {"message": "text"}, {"extra": 1}])
+def test_the_official_schema_refuses_what_is_wrong(report: Report, change: dict[str, object]):
+    log = json.loads(sarif.render(report))
+    log["runs"][0]["results"][0].update(change)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft4Validator(SARIF).validate(log)
+
+
 def test_github_annotations_can_be_parsed(report: Report):
     lines = github.render(report).splitlines()
     assert len(lines) == len(FINDINGS)
@@ -142,3 +161,17 @@ def test_long_groups_are_cut(report: Report):
 
 def test_the_schema_is_shipped():
     assert resources.files("awaitguard.report").joinpath("schema.json").is_file()
+
+
+def test_the_code_frame_holds_nothing_that_a_terminal_obeys(report: Report, tmp_path: Path):
+    (tmp_path / "app.py").write_text("async def main():\n    x = await create()  # \x1b[2J\x00\n")
+    rendered = text.render(report)
+    assert "# ?[2J?" in rendered
+    assert not set(rendered) & {"\x1b", "\x00"}
+
+
+def test_every_code_says_what_to_do():
+    for code in RULES:
+        said = text.advice(FINDINGS[0]._replace(code=code))
+        assert said
+        assert ("Leave out" in said) == (code < "AG120" and code not in ("AG108", "AG109", "AG111", "AG112")), code

@@ -122,6 +122,13 @@ def test_links_that_loop_and_names_that_are_no_identifiers(tmp_path: Path):
     assert ("dangling.py", "AG001") in codes(outcome)
 
 
+def test_a_pipe_is_reported_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "wrong.py").write_text(WRONG)
+    assert codes(check(tmp_path)) == [("pipe.py", "AG001"), ("wrong.py", "AG101")]
+    assert "no regular file" in run(Config(tmp_path, cache=None), [tmp_path / "pipe.py"]).findings[0].message
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root can read everything")
 def test_an_unreadable_file_is_reported(tmp_path: Path):
     path = tmp_path / "secret.py"
@@ -234,7 +241,7 @@ def test_damaged_rows_are_not_believed(tmp_path: Path):
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE results SET outcome = x'00'")
         connection.execute("UPDATE runs SET outcome = x'00'")
-        connection.execute("UPDATE files SET summary = x'00'")
+        connection.execute("UPDATE summaries SET summary = x'00'")
     connection.close()
     assert codes(check(tmp_path, cache)) == [("app.py", "AG101")]
 

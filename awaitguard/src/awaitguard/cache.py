@@ -8,7 +8,7 @@ import os
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -17,10 +17,11 @@ from awaitguard.summary import FORMAT
 
 LAYOUT = f"{FORMAT}-{sys.version_info[0]}.{sys.version_info[1]}"
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, changed INTEGER, hash BLOB, digest BLOB, names TEXT, summary BLOB) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS library (path TEXT PRIMARY KEY, state TEXT, digest BLOB, summary BLOB) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS results (path TEXT PRIMARY KEY, key BLOB, outcome BLOB) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS runs (key BLOB PRIMARY KEY, outcome BLOB) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, changed INTEGER, hash BLOB, digest BLOB, names TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS summaries (path TEXT PRIMARY KEY, digest BLOB, summary BLOB);
+CREATE TABLE IF NOT EXISTS library (path TEXT PRIMARY KEY, state TEXT, digest BLOB, summary BLOB);
+CREATE TABLE IF NOT EXISTS results (path TEXT PRIMARY KEY, key BLOB, outcome BLOB);
+CREATE TABLE IF NOT EXISTS runs (key BLOB PRIMARY KEY, outcome BLOB);
 """
 FileRow = tuple[str, int, int, bytes, bytes, str, bytes]
 
@@ -84,15 +85,22 @@ class Cache:
         rows = self.connection.execute("SELECT path, size, changed, hash, digest, names FROM files")
         return {path: tuple(rest) for path, *rest in rows}
 
-    def store_files(self, rows: Iterable[FileRow]) -> None:
-        self.write("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    def store_files(self, rows: Sequence[FileRow]) -> None:
+        with self.writing() as connection:
+            connection.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", [row[:6] for row in rows])
+            summaries = [(path, key, summary) for path, _, _, _, key, _, summary in rows]
+            connection.executemany("INSERT OR REPLACE INTO summaries VALUES (?, ?, ?)", summaries)
 
     def touch_files(self, rows: Iterable[tuple[int, int, str]]) -> None:
         """Note new times of files whose content is as before."""
         self.write("UPDATE files SET size = ?, changed = ? WHERE path = ?", rows)
 
     def drop_files(self, paths: Iterable[str]) -> None:
-        self.write("DELETE FROM files WHERE path = ?", ((path,) for path in paths))
+        gone = [(path,) for path in paths]
+        with self.writing() as connection:
+            connection.executemany("DELETE FROM files WHERE path = ?", gone)
+            connection.executemany("DELETE FROM summaries WHERE path = ?", gone)
+            connection.executemany("DELETE FROM results WHERE path = ?", gone)
 
     def results(self) -> dict[str, tuple[bytes, bytes]]:
         """Key and outcome of every cached result, by path."""
@@ -114,9 +122,15 @@ class Cache:
         self.write("INSERT OR REPLACE INTO runs VALUES (?, ?)", [(key, outcome)])
 
     def write(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+        with self.writing() as connection:
+            connection.executemany(statement, rows)
+
+    @contextlib.contextmanager
+    def writing(self) -> Generator[sqlite3.Connection]:
+        """A transaction."""
         self.connection.execute("BEGIN IMMEDIATE")
         try:
-            self.connection.executemany(statement, rows)
+            yield self.connection
             self.connection.execute("COMMIT")
         except BaseException:
             self.connection.execute("ROLLBACK")
@@ -144,7 +158,7 @@ class Reader:
 
     def summary(self, path: str) -> bytes | None:
         """The summary of a file; None if it isn't there or isn't what was stored."""
-        row = self.connection.execute("SELECT digest, summary FROM files WHERE path = ?", (path,)).fetchone()
+        row = self.connection.execute("SELECT digest, summary FROM summaries WHERE path = ?", (path,)).fetchone()
         return row[1] if row and digest(row[1]) == row[0] else None
 
     def library(self, path: str) -> bytes | None:

@@ -8,6 +8,7 @@ from awaitguard.classes import Classes
 from awaitguard.library import (
     ASYNC_METHODS,
     AWAITABLE_TYPES,
+    FUTURE_METHODS,
     GIVES_AWAITABLE,
     OBJECTS,
     PASSES_THROUGH,
@@ -16,7 +17,18 @@ from awaitguard.library import (
     SYNC_METHODS,
 )
 from awaitguard.modules import STANDARD_LIBRARY
-from awaitguard.summary import ABSENT, OP_CALL, OP_NAME, VAR_KEYWORD, VAR_POSITIONAL, Flag, ParamUse, Scope, Summary
+from awaitguard.summary import (
+    ABSENT,
+    NONE,
+    OP_CALL,
+    OP_NAME,
+    VAR_KEYWORD,
+    VAR_POSITIONAL,
+    Flag,
+    ParamUse,
+    Scope,
+    Summary,
+)
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -35,6 +47,7 @@ from awaitguard.value import (
     NONE_VALUE,
     OBJECT,
     PARTIAL,
+    PLAIN_KIND,
     PLAIN_VALUE,
     PROPERTY,
     UNKNOWN_VALUE,
@@ -56,6 +69,12 @@ KEEPING = frozenset({"builtins.staticmethod", "builtins.classmethod", "functools
 # These keep the colour but may change the parameters.
 COLOUR_KEEPING = ("pytest.mark.", "unittest.mock.patch", "mock.patch", "tenacity.retry", "backoff.on_", "hypothesis.given",
     "hypothesis.settings", "unittest.skip", "pytest.skip")  # fmt: skip
+# Functions of the library whose result is made from their arguments.
+HANDS_BACK = frozenset({"functools.partial", "functools.partialmethod", "functools.update_wrapper", "builtins.list",
+    "builtins.tuple", "builtins.set", "builtins.sorted", "builtins.iter", "builtins.map", "builtins.staticmethod",
+    "builtins.classmethod", "builtins.property"})  # fmt: skip
+# Routes that say what a function is, not only how it was reached.
+KINDS = frozenset({"contextmanager", "asynccontextmanager", "awaitable", "wrapped"})
 PROPERTIES = frozenset({"builtins.property", "functools.cached_property", "abc.abstractproperty"})
 
 
@@ -135,7 +154,8 @@ class Calls(Classes):
         made: list[Value] = []
         for one in results:
             if one.kind == FUNCTION and one.definition != value.definition:
-                made.append(one._replace(origin=value.origin or value.definition, via=(*value.via, "decorated")))
+                via = (*(route for route in one.via if route in KINDS), *value.via, "decorated")
+                made.append(one._replace(origin=value.origin or value.definition, via=via))
             else:
                 made.append(one)
         return tuple(made)
@@ -203,7 +223,12 @@ class Calls(Classes):
             return (made._replace(kind=COROUTINE),)
         if scope.is_generator:
             return (made._replace(kind=GENERATOR),)
-        return tuple([value._replace(origin=origin, via=function.via) for value in self.returned(function, env)])
+        return tuple(
+            [
+                value._replace(origin=origin, via=(*(route for route in value.via if route in KINDS), *function.via))
+                for value in self.returned(function, env)
+            ]
+        )
 
     def returned(self, function: Value, env: Environment | None = None) -> Values:
         """What the return statements of a function give; for a coroutine function, what awaiting it gives."""
@@ -268,6 +293,18 @@ class Calls(Classes):
         if kind == METHOD:
             return self.call_method(value)
         return UNKNOWN_VALUES
+
+    def looks_at_arguments(self, target: Value) -> bool:
+        """Whether what a call gives may depend on functions or containers that it is given."""
+        if target.kind == FUNCTION:
+            summary = self.table.summary(target.module)
+            scope = summary.scopes[target.scope] if summary is not None else None
+            return (
+                scope is not None
+                and any(one > NONE for one in scope.returns)
+                and any(param.use & ParamUse.PASSED_ON for param in scope.params)
+            )
+        return target.kind == PARTIAL or (target.kind == LIBRARY and target.extra in HANDS_BACK)
 
     def environment(
         self, function: Value, arguments: tuple[Values, ...], keywords: tuple[tuple[str | None, Values], ...]
@@ -367,7 +404,7 @@ class Calls(Classes):
         if name == "anext":
             return (Value(AWAITABLE, origin="builtins.anext"),)
         if name in ("staticmethod", "classmethod") and arguments:
-            return arguments[0]
+            return tuple([one.reached(name) for one in arguments[0]])
         if name == "property" and arguments:
             return tuple(
                 [one._replace(kind=PROPERTY) if one.kind == FUNCTION else UNKNOWN_VALUE for one in arguments[0]]
@@ -382,15 +419,22 @@ class Calls(Classes):
                 return self.item(mapping, None)
             if name == "copy":
                 return (mapping,)
+            pairs = cast("tuple[tuple[Any, Values], ...]", mapping.extra)
             if name == "values":
-                pairs = cast("tuple[tuple[Any, Values], ...]", mapping.extra)
                 return (Value(CONTAINER, extra=tuple([one for _, one in pairs])),)
+            if name == "items":
+                both = tuple([(Value(CONTAINER, extra=((PLAIN_VALUE,), one)),) for _, one in pairs])
+                return (Value(CONTAINER, extra=both),)
             return UNKNOWN_VALUES
         name, owner = str(value.extra), str(value.origin or "")
+        if owner == PLAIN_KIND:
+            return (PLAIN_VALUE._replace(origin=f"{owner}.{name}"),) if name in SYNC_METHODS[owner] else UNKNOWN_VALUES
         if name in ASYNC_METHODS.get(owner, ()):
             return (Value(AWAITABLE, origin=f"{owner}.{name}", extra="coroutine"),)
         if name in SYNC_METHODS.get(owner, ()):
             return (PLAIN_VALUE._replace(origin=f"{owner}.{name}"),)
+        if name in FUTURE_METHODS and owner == AWAITABLE:
+            return (PLAIN_VALUE._replace(origin=f"future.{name}"),)
         if name in ("create_task", "ensure_future", "run_in_executor") and not owner:
             return (Value(AWAITABLE, origin=f"loop.{name}"),)
         return UNKNOWN_VALUES
@@ -427,6 +471,10 @@ class Calls(Classes):
                 values = merge([self.expand(one) or (one,) if one.kind == LIBRARY else (one,) for one in values])
             return () if is_unknown(values) else values
         return ()
+
+    def never_returns(self, function: Value) -> bool:
+        summary = self.table.summary(function.module)
+        return summary is not None and bool(summary.scopes[function.scope].flags & Flag.NEVER_RETURNS)
 
     def object_answers(self, name: str, dunder: str) -> bool | None:
         known = OBJECTS.get(name)

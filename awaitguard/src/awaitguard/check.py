@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from awaitguard.finding import Cause, Finding
 from awaitguard.resolver import Resolver
 from awaitguard.rules.rule import Rule
 from awaitguard.signature import colour_of_scope, signature_of_scope
 from awaitguard.summary import (
+    FLAGS,
+    NONE,
     OP_ATTR,
     OP_CALL,
     OP_GETATTR,
     OP_NAME,
+    SLICE,
     Expr,
+    Flag,
     Scope,
     Site,
     Summary,
     qualname,
+    tells,
     unpack_position,
 )
-from awaitguard.value import Definition, Values
+from awaitguard.value import UNKNOWN_KIND, Definition, Value, Values
+
+if TYPE_CHECKING:
+    from awaitguard.rules.rule import Group
+
+
+Interest = tuple[tuple["Group", ...], tuple["Group", ...]]
 
 
 class FileCheck:
@@ -31,10 +43,58 @@ class FileCheck:
         self.summary = summary
         self.resolver = resolver
         self.unresolved = 0
+        self.known: dict[int, Values] = {}
+        self.names: dict[tuple[int, str], Values | None] = {}
+        self.variables: dict[tuple[int, str], bool] = {}
+        self.interest: dict[Values, Interest] = {}
 
     def values(self, expr: int) -> Values:
         """What an expression of this file may stand for."""
-        return self.resolver.infer(self.path, expr)
+        found = self.known.get(expr)
+        if found is None:
+            found = self.known[expr] = self.held(expr) or self.resolver.infer(self.path, expr)
+        return found
+
+    def held(self, expr: int) -> Values | None:
+        """A name that is the same all over a function, which is most often seen before."""
+        if expr <= NONE or self.summary.exprs[expr][0] != OP_NAME:
+            return None
+        _, text, block = self.summary.exprs[expr]
+        key = (self.summary.scope_of(block) if block >= 0 else block, text)
+        found = self.names.get(key)
+        if found is None and key not in self.names:
+            found = self.names[key] = self.resolver.held_name(self.path, self.summary, expr, self.summary.exprs[expr])
+        return found
+
+    def may_be(self, name: int, is_it: Callable[[Value], bool]) -> bool:
+        """Whether one of the values that are given to a local variable anywhere is of a kind.
+
+        It is asked before the values that reach one place are worked out, which takes longer.
+        """
+        _, text, block = self.summary.exprs[name]
+        scope = self.summary.scopes[self.summary.scope_of(block)]
+        if scope.kind == "module" or text not in scope.bindings or any(param.name == text for param in scope.params):
+            return True
+        key = (scope.position, text)
+        found = self.variables.get(key)
+        if found is None:
+            bound = scope.bindings[text]
+            found = self.variables[key] = any(
+                one.kind != "unknown" and (one.kind != "value" or any(map(is_it, self.values(one.value))))
+                for one in bound
+            )
+        return found
+
+    def interested(self, call: Expr) -> tuple[Group, ...]:
+        """The groups of rules that may say something about a call, by what is called and by what it is given."""
+        targets = self.values(call[1])
+        if targets[0].kind == UNKNOWN_KIND:
+            self.unresolved += 1
+        found = self.interest.get(targets)
+        if found is None:
+            key, resolver = ("interest", targets), self.resolver
+            found = self.interest[targets] = resolver.remember(key, lambda: interest(resolver, targets))
+        return found[tells(call)] if found[1] else found[0]
 
     def expr(self, index: int) -> Expr:
         return self.summary.exprs[index]
@@ -57,7 +117,7 @@ class FileCheck:
             if expr[0] == OP_CALL:
                 return f"{self.text(expr[1])}()"
             if expr[0] == "s":
-                key = "..." if expr[2] is None else repr(expr[2])
+                key = "..." if expr[2] is None else ":" if expr[2] == SLICE else repr(expr[2])
                 return f"{self.text(expr[1])}[{key}]"
             if expr[0] in "wie":
                 index = expr[1]
@@ -100,17 +160,41 @@ class FileCheck:
 
 def check_file(path: str, summary: Summary, resolver: Resolver) -> tuple[list[Finding], int]:
     """All findings of one file and the number of calls that couldn't be resolved."""
-    from awaitguard.rules import GROUPS, SITE_GROUPS
+    from awaitguard.rules import GROUPS, VALUE_GROUPS
 
     file = FileCheck(path, summary, resolver)
     found: list[Finding] = []
+    exprs, scopes = summary.exprs, summary.scopes.raw
     for raw in summary.sites:
-        site = Site._make(raw)
-        for group in SITE_GROUPS[site.use]:
-            found.extend(group.site(file, site))
+        use, index, scope, *_ = raw
+        expr = exprs[index]
+        groups = file.interested(expr) if expr[0] == OP_CALL else VALUE_GROUPS[use]
+        for group in groups:
+            if use in group.uses and (not group.in_coroutines or scopes[scope][FLAGS] & Flag.ASYNC):
+                found.extend(group.site(file, Site._make(raw)))
     for group in GROUPS:
         found.extend(group.file(file))
     return deduplicate(found), file.unresolved
+
+
+def interest(resolver: Resolver, targets: Values) -> Interest:
+    """The groups that may say something about a call of one of these, without and with arguments to follow."""
+    from awaitguard.rules import CALL_GROUPS, CHOOSY_GROUPS
+    from awaitguard.rules.rule import ALWAYS
+
+    plain: list[Group] = []
+    following: list[Group] = []
+    for group in CALL_GROUPS:
+        most = ALWAYS
+        if group in CHOOSY_GROUPS:
+            most = group.cares(resolver, targets[0])
+            for target in targets[1:]:
+                most = max(most, group.cares(resolver, target))
+        if most:
+            following.append(group)
+        if most == ALWAYS:
+            plain.append(group)
+    return tuple(plain), tuple(following)
 
 
 def deduplicate(findings: list[Finding]) -> list[Finding]:
@@ -123,8 +207,3 @@ def deduplicate(findings: list[Finding]) -> list[Finding]:
             seen.add(key)
             kept.append(finding)
     return kept
-
-
-def sites_with_calls(file: FileCheck) -> Iterator[Site]:
-    for raw in file.summary.sites:
-        yield Site._make(raw)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from awaitguard.library import ASYNC_METHODS, FUTURE_METHODS, SYNC_METHODS
 from awaitguard.lookup import LATE, Lookup
-from awaitguard.summary import ABSENT, OP_ANNOTATED, Flag, Scope, Summary
+from awaitguard.summary import ABSENT, OP_ANNOTATED, Binding, Flag, Scope, Summary
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -62,6 +63,15 @@ SPECIAL = {
     CLASS: set[str](),
     MODULE: set[str](),
 }
+KNOWN_METHODS = {
+    kind: ASYNC_METHODS.get(kind, frozenset[str]()) | SYNC_METHODS.get(kind, frozenset[str]())
+    for kind in (ASYNC_GENERATOR, PLAIN_KIND)
+}
+KNOWN_METHODS[AWAITABLE] = FUTURE_METHODS
+KNOWN_METHODS[CONTAINER] = SYNC_METHODS[CONTAINER]
+# Classes of well-known libraries, which need not be installed, whose instances can't be awaited.
+NOT_AWAITABLE = frozenset({"pydantic.BaseModel", "pydantic.main.BaseModel", "pydantic_settings.BaseSettings", "django.db.models.Model",
+    "sqlalchemy.orm.DeclarativeBase", "marshmallow.Schema", "builtins.Exception", "builtins.dict", "builtins.list", "builtins.str"})  # fmt: skip
 PLAIN_SPECIAL = {"__iter__"}
 
 
@@ -146,6 +156,18 @@ class Classes(Lookup):
     def is_protocol(self, definition: Definition) -> bool:
         return any(name.endswith(".Protocol") for name in self.bases(*definition)[2])
 
+    def names_above(self, definition: Definition) -> frozenset[str]:
+        """The names that the bases of a class define, as far as they can be read."""
+        return self.remember(("names above", definition), lambda: self.find_names_above(definition))
+
+    def find_names_above(self, definition: Definition) -> frozenset[str]:
+        found: set[str] = set()
+        for path, index in self.lineage(definition)[0][1:]:
+            summary = self.table.summary(path)
+            if summary is not None:
+                found.update(summary.scopes[index].bindings, summary.scopes[index].attributes)
+        return frozenset(found)
+
     def class_member(
         self, definition: Definition, name: str, skip_first: bool = False
     ) -> tuple[Values | None, Definition | None]:
@@ -165,9 +187,11 @@ class Classes(Lookup):
             summary = self.table.summary(path)
             if summary is None:
                 return UNKNOWN_VALUES, None
-            values = self.own_member(path, summary, index, name)
-            if values is not None:
-                return values, current
+            scope = summary.scopes[index]
+            if name in scope.bindings or name in scope.attributes:
+                values = self.own_member(path, summary, index, name)
+                if values is not None:
+                    return values, current
             if not complete and current != definition and not self.bases(*current)[1]:
                 return UNKNOWN_VALUES, None
         return (None if complete else UNKNOWN_VALUES), None
@@ -188,7 +212,7 @@ class Classes(Lookup):
         scope = summary.scopes[index]
         groups: list[Values] = []
         bindings = scope.bindings.get(name)
-        assigned = scope.attributes.get(name, [])
+        assigned = scope.attributes.get(name) or ()
         if bindings is not None:
             values = self.local(path, summary, index, name, list(bindings), scope.body, LATE, own=True, env=None)
             # A default of None in the class body gives way to what methods assign.
@@ -210,7 +234,7 @@ class Classes(Lookup):
 
     @staticmethod
     def is_annotation_only(summary: Summary, scope: Scope, name: str) -> bool:
-        bindings = scope.bindings.get(name) or []
+        bindings: list[Binding] = scope.bindings.get(name) or []
         return all(
             one.kind == "value"
             and summary.exprs[one.value][:1] == (OP_ANNOTATED,)
@@ -245,28 +269,47 @@ class Classes(Lookup):
         if kind == MODULE:
             return self.member(value.module, name)
         if kind in (INSTANCE, CLASS):
-            return self.instance_attribute(value, name)
+            return self.remember(("attribute", value, name), lambda: self.instance_attribute(value, name))
         if kind == SUPER:
             found, _ = self.class_member(value.definition, name, skip_first=True)
             if not found:
                 return UNKNOWN_VALUES
-            return tuple(
-                [one.reached("virtual") for one in self.bind_members(found, Value(INSTANCE, *value.definition))]
-            )
+            # Where the class has subclasses, `super()` may be a sibling of its base.
+            foreign = any(name not in NEUTRAL_BASES for name in self.bases(*value.definition)[2])
+            route = "virtual" if foreign or self.may_be_subclass(value._replace(extra="self")) else "super"
+            return tuple([one.reached(route) for one in self.bind_members(found, Value(INSTANCE, *value.definition))])
         if kind == LIBRARY:
             return (value._replace(extra=f"{value.extra}.{name}"),)
         if kind == OBJECT:
             return (Value(METHOD, extra=name, origin=value.extra),)
+        if kind in KNOWN_METHODS and name in KNOWN_METHODS[kind]:
+            return (Value(METHOD, extra=name, origin=kind),)
         return UNKNOWN_VALUES
 
     def instance_attribute(self, value: Value, name: str) -> Values | None:
+        if "inherited" in value.via:
+            return UNKNOWN_VALUES
         found, owner = self.class_member(value.definition, name)
         if found is None:
             if name.startswith("__") and name.endswith("__"):
                 return UNKNOWN_VALUES
             return UNKNOWN_VALUES if self.has_dynamic_attributes(value.definition) else None
-        del owner
-        return self.bind_members(found, value)
+        members = self.bind_members(found, value)
+        if owner is not None and owner != value.definition:
+            if self.is_twin(value.definition, owner):
+                members = tuple([one.reached("twin") for one in members])
+            if value.kind == CLASS and value.extra != "self":
+                # `cls(...)` in an inherited class method makes an instance of this class, not of the one that it stands in.
+                members = tuple([one.reached("inherited") for one in members])
+        return members
+
+    def is_twin(self, definition: Definition, base: Definition) -> bool:
+        """Whether names say that a class is the async (or sync) twin of its base, which shares its methods' annotations."""
+        texts: list[str] = []
+        for path, index in (definition, base):
+            summary = self.table.summary(path)
+            texts.append(f"{path}.{summary.scopes[index].name}".lower() if summary is not None else "")
+        return any((word in texts[0]) != (word in texts[1]) for word in ("async", "aio"))
 
     def bind_members(self, found: Values, value: Value) -> Values:
         """Class members as seen through an instance or the class."""
@@ -274,15 +317,25 @@ class Classes(Lookup):
         for member in found:
             if member.kind == INSTANCE and member.extra != "self" and self.answers_to(member, "__get__") is not False:
                 result.append(UNKNOWN_VALUES)
+            elif (
+                member.kind == PLAIN_KIND and value.kind == CLASS and self.library_bases(value.definition) & ENUM_BASES
+            ):
+                result.append((Value(INSTANCE, *value.definition, origin=value.definition, extra="declared"),))
             elif member.kind == PROPERTY:
                 result.append(self.property_value(member) if value.kind != CLASS else UNKNOWN_VALUES)
             elif member.kind == FUNCTION and not member.bound and "attribute" not in member.via:
                 summary = self.table.summary(member.module)
                 names = self.decorator_names(summary, summary.scopes[member.scope]) if summary else ()
                 is_method = summary is not None and summary.scopes[summary.scopes[member.scope].parent].kind == "class"
-                if "staticmethod" in names or not is_method:
+                if "staticmethod" in names or "staticmethod" in member.via:
                     result.append((member,))
-                elif value.kind == INSTANCE or "classmethod" in names:
+                elif not is_method and "classmethod" not in member.via:
+                    result.append((member.reached("loose"),))  # bound or not: it depends on where it was put
+                elif (
+                    value.kind == INSTANCE
+                    or "classmethod" in (*names, *member.via)
+                    or self.is_implicit(summary, member)
+                ):
                     bound = member._replace(bound=True)
                     result.append((bound.reached("virtual") if self.may_be_subclass(value) else bound,))
                 else:
@@ -291,12 +344,18 @@ class Classes(Lookup):
                 result.append((member,))
         return merge(result)
 
+    @staticmethod
+    def is_implicit(summary: Summary | None, member: Value) -> bool:
+        """Whether a method is a class method without saying so."""
+        name = summary.scopes[member.scope].name if summary is not None else ""
+        return name in ("__init_subclass__", "__class_getitem__")
+
     def may_be_subclass(self, value: Value) -> bool:
         """Whether an object that is only declared to be of a class may be of a subclass in the project."""
         if value.extra not in ("self", "declared"):
             return False
         summary = self.table.summary(value.module)
-        return summary is None or summary.scopes[value.scope].name in self.table.subclassed
+        return summary is None or self.table.is_subclassed(summary.scopes[value.scope].name)
 
     def property_value(self, member: Value) -> Values:
         values = self.result(member)
@@ -327,10 +386,31 @@ class Classes(Lookup):
                 )
             if any(one.kind == NONE_KIND for one in found):
                 return False
+            if (
+                dunder == "__await__"
+                and all(one.kind == "unknown" for one in found)
+                and self.has_plain_bases(value.definition)
+            ):
+                return False
             return None if any(one.kind == "unknown" for one in found) else True
         if kind == OBJECT:
             return self.object_answers(value.extra, dunder)
         return None
+
+    def has_plain_bases(self, definition: Definition) -> bool:
+        """Whether all bases that can't be read are well-known ones without `__await__`."""
+        for path, index in self.lineage(definition)[0]:
+            summary = self.table.summary(path)
+            found, _, names = self.bases(path, index)
+            if (
+                summary is None
+                or len(found) + len(names) != len(summary.scopes[index].bases)
+                or summary.scopes[index].keywords
+            ):
+                return False
+            if "__await__" in summary.scopes[index].bindings or not {*names} <= NEUTRAL_BASES | NOT_AWAITABLE:
+                return False
+        return True
 
     def class_answers(self, value: Value, dunder: str) -> bool | None:
         """A class object is iterable or a context manager only by its metaclass."""

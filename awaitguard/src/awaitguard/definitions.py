@@ -19,7 +19,7 @@ from awaitguard.summary import (
     ParamUse,
     Use,
 )
-from awaitguard.syntax import decorator_names, is_stub
+from awaitguard.syntax import decorator_names, is_skipped, is_stub
 from awaitguard.vocabulary import QUIET_LIBRARY
 
 PLAIN_TYPES = frozenset({"int", "str", "float", "bool", "bytes", "dict", "list", "set", "tuple", "Any", "Dict", "List",
@@ -36,7 +36,7 @@ class Definitions(Expressions):
         self.imports: list[tuple[Any, ...]] = []
         self.base_names: set[str] = set()
         self.statements = 0
-        self.guarded_imports = 0
+        self.guarded_imports: int = 0
 
     # Blocks and scopes
 
@@ -87,7 +87,7 @@ class Definitions(Expressions):
                 self.sites.append(site)
             else:
                 frame.parent.pending.append((name, site))
-        for name, at, site, loops in frame.forgettable:
+        for name, at, site, loops, _block in frame.forgettable:
             last = frame.loads.get(name, -1)
             if last < at and not (loops and last >= 0):
                 self.sites.append((int(Use.FORGOTTEN), *site[1:4], UNKNOWN, name))
@@ -149,7 +149,10 @@ class Definitions(Expressions):
         self.bind_parameters(frame, params, parent.kind == "class" and "staticmethod" not in decorator_names(node))
         if is_stub(node.body):
             frame.flags |= Flag.STUB
+        skipped = int(any(is_skipped(one, self.constants) for one in node.decorator_list))
+        self.muted += skipped
         leaves = self.body(node.body)
+        self.muted -= skipped
         if not leaves:
             frame.flags |= Flag.FALLS_THROUGH
         elif not frame.returns and not frame.flags & Flag.GENERATOR:
@@ -200,10 +203,11 @@ class Definitions(Expressions):
                 frame.fuzzy.add(name)
 
     def is_plain_type(self, annotation: int) -> bool:
+        if annotation <= NONE:
+            return True
         expr = self.exprs[annotation]
-        while expr[0] == "[":
-            base: int = expr[1]
-            expr = self.exprs[base]
+        if expr[0] == "[":
+            return self.is_plain_type(expr[1]) and all(self.is_plain_type(one) for one in expr[2])
         return expr[0] == OP_NAME and str(expr[1]).rpartition(".")[2] in PLAIN_TYPES - {"Optional"}
 
     def class_(self, node: ast.ClassDef) -> bool:
@@ -295,7 +299,18 @@ class Definitions(Expressions):
         index = self.assigned(first, value)
         for target in node.targets:
             self.store(target, index, value)
+        if type(first) is ast.Name and first.id == "__all__" and self.frame.kind == "module":
+            self.export(value)
         return False
+
+    def export(self, value: ast.expr) -> None:
+        """Keep the names in `__all__`, if it is a plain list of them."""
+        if type(value) not in (ast.List, ast.Tuple):
+            return
+        names = [one.value if type(one) is ast.Constant else None for one in cast("ast.List", value).elts]
+        if all(isinstance(name, str) for name in names):
+            exported = [tuple(Binding("all", tuple(names), len(self.exprs), self.block, value.lineno))]
+            self.frame.bindings["__all__"] = [*self.frame.bindings["__all__"][:-1], *exported]
 
     def assigned(self, target: ast.expr, value: ast.expr) -> int:
         """Visit the right side of an assignment, knowing where its value goes."""
@@ -304,7 +319,9 @@ class Definitions(Expressions):
         if kind is ast.Name:
             use, self.owner = Use.ASSIGN, ("name", cast("ast.Name", target).id)
         elif kind is ast.Attribute:
-            use, self.owner = Use.STORED, ("attribute", cast("ast.Attribute", target).attr)
+            attribute = cast("ast.Attribute", target)
+            if type(attribute.value) is ast.Name and self.is_self(attribute.value.id):
+                use, self.owner = Use.STORED, ("attribute", attribute.attr)
         elif kind is ast.Subscript:
             use = self.filled(cast("ast.Subscript", target).value) or Use.OTHER
         elif kind in (ast.Tuple, ast.List):
@@ -313,33 +330,46 @@ class Definitions(Expressions):
         self.owner = None
         return index
 
+    def is_self(self, name: str) -> bool:
+        """Whether a name is the first parameter of the method around this code."""
+        frame: Frame | None = self.frame
+        while frame is not None and frame.is_function:
+            if frame.self_name == name and name:
+                return True
+            frame = frame.parent
+        return False
+
     def store(self, target: ast.expr, index: int, value: ast.expr) -> None:
         kind = type(target)
         if kind is ast.Name:
             name = cast("ast.Name", target).id
+            if self.frame is self.module and self.block == 0:
+                if (
+                    type(value) is ast.Constant
+                    and isinstance(value.value, bool)
+                    and name not in self.frame.bindings
+                    and name.isupper()
+                ):
+                    self.constants[name] = value.value
+                else:
+                    self.constants.pop(name, None)
+            self.forget(name, index, value)
             self.bind_name(name, index, value)
-            if (
-                index > NONE
-                and type(value) is ast.Call
-                and self.frame.is_function
-                and not self.muted
-                and name not in self.frame.outer
-            ):
-                site = (0, index, self.frame.index, position(value), UNKNOWN, 0)
-                self.frame.forgettable.append((name, len(self.exprs), site, self.loops))
         elif kind is ast.Attribute:
             self.bind_attribute(cast("ast.Attribute", target), index)
         elif kind is ast.Subscript:
             subscript = cast("ast.Subscript", target)
             if type(subscript.value) is ast.Name:
                 name = subscript.value.id
+                if name in self.frame.tracked:
+                    self.site(Use.SUBSCRIPT, self.add((OP_NAME, name, self.block)), subscript.value)
                 self.frame.loads[name] = len(self.exprs)
                 if name in self.frame.param_use:
                     self.frame.param_use[name] |= ParamUse.AS_VALUE
                 self.bind_item(name, index, value)
             else:
                 self.visit(subscript.value, Use.STATEMENT)
-            self.visit(subscript.slice, Use.VALUE_ARGUMENT if type(subscript.slice) is ast.Call else Use.OPERAND)
+            self.value_wanted(subscript.slice, Use.OPERAND)
         elif kind in (ast.Tuple, ast.List):
             whole = index
             for number, element in enumerate(cast("ast.Tuple", target).elts):
@@ -349,6 +379,26 @@ class Definitions(Expressions):
         elif kind is ast.Starred:
             self.bind_target(target, ("x", index, 0), UNKNOWN)
 
+    def forget(self, name: str, index: int, value: ast.expr) -> None:
+        """Note an assignment of a call's result, to see later whether anyone reads it."""
+        frame = self.frame
+        loaded = frame.loads.get(name, -1)
+        for number, (other, at, site, _, block) in enumerate(frame.forgettable):
+            # Overwritten in the same stretch of code before anyone looked.
+            if other == name and block == self.block and loaded < at:
+                self.sites.append((int(Use.FORGOTTEN), *site[1:4], UNKNOWN, name))
+                del frame.forgettable[number]
+                break
+        if (
+            index > NONE
+            and type(value) is ast.Call
+            and frame.is_function
+            and not self.muted
+            and name not in frame.outer
+        ):
+            site = (0, index, frame.index, position(value), UNKNOWN, 0)
+            frame.forgettable.append((name, len(self.exprs), site, self.loops, self.block))
+
     def bind_item(self, name: str, index: int, value: ast.expr) -> None:
         """`name[key] = value`: one more thing that the container may hold."""
         frame: Frame | None = self.frame
@@ -356,6 +406,7 @@ class Definitions(Expressions):
             frame = frame.parent
         if frame is not None:
             kind = "value" if index >= 0 else "unknown"
+            frame.exact.add(name)
             frame.bindings.setdefault(name + "[]", []).append(
                 tuple(Binding(kind, index, len(self.exprs), self.block, value.lineno))
             )
@@ -365,9 +416,13 @@ class Definitions(Expressions):
         value = ABSENT if node.value is None else self.assigned(node.target, node.value)
         if value == ABSENT and self.frame.kind == "function":
             return False
+        if type(node.target) is ast.Name and node.value is not None:
+            self.forget(node.target.id, value, node.value)
         index = self.add((OP_ANNOTATED, annotation, value))
         if type(node.target) is ast.Name:
             self.bind_name(node.target.id, index, node.value or node.target)
+            if annotation > NONE and self.exprs[annotation][0] == "[" and self.is_plain_type(annotation):
+                self.frame.declared_plain.add(node.target.id)
         elif type(node.target) is ast.Attribute:
             self.bind_attribute(node.target, index)
         else:
@@ -382,7 +437,7 @@ class Definitions(Expressions):
             self.visit(node.value, use or Use.OPERAND)
             self.owner = None
             self.frame.loads[target.id] = len(self.exprs)
-            if target.id not in self.frame.containers:
+            if target.id not in self.frame.containers or target.id == "__all__":
                 self.bind_name(target.id, UNKNOWN, node.value)
         else:
             self.visit(node.value, Use.OPERAND)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -46,6 +47,9 @@ def discover(root: Path, starts: Iterable[Path], exclude: tuple[str, ...] = ()) 
         elif os.path.exists(absolute):
             status = os.stat(absolute)
             path = relative(absolute, base)
+            if not stat.S_ISREG(status.st_mode):
+                unreadable.append((path, "is no regular file"))
+                continue
             found[path] = SourceFile(path, status.st_size, status.st_mtime_ns)
         else:
             raise FileNotFoundError(f"{start} doesn't exist")
@@ -76,6 +80,9 @@ def discover(root: Path, starts: Iterable[Path], exclude: tuple[str, ...] = ()) 
                     path = relative(entry.path, base)
                     if not exclude or not excluded(path, exclude):
                         status = entry.stat()
+                        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
+                            unreadable.append((path, "is no regular file"))
+                            continue
                         found[path] = SourceFile(path, status.st_size, status.st_mtime_ns)
             except OSError as error:
                 unreadable.append((relative(entry.path, base), error.strerror or str(error)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import marshal
 import os
 import time
@@ -22,7 +21,9 @@ from awaitguard.version import __version__
 from awaitguard.work import Checker, batches, check_files, spread, start_checker, summarise_files
 
 UNPARSED = "AG001"
-BATCH = 400_000  # bytes of source in one task
+BATCH = 400_000  # bytes of source in one task of summarising
+# Tasks of checking: files of one package ask for the same definitions, so each process gets long stretches.
+STRETCH = 4_000_000
 Progress = Callable[[str, int, int], None]
 
 
@@ -58,9 +59,9 @@ def run(config: Config, starts: Iterable[Path], jobs: int = 0, progress: Progres
         digests, names = refresh(cache, root, discovery.files, jobs, progress)
         paths = [file.path for file in discovery.files]
         salt = digest(
-            repr((__version__, LAYOUT, own_state(), config.roots, os.environ.get("VIRTUAL_ENV"), paths, names)).encode()
+            repr((__version__, LAYOUT, own_state(), config.roots, os.environ.get("VIRTUAL_ENV"), paths)).encode()
         )
-        key = digest(salt + repr(config.families).encode() + b"".join(digests[path] for path in paths))
+        key = digest(salt + repr((config.families, sorted(names))).encode() + b"".join(digests[path] for path in paths))
         stored = cache.run(key)
         outcome = unpack(stored) if stored else None
         if outcome is None:
@@ -82,7 +83,7 @@ def own_state() -> list[int]:
 
 def refresh(
     cache: Cache, root: str, files: Sequence[SourceFile], jobs: int, progress: Progress
-) -> tuple[dict[str, bytes], tuple[str, ...]]:
+) -> tuple[dict[str, bytes], frozenset[str]]:
     """Bring the cached summaries up to date; gives the digest of each file's summary, and the project's names."""
     names: set[str] = set()
     known = cache.known()
@@ -116,12 +117,12 @@ def refresh(
     gone = [path for path in known if path not in by_path and not os.path.exists(os.path.join(root, path))]
     if gone:
         cache.drop_files(gone)
-    return digests, tuple(sorted(names))
+    return digests, frozenset(names)
 
 
 def check(
     cache: Cache, root: str, config: Config, files: Sequence[SourceFile], digests: dict[str, bytes], salt: bytes,
-    names: tuple[str, ...], jobs: int, progress: Progress,
+    names: frozenset[str], jobs: int, progress: Progress,
 ) -> dict[str, bytes]:  # fmt: skip
     """Check the files whose results don't stand any more; gives the outcome of every file."""
     outcomes: dict[str, bytes] = {}
@@ -129,7 +130,7 @@ def check(
     stale: list[tuple[str, int]] = []
     for file in files:
         row = stored.get(file.path)
-        outcome = fitting(row, file.path, digests, salt) if row else None
+        outcome = fitting(row, file.path, digests, salt, names) if row else None
         if outcome is None:
             stale.append((file.path, file.size + 500))
         else:
@@ -138,12 +139,12 @@ def check(
         return outcomes
     modules = Modules(root, (file.path for file in files), config.roots)
     done = 0
-    for results in spread(
-        check_files, batches(stale, BATCH), jobs if len(stale) > 40 else 1, start_checker, (cache.path, modules, names)
-    ):
+    jobs = jobs if len(stale) > 40 else 1
+    stretch = min(STRETCH, sum(size for _, size in stale) // (8 * jobs) + 1)
+    for results in spread(check_files, batches(stale, stretch), jobs, start_checker, (cache.path, modules, names)):
         rows: list[tuple[str, bytes, bytes]] = []
         for path, touched, outcome in results:
-            rows.append((path, depends(path, touched, digests, salt), marshal.dumps((touched, outcome))))
+            rows.append((path, depends(path, touched, digests, salt, names), marshal.dumps((touched, outcome))))
             outcomes[path] = outcome
         cache.store_results(rows)
         done += len(results)
@@ -154,12 +155,13 @@ def check(
     return outcomes
 
 
-def depends(path: str, touched: Iterable[str], digests: dict[str, bytes], salt: bytes) -> bytes:
-    """The key of a result: everything that it was worked out from."""
-    key = hashlib.blake2b(salt + digests.get(path, b""), digest_size=16)
-    for one in touched:
-        key.update(digests.get(one) or outside(one))
-    return key.digest()
+def depends(
+    path: str, touched: Iterable[str], digests: dict[str, bytes], salt: bytes, names: frozenset[str]
+) -> bytes:  # fmt: skip
+    """The key of a result: everything that it was worked out from, be it files or words of the project."""
+    parts = [salt, digests.get(path, b"")]
+    parts += [digests.get(one) or (b"1" if one in names else outside(one)) for one in touched]
+    return digest(b"".join(parts))
 
 
 STATUS: dict[str, bytes] = {}
@@ -178,14 +180,16 @@ def outside(path: str) -> bytes:
     return STATUS[path]
 
 
-def fitting(row: tuple[bytes, bytes], path: str, digests: dict[str, bytes], salt: bytes) -> bytes | None:
+def fitting(
+    row: tuple[bytes, bytes], path: str, digests: dict[str, bytes], salt: bytes, names: frozenset[str]
+) -> bytes | None:
     """A stored outcome, if what it was worked out from is as it was."""
     key, data = row
     try:
         touched, outcome = cast("tuple[tuple[str, ...], bytes]", marshal.loads(data))  # noqa: S302 - our own cache
     except (ValueError, EOFError, TypeError):
         return None
-    return outcome if key == depends(path, touched, digests, salt) else None
+    return outcome if key == depends(path, touched, digests, salt, names) else None
 
 
 Collected = tuple[list[Finding], dict[str, list[Ignore]], int, int]

@@ -6,25 +6,24 @@ import ast
 from collections.abc import Callable
 from typing import Any, cast
 
-from awaitguard.library import PASSES_THROUGH, PLAIN_BUILTINS, PLAIN_MODULES
-from awaitguard.naming import Names, dotted_name, position
+from awaitguard.frame import Frame
+from awaitguard.library import AWAITABLE_TYPES, PASSES_THROUGH, PLAIN_BUILTINS, PLAIN_MODULES
+from awaitguard.naming import dotted_name, position
+from awaitguard.operators import Operators
 from awaitguard.summary import (
     NONE,
     OP_ATTR,
-    OP_AWAIT,
     OP_CALL,
     OP_COMPREHENSION,
     OP_DICT,
     OP_ELEMENT,
     OP_GETATTR,
-    OP_ITEM,
     OP_LIST,
     OP_NAME,
-    OP_SCOPE,
-    OP_UNION,
     PLAIN,
     UNKNOWN,
     Flag,
+    ParamUse,
     Use,
 )
 from awaitguard.vocabulary import (
@@ -32,18 +31,25 @@ from awaitguard.vocabulary import (
     FILLING_METHODS,
     HANDED_OVER,
     KEEP_UNKNOWN,
-    LOOKS_AT,
+    LOG_METHODS,
+    LOGGERS,
     OWNED_USES,
     PARENT_SITES,
     PASSING_FUNCTIONS,
+    PLAIN_METHODS,
     SCHEDULERS,
-    SITED_USES,
     TELLING_CALLS,
     VALUE_FUNCTIONS,
+    VALUE_MODULES,
+    VALUE_USES,
 )
 
+# How the result of a call is used when nobody can await it later.
+CALLED_USES = VALUE_USES | {Use.STATEMENT}
+OF_LISTS = frozenset({"as_completed", "wait"})  # schedulers that take a list of awaitables
 
-class Expressions(Names):
+
+class Expressions(Operators):
     """The part of the walker that visits expressions.
 
     Every visitor takes the node and how its value is used, and gives the index of its entry in the expression table.
@@ -66,60 +72,110 @@ class Expressions(Names):
             if name == "getattr" and len(node.args) >= 2:
                 self.owner = owner
                 return self.visit_getattr(node, use)
-            if name in VALUE_FUNCTIONS:
-                argument_use = Use.VALUE_ARGUMENT if self.is_builtin(name) else argument_use
-            elif name in PASSING_FUNCTIONS and self.is_builtin(name):
+            if name in VALUE_FUNCTIONS and self.is_builtin(name):
+                argument_use = Use.VALUE_ARGUMENT
+            elif name in self.module.quiet and name not in self.frame.bindings:
+                argument_use = self.quiet_use(self.module.quiet[name])
+            elif name == "isinstance" and not asks_for_awaitable(node):
+                argument_use = Use.VALUE_ARGUMENT
+            elif (
+                name in PASSING_FUNCTIONS
+                and self.is_builtin(name)
+                and not (name in ("iter", "next") and len(node.args) > 1)
+            ):
                 self.owner = owner
                 argument_use = self.element_use(use, is_dict=False)
             if name in TELLING_CALLS:
                 self.note_tests(name, node)
+            elif self.frame.kind == "module" and remakes_module(name, node):
+                self.module.flags |= Flag.OWN_NAMESPACE
         elif type(function) is ast.Attribute:
             name = function.attr
             if type(function.value) is ast.Name:
                 base = function.value.id
                 if f"{base}.{name}" in VALUE_FUNCTIONS:
                     argument_use = Use.VALUE_ARGUMENT
+                elif base in self.module.quiet:
+                    argument_use = self.quiet_use(f"{self.module.quiet[base]}.{name}")
             elif type(function.value) is ast.Constant and isinstance(function.value.value, str):
+                argument_use = Use.FORMAT
+            if name in LOG_METHODS and dotted_name(function.value).rpartition(".")[2] in LOGGERS:
                 argument_use = Use.FORMAT
             if name in TELLING_CALLS:
                 self.note_tests(name, node)
+            elif self.frame.kind == "module" and remakes_module(name, node):
+                self.module.flags |= Flag.OWN_NAMESPACE
         if name in SCHEDULERS:
             argument_use = Use.SCHEDULED
         keep = use in KEEP_UNKNOWN
-        target = self.visit(function, Use.SCHEDULED if keep else Use.CALLEE)
+        if type(function) is ast.Name and function.id in self.frame.param_use and use in CALLED_USES:
+            self.frame.param_use[function.id] |= ParamUse.CALLED
+            target = self.visit(function, Use.FORMAT)  # looked at, not passed on
+        else:
+            target = self.visit(function, Use.SCHEDULED if keep else Use.CALLEE)
+        if keep and target > NONE and type(function) is ast.Call:
+            self.site(Use.CALLEE, target, function)
         if name in FILLING_METHODS and type(function) is ast.Attribute:
             argument_use = self.filled(function.value) or argument_use
         if name == "map" and type(function) is ast.Name:
             self.owner = owner
-            use = Use.MAPPED if self.element_use(use, is_dict=False) == Use.ELEMENT else use
+            use = Use.MAPPED if self.element_use(use, is_dict=False) in (Use.ELEMENT, Use.RETURNED_LIST) else use
             self.owner = None
         arguments: list[int | str] = []
+        # `iter(function, sentinel)` calls its first argument.
+        passing = (
+            name in PASSING_FUNCTIONS
+            and type(function) is ast.Name
+            and self.is_builtin(name)
+            and not (name == "iter" and len(node.args) > 1)
+        )
         has_star = False
         found: list[tuple[int, ast.expr, int | str]] = []
         fill = (argument_use, self.owner) if argument_use == Use.ELEMENT else None
         for argument in node.args:
             if type(argument) is ast.Starred:
                 has_star = True
-                self.visit(argument.value, Use.OTHER)
+                index = self.visit(argument.value, Use.UNPACKED)
+                if index > NONE and argument_use == Use.SCHEDULED:
+                    found.append((self.add((OP_ELEMENT, index, False)), argument.value, "*"))
+                continue
+            if type(argument) is ast.Constant:
+                arguments.append(NONE if argument.value is None else PLAIN)
                 continue
             self.owner = fill[1] if fill else None
-            index = self.visit(argument, argument_use)
-            if index > NONE and name in PASSING_FUNCTIONS and type(function) is ast.Name and self.is_builtin(name):
+            index = VISITORS[type(argument)](self, argument, argument_use)
+            if index > NONE and passing:
                 self.site(Use.ITERATE, index, argument)
             if index < 0 and type(argument) is ast.Name:
                 arguments.append(argument.id)
+            elif index < 0 and type(argument) is ast.Attribute:
+                arguments.append(argument.attr)
             else:
                 arguments.append(index)
                 if index > NONE and (type(argument) is ast.Call or type(argument) is ast.Name):
                     found.append((index, argument, len(arguments) - 1))
+                if index > NONE and name in OF_LISTS and argument_use == Use.SCHEDULED:
+                    found.append((self.add((OP_ELEMENT, index, False)), argument, len(arguments) - 1))
         self.owner = None
         keywords: list[tuple[str | None, int]] = []
         for keyword in node.keywords:
-            index = self.visit(keyword.value, argument_use if keyword.arg else Use.OTHER)
+            index = self.visit(keyword.value, argument_use if keyword.arg else Use.UNPACKED)
             keywords.append((keyword.arg, index))
             if index > NONE and keyword.arg and type(keyword.value) in (ast.Call, ast.Name):
                 found.append((index, keyword.value, keyword.arg))
         self.owner = owner
+        if (
+            name in ("append", "add")
+            and type(function) is ast.Attribute
+            and type(function.value) is ast.Name
+            and arguments
+        ):
+            first = arguments[0]
+            self.bind_item(function.value.id, first if isinstance(first, int) else UNKNOWN, node)
+        elif name in FILLING_METHODS and type(function) is ast.Attribute and type(function.value) is ast.Name:
+            self.bind_item(function.value.id, UNKNOWN, node)
+        if name in FILLING_METHODS and type(function) is ast.Attribute and dotted_name(function.value) == "__all__":
+            self.bind_name("__all__", UNKNOWN, node)
         if target < 0:
             for index, argument, where in found:
                 self.argument_site(argument_use, index, argument, UNKNOWN, where)
@@ -152,6 +208,8 @@ class Expressions(Names):
                 return PLAIN if function.id in PLAIN_BUILTINS and self.is_builtin(function.id) else UNKNOWN
             dotted = quiet
         else:
+            if function.attr in PLAIN_METHODS if type(function) is ast.Attribute else False:
+                return PLAIN
             dotted = dotted_name(function)
             root, _, rest = dotted.partition(".")
             quiet = self.frame.quiet.get(root) or self.module.quiet.get(root)
@@ -159,6 +217,11 @@ class Expressions(Names):
                 return UNKNOWN
             dotted = f"{quiet}.{rest}"
         return PLAIN if dotted.partition(".")[0] in PLAIN_MODULES and dotted not in PASSES_THROUGH else UNKNOWN
+
+    @staticmethod
+    def quiet_use(dotted: str) -> int:
+        """What a function of the library that isn't followed does with its arguments."""
+        return Use.VALUE_ARGUMENT if dotted.partition(".")[0] in VALUE_MODULES else Use.ARGUMENT
 
     def receiver(self, target: int) -> int:
         """The expression for `lock` when `target` is `lock.acquire`."""
@@ -177,9 +240,15 @@ class Expressions(Names):
 
     def filled(self, container: ast.expr) -> int:
         """`tasks.append(x)`: the use of x, and the container as owner of what is put into it."""
-        if type(container) is ast.Name and container.id in self.frame.containers:
-            self.owner = ("name", container.id)
-            return Use.ELEMENT
+        if type(container) is ast.Name:
+            frame: Frame | None = self.frame
+            while frame is not None:
+                if container.id in frame.bindings:
+                    if container.id not in frame.containers:
+                        return 0
+                    self.owner = ("name", container.id)
+                    return Use.ELEMENT
+                frame = frame.parent
         if (
             type(container) is ast.Attribute
             and type(container.value) is ast.Name
@@ -198,9 +267,10 @@ class Expressions(Names):
             self.visit(key, Use.OTHER)
         for extra in node.args[2:]:
             self.visit(extra, Use.OTHER)
-        if base < 0 or not constant or len(node.args) > 2:
+        if base < 0 or not constant:
             return UNKNOWN
-        return self.add((OP_GETATTR, base, cast("ast.Constant", key).value))
+        name = str(cast("ast.Constant", key).value)
+        return self.add((OP_GETATTR, base, name, "default") if len(node.args) > 2 else (OP_GETATTR, base, name))
 
     # Literals and containers
 
@@ -224,10 +294,10 @@ class Expressions(Names):
         if use in HANDED_OVER:
             return Use.OTHER
         if use == Use.RETURN:
-            return Use.RETURNED_DICT if is_dict else Use.OTHER
+            return Use.RETURNED_DICT if is_dict else Use.RETURNED_LIST
         if use in (Use.ELEMENT, Use.ASSIGN, Use.STORED) and self.owner is None:
             return Use.OTHER
-        return use if use in (Use.RETURNED_DICT, Use.MAPPED) else Use.ELEMENT
+        return use if use in (Use.RETURNED_DICT, Use.RETURNED_LIST, Use.MAPPED) else Use.ELEMENT
 
     def visit_sequence(self, node: ast.List | ast.Tuple | ast.Set, use: int) -> int:
         inner = self.element_use(use, is_dict=False)
@@ -240,19 +310,19 @@ class Expressions(Names):
         known = False
         for key, value in zip(node.keys, node.values, strict=True):
             if key is None:
-                self.visit(value, Use.OTHER)
+                self.visit(value, Use.UNPACKED)
                 pairs.append((None, UNKNOWN))
                 continue
             constant = type(key) is ast.Constant and isinstance(key.value, str | int)
             if not constant:
-                self.visit(key, Use.OPERAND)
+                self.value_wanted(key, Use.OPERAND)
             index = self.visit(value, inner)
             known = known or index > NONE
             pairs.append((cast("ast.Constant", key).value if constant else None, index))
         return self.add((OP_DICT, tuple(pairs))) if known else PLAIN
 
     def visit_starred(self, node: ast.Starred, use: int) -> int:
-        self.visit(node.value, Use.OTHER)
+        self.visit(node.value, Use.UNPACKED)
         return UNKNOWN
 
     def visit_comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp, use: int) -> int:
@@ -299,125 +369,25 @@ class Expressions(Names):
         self.block, self.loops = outer, outer_loops
         if element < 0 and not is_generator:
             return UNKNOWN
+        if is_dict:
+            return self.add((OP_DICT, ((None, element),)))
         return self.add((OP_COMPREHENSION, element, is_generator, is_generator and is_async))
 
-    # Operators
 
-    def visit_await(self, node: ast.Await, use: int) -> int:
-        self.note_await()
-        value = self.visit(node.value, Use.AWAIT)
-        if value < 0:
-            return UNKNOWN
-        self.site(Use.AWAIT, value, node)
-        index = self.add((OP_AWAIT, value))
-        if use not in (Use.STATEMENT, Use.AWAIT, Use.ASSIGN, Use.OTHER, Use.ARGUMENT):
-            self.site(use, index, node)
-        return index
+def remakes_module(name: str, node: ast.Call) -> bool:
+    """`lazy.attach(__name__, ...)`, `recreate_module(__name__, ...)`: a package that makes its names by itself."""
+    return any(type(one) is ast.Name and one.id == "__name__" for one in node.args) and any(
+        word in name for word in ("module", "attach", "lazy", "deprecat", "export")
+    )
 
-    def note_await(self) -> None:
-        frame = self.frame
-        frame.awaits += 1
-        for lock, where in frame.held.values():
-            if lock >= 0 and not self.muted:
-                self.sites.append((int(Use.LOCKED), lock, frame.index, where, UNKNOWN, 0))
-        frame.held.clear()
 
-    def visit_bool(self, node: ast.BoolOp, use: int) -> int:
-        owner, self.owner = self.owner, None
-        found = [self.visit(value, Use.TRUTH) for value in node.values[:-1]]
-        self.owner = owner
-        found.append(self.visit(node.values[-1], use))
-        return self.union(found)
-
-    def union(self, found: list[int]) -> int:
-        if min(found) < 0:
-            return UNKNOWN
-        return self.add((OP_UNION, *found)) if max(found) > NONE else PLAIN
-
-    def visit_conditional(self, node: ast.IfExp, use: int) -> int:
-        owner, self.owner = self.owner, None
-        self.visit(node.test, Use.TRUTH)
-        self.owner = owner
-        return self.union([self.visit(node.body, use), self.visit(node.orelse, use)])
-
-    def visit_binary(self, node: ast.BinOp, use: int) -> int:
-        # Long sums nest deeply on the left: walk down instead of recursing.
-        left: ast.expr = node
-        rights: list[ast.expr] = []
-        while type(left) is ast.BinOp:
-            rights.append(left.right)
-            left = left.left
-        plain = self.visit(left, use if type(left) in CONTAINER_NODES else Use.OPERAND)
-        for right in reversed(rights):
-            if type(right) in CONTAINER_NODES:
-                self.visit(right, use)
-            elif type(left) is ast.Constant and isinstance(left.value, str):
-                self.visit(right, Use.FORMAT)
-            else:
-                self.visit(right, Use.OPERAND)
-        return PLAIN if plain == PLAIN else UNKNOWN
-
-    def visit_unary(self, node: ast.UnaryOp, use: int) -> int:
-        self.visit(node.operand, Use.TRUTH if type(node.op) is ast.Not else Use.OPERAND)
-        return PLAIN
-
-    def visit_compare(self, node: ast.Compare, use: int) -> int:
-        self.visit(node.left, Use.COMPARE)
-        for comparator in node.comparators:
-            self.visit(comparator, Use.COMPARE)
-        return PLAIN
-
-    def visit_walrus(self, node: ast.NamedExpr, use: int) -> int:
-        value = self.visit(node.value, use)
-        self.bind_name(node.target.id, value, node.value)
-        return value
-
-    def visit_subscript(self, node: ast.Subscript, use: int) -> int:
-        value = node.value
-        if type(value) is ast.Name and use not in (Use.ATTRIBUTE, Use.SUBSCRIPT, *LOOKS_AT):
-            self.frame.consumed.add(value.id)
-        if type(value) is ast.Name and use in (Use.ATTRIBUTE, Use.SUBSCRIPT, *LOOKS_AT):
-            was = value.id in self.frame.consumed
-            base = self.visit(value, Use.SUBSCRIPT)
-            if not was:
-                self.frame.consumed.discard(value.id)
-        else:
-            base = self.visit(value, Use.SUBSCRIPT)
-        key = node.slice
-        constant: Any = None
-        if type(key) is ast.Constant and isinstance(key.value, str | int):
-            constant = key.value
-        elif type(key) is ast.Name and key.id in self.guards:
-            constant = self.guards[key.id]
-            self.load(key.id, Use.OPERAND)
-        else:
-            self.visit(key, Use.VALUE_ARGUMENT if type(key) is ast.Call else Use.OPERAND)
-        if base < 0:
-            return UNKNOWN
-        index = self.add((OP_ITEM, base, constant))
-        if use in SITED_USES and use != Use.AWAIT:
-            self.site(use, index, node)
-        return index
-
-    def visit_slice(self, node: ast.Slice, use: int) -> int:
-        for part in (node.lower, node.upper, node.step):
-            if part is not None:
-                self.visit(part, Use.OPERAND)
-        return PLAIN
-
-    def visit_yield(self, node: ast.Yield, use: int) -> int:
-        self.frame.flags |= Flag.GENERATOR
-        if node.value is not None:
-            self.visit(node.value, Use.YIELD)
-        return UNKNOWN
-
-    def visit_yield_from(self, node: ast.YieldFrom, use: int) -> int:
-        self.frame.flags |= Flag.GENERATOR
-        self.visit(node.value, Use.OTHER)
-        return UNKNOWN
-
-    def visit_lambda(self, node: ast.Lambda, use: int) -> int:
-        return self.add((OP_SCOPE, self.lambda_scope(node)))
+def asks_for_awaitable(node: ast.Call) -> bool:
+    """Whether an isinstance() asks about coroutines, awaitables or futures."""
+    kinds = [
+        one for argument in node.args[1:] for one in (argument.elts if type(argument) is ast.Tuple else [argument])
+    ]
+    names = {dotted_name(kind).rpartition(".")[2] for kind in kinds}
+    return bool(names & AWAITABLE_TYPES) or "" in names or "Generator" in "".join(names)
 
 
 Visitor = Callable[[Any, Any, int], int]

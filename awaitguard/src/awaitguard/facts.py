@@ -7,11 +7,21 @@ from typing import Any, NamedTuple
 
 from awaitguard.resolver import Resolver
 from awaitguard.signature import colour_of_scope, signature_of_scope
-from awaitguard.summary import Summary, unpack_position
-from awaitguard.value import CLASS, FUNCTION, INSTANCE, Value
+from awaitguard.summary import NONE, OP_NAME, Summary, pack_position, unpack_position
+from awaitguard.value import CLASS, COROUTINE, FUNCTION, INSTANCE, Value
 
-ASIDE = frozenset({"tests", "test", "testing", "examples", "example", "docs", "doc", "scripts", "benchmarks", "benchmark", "samples",
-    "tools", "demo", "demos", "migrations", "fixtures", "conftest", "sample", "recipes", "tutorials", "e2e", "integration"})  # fmt: skip
+ASIDE = frozenset({"tests", "test", "testing", "examples", "example", "docs", "doc", "docs_src", "scripts",
+    "benchmarks", "benchmark", "samples", "tools", "demo", "demos", "_testbase", "testutils", "test_utils",
+    "_testing", "utils_test", "migrations", "fixtures", "conftest", "sample", "recipes", "tutorials", "e2e",
+    "integration"})  # fmt: skip
+# Builtin types by which two functions of one name can be told apart.
+TYPES = frozenset({"int", "str", "bool", "float", "bytes", "dict", "list", "set", "tuple"})
+
+
+# How the names of functions begin that hand out objects; of others nobody asks what they give.
+VERBS = ("get_", "create_", "make_", "build_", "new_", "open_", "obtain_", "provide_")
+# Beginnings of names of functions that give something which can be compared.
+RETURNING = (*VERBS, "load_", "fetch_", "find_", "read_", "resolve_")
 
 
 class PublicFunction(NamedTuple):
@@ -80,7 +90,24 @@ def file_facts(path: str, summary: Summary, resolver: Resolver) -> FileFacts:
         last = bindings[-1]
         if last.kind == "def" and len(bindings) == 1:
             functions.append(public_function(path, summary, last.value, resolver))
-        elif last.kind == "from" and last.name != name and not last.name.startswith("_"):
+        elif last.kind == "value" and last.value > NONE and summary.exprs[last.value][0] == OP_NAME:
+            original = str(summary.exprs[last.value][1]).rpartition(".")[2]
+            target = renamed(path, summary, original, name, last.block, resolver) if original != name else None
+            if target and target[0] != path:
+                renamings.append(
+                    Renaming(path, pack_position(last.line, 0, last.line, len(name)), original, name, target)
+                )
+    for scope in summary.scopes:
+        for name, bindings in scope.bindings.items():
+            last = bindings[-1] if bindings else None
+            if (
+                last is None
+                or last.kind != "from"
+                or name.startswith("_")
+                or last.name in (name, "*")
+                or last.name.startswith("_")
+            ):
+                continue
             target = renamed(path, summary, last.name, name, last.block, resolver)
             if target:
                 position = next(
@@ -101,13 +128,21 @@ def public_function(path: str, summary: Summary, index: int, resolver: Resolver)
     elif colour == "sync":
         made = resolver.result(Value(FUNCTION, path, index)) if scope.returns else ()
         if any(resolver.is_awaitable(one) for one in made):
-            colour = "async"
+            # An instance with __await__ can be used without, and whoever hands on a coroutine can't be told by the word def.
+            colour = "async" if all(one.kind == COROUTINE for one in made) else "awaitable"
     params = tuple((one.name, annotation_text(summary, one.annotation)) for one in scope.params if one.kind in "op")
     required = sum(1 for one in scope.params if one.kind in "opk" and not one.has_default)
     returns: tuple[str, ...] = ()
-    if (scope.annotation > 1 or any(one > 1 for one in scope.returns)) and not scope.is_generator:
+    if (
+        scope.name.startswith(RETURNING)
+        and (scope.annotation > 1 or any(one > 1 for one in scope.returns))
+        and not scope.is_generator
+    ):
         made = resolver.returned(Value(FUNCTION, path, index))
-        if len(made) == 1 and made[0].kind == INSTANCE:
+        written = annotation_text(summary, scope.annotation)
+        if written in TYPES:
+            returns = (written,)
+        elif len(made) == 1 and made[0].kind == INSTANCE:
             lineage = resolver.lineage(made[0].definition)[0]
             owners = [(resolver.table.summary(file), scope_index) for file, scope_index in lineage]
             returns = tuple([owner.scopes[scope_index].name for owner, scope_index in owners if owner])

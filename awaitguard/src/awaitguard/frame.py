@@ -14,10 +14,10 @@ class Frame:
     """A module, class, function or lambda while its body is walked."""
 
     __slots__ = (
-        "annotation", "attributes", "awaits", "bases", "bindings", "block", "body", "calls", "consumed", "containers",
-        "decorators", "flags", "forgettable", "fuzzy", "held", "index", "keywords", "kind", "loads", "name", "outer",
-        "param_use", "params", "parent", "pending", "position", "quiet", "returns", "self_name",
-        "site_start", "stars", "tested", "tracked",
+        "annotation", "attributes", "awaits", "bases", "bindings", "block", "body", "calls", "consumed", "containers", "declared_plain",
+        "decorators", "exact", "flags", "forgettable", "fuzzy", "held", "index", "keywords", "kind", "loads", "name", "outer",
+        "param_use", "params", "parent", "pending", "position", "quiet", "replaced", "returns", "self_name",
+        "site_start", "stars", "tested", "tracked", "yields",
     )  # fmt: skip
 
     def __init__(self, kind: str, name: str, index: int, parent: Frame | None, block: int) -> None:
@@ -35,6 +35,7 @@ class Frame:
         self.decorators: tuple[int, ...] = ()
         self.annotation = UNKNOWN
         self.returns: list[int] = []
+        self.yields: list[int] = []
         self.bases: tuple[int, ...] = ()
         self.keywords: tuple[tuple[str, int], ...] = ()
         self.attributes: dict[str, list[tuple[Any, ...]]] = {}
@@ -47,10 +48,16 @@ class Frame:
         self.tracked: set[str] = set()
         # Names that a test like isawaitable() or hasattr() asked about.
         self.tested: set[str] = set()
+        # Attributes of other objects that are set here (`client.send = Mock()`): they aren't what their class says.
+        self.replaced: set[str] = set()
         self.loads: dict[str, int] = {}
         self.consumed: set[str] = set()
         self.containers: dict[str, str] = {}
-        self.forgettable: list[tuple[str, int, RawSite, bool]] = []
+        # Containers that are declared to hold plain values.
+        self.declared_plain: set[str] = set()
+        self.forgettable: list[tuple[str, int, RawSite, bool, int]] = []
+        # Names that are kept though their values are plain, because someone awaits or loops over them.
+        self.exact: set[str] = set()
         self.pending: list[tuple[str, RawSite]] = []
         self.held: dict[str, tuple[int, int]] = {}
         self.awaits = 0
@@ -97,7 +104,7 @@ class Frame:
             params,
             self.decorators,
             self.annotation,
-            tuple(self.returns),
+            tuple(self.yields if self.flags & Flag.GENERATOR else self.returns),
             self.bases,
             self.keywords,
             self.attributes,
@@ -117,6 +124,7 @@ class Frame:
                 []
                 if all(one[0] == "unknown" or one[1] == PLAIN for one in found if one[0] in VALUE_KINDS)
                 and not any(one[0] not in VALUE_KINDS for one in found)
+                and name not in self.exact
                 else found
             )
         return kept

@@ -14,7 +14,7 @@ from awaitguard.engine import no_progress, refresh
 from awaitguard.finding import Cause
 from awaitguard.modules import Modules
 from awaitguard.resolver import Resolver
-from awaitguard.summary import OP_CALL, OP_NAME, Site, Summary, Use, load, unpack_position
+from awaitguard.summary import NONE, OP_CALL, OP_NAME, Site, Summary, Use, load, unpack_position
 from awaitguard.table import Table
 from awaitguard.value import CLASS, FUNCTION, Definition, Values
 
@@ -56,15 +56,23 @@ def find_interfaces(config: Config, starts: Iterable[Path], name: str, jobs: int
         paths = {file.path for file in discovery.files}
         table = Table(Modules(str(config.root), paths, config.roots), reader.summary, names)
         last = name.rpartition(".")[2]
-        rows = cache.connection.execute(
-            "SELECT path, summary FROM files WHERE instr(summary, ?) > 0 ORDER BY path", (last.encode(),)
-        )
         search = Search(name, table)
-        for path, data in rows.fetchall():
-            if path in paths:
-                summary = load(data)
-                if summary.error is None:
-                    search.file(path, summary)
+        new, files = {last}, dict[str, Summary]()
+        while new:
+            one = new.pop()
+            search.names.add(one)
+            rows = cache.connection.execute(
+                "SELECT path, summary FROM summaries WHERE instr(summary, ?) > 0", (one.encode(),)
+            )
+            for path, data in rows.fetchall():
+                if path in paths and path not in files:
+                    files[path] = load(data)
+            # Other names under which modules pass it on lead to more files.
+            for summary in files.values():
+                new |= search.aliases(summary) - search.names
+        for path, summary in sorted(files.items()):
+            if summary.error is None:
+                search.file(path, summary)
         reader.close()
     return search.result()
 
@@ -75,9 +83,23 @@ class Search:
     def __init__(self, name: str, table: Table) -> None:
         self.name = name
         self.last = name.rpartition(".")[2]
+        self.names: set[str] = set()
         self.table = table
         self.interfaces: dict[Definition, Interface] = {}
         self.unresolved: list[Place] = []
+
+    def aliases(self, summary: Summary) -> set[str]:
+        """The names that a module's top level gives to one of the names."""
+        found: set[str] = set()
+        for name, bindings in summary.scopes[0].bindings.items() if summary.error is None else ():
+            for binding in bindings:
+                if binding.kind == "from" and binding.name in self.names:
+                    found.add(name)
+                elif binding.kind == "value" and binding.value > NONE:
+                    expr = summary.exprs[binding.value]
+                    if expr[0] == OP_NAME and str(expr[1]).rpartition(".")[2] in self.names:
+                        found.add(name)
+        return found
 
     def file(self, path: str, summary: Summary) -> None:
         resolver = Resolver(self.table)
@@ -87,11 +109,11 @@ class Search:
                 self.definition(check, (path, index))
         for name, bindings in summary.scopes[0].bindings.items():
             for binding in bindings:
-                if binding.kind == "from" and self.last in (name, binding.name):
+                if binding.kind == "from" and self.names & {name, binding.name}:
                     target = resolver.binding(path, summary, name, binding, None)
                     what = f"imports {binding.name} as {name}" if binding.name != name else f"imports {name}"
                     self.place(check, target, Place(path, binding.line, what), export=True)
-                elif binding.kind == "value" and name == self.last:
+                elif binding.kind == "value" and name in self.names:
                     target = resolver.binding(path, summary, name, binding, None)
                     self.place(check, target, Place(path, binding.line, f"assigns {name}"), export=True)
         for raw in summary.sites:
@@ -99,7 +121,7 @@ class Search:
             expr = summary.exprs[site.expr]
             if expr[0] != OP_CALL or site.use in (Use.FORGOTTEN, Use.LOCKED):
                 continue
-            if check.text(expr[1]).rpartition(".")[2] == self.last or self.means_it(check, expr):
+            if check.text(expr[1]).rpartition(".")[2] in self.names or self.means_it(check, expr):
                 line = unpack_position(expr[5])[0]
                 how = (
                     "awaited"

@@ -25,6 +25,9 @@ PLAIN_BUILTINS = frozenset({"print", "len", "str", "int", "float", "bool", "repr
 GIVES_AWAITABLE = frozenset({"asyncio.create_task", "asyncio.ensure_future", "asyncio.gather", "asyncio.shield",
     "asyncio.wrap_future", "asyncio.Future", "asyncio.Task", "asyncio.futures.Future", "asyncio.tasks.Task",
     "builtins.anext", "asyncio.tasks.gather", "asyncio.tasks.create_task", "asyncio.tasks.ensure_future"})  # fmt: skip
+# Methods of tasks and futures that give nothing to wait for.
+FUTURE_METHODS = frozenset({"cancel", "done", "cancelled", "set_result", "set_exception", "add_done_callback", "set_name", "get_name",
+    "cancelling", "uncancel", "remove_done_callback"})  # fmt: skip
 AWAITABLE_TYPES = frozenset({"Awaitable", "Coroutine", "Future", "Task", "CoroutineType"})
 LOCKS = frozenset({"threading.Lock", "threading.RLock", "threading.Condition", "threading.Semaphore",
     "threading.BoundedSemaphore", "multiprocessing.Lock", "multiprocessing.RLock", "multiprocessing.Semaphore",
@@ -33,6 +36,7 @@ LOCKS = frozenset({"threading.Lock", "threading.RLock", "threading.Condition", "
 OBJECTS = {
     **dict.fromkeys(LOCKS, frozenset({"__enter__"})),
     "builtins.open": frozenset({"__enter__", "__iter__"}),
+    "multiprocessing.Pool": frozenset({"__enter__"}),
     "threading.Event": frozenset[str](),
     "tempfile.TemporaryDirectory": frozenset({"__enter__"}),
     "tempfile.NamedTemporaryFile": frozenset({"__enter__", "__iter__"}),
@@ -70,8 +74,52 @@ ASYNC_METHODS = {
     "asyncio.PriorityQueue": frozenset({"get", "put", "join"}),
     "asyncio.LifoQueue": frozenset({"get", "put", "join"}),
     "contextlib.AsyncExitStack": frozenset({"aclose", "enter_async_context"}),
+    "async generator": frozenset({"aclose", "asend", "athrow", "__anext__"}),
 }
 SYNC_METHODS = {
+    "container": frozenset(
+        {
+            "append",
+            "add",
+            "extend",
+            "insert",
+            "remove",
+            "discard",
+            "clear",
+            "sort",
+            "reverse",
+            "update",
+            "index",
+            "count",
+        }
+    ),
+    "plain": frozenset(
+        {
+            "items",
+            "keys",
+            "values",
+            "split",
+            "rsplit",
+            "splitlines",
+            "strip",
+            "lstrip",
+            "rstrip",
+            "lower",
+            "upper",
+            "format",
+            "encode",
+            "decode",
+            "join",
+            "replace",
+            "startswith",
+            "endswith",
+            "count",
+            "index",
+            "append",
+            "extend",
+            "title",
+        }
+    ),
     "asyncio.Lock": frozenset({"release", "locked"}),
     "asyncio.Condition": frozenset({"release", "locked", "notify", "notify_all"}),
     "asyncio.Semaphore": frozenset({"release", "locked"}),
@@ -97,6 +145,10 @@ EXECUTORS: dict[str, tuple[int | None, str]] = {
     "loop.run_in_executor": (1, "func"),
     "executor.submit": (0, "fn"),
     "executor.map": (0, "fn"),
+    **{
+        f"pool.{name}": (0, "func")
+        for name in ("map", "apply", "apply_async", "map_async", "imap", "imap_unordered", "starmap")
+    },
 }
 SORTS: dict[str, tuple[int | None, str]] = {
     "builtins.filter": (0, "function"),
@@ -106,6 +158,12 @@ SORTS: dict[str, tuple[int | None, str]] = {
     "functools.reduce": (0, "function"),
     "functools.cmp_to_key": (0, "mycmp"),
     "itertools.groupby": (1, "key"),
+    "itertools.takewhile": (0, "predicate"),
+    "itertools.dropwhile": (0, "predicate"),
+    "itertools.filterfalse": (0, "predicate"),
+    "itertools.accumulate": (1, "func"),
+    "collections.defaultdict": (0, "default_factory"),
+    "dataclasses.field": (None, "default_factory"),
     "list.sort": (None, "key"),
 }
 SIGNALS: dict[str, tuple[int | None, str]] = {
@@ -115,6 +173,7 @@ SIGNALS: dict[str, tuple[int | None, str]] = {
 EXIT_HANDLERS: dict[str, tuple[int | None, str]] = {
     "atexit.register": (0, "func"),
     "weakref.finalize": (1, "func"),
+    "stack.callback": (0, "callback"),
 }
 LOOP_CALLBACKS: dict[str, tuple[int | None, str]] = {
     "loop.call_soon": (0, "callback"),

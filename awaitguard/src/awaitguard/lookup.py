@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable
 from typing import TypeVar, cast
 
@@ -10,9 +11,11 @@ from awaitguard.summary import Binding, Block, Flag, Lazy, Scope, Summary
 from awaitguard.table import Table
 from awaitguard.value import (
     CLASS,
+    CONTAINER,
     FUNCTION,
     INSTANCE,
     LIBRARY,
+    MAPPING,
     MODULE,
     UNKNOWN_VALUE,
     UNKNOWN_VALUES,
@@ -36,8 +39,13 @@ class Lookup:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.modules: Modules = table.modules
-        # What was worked out while the current file is checked, with the files that it depends on.
-        self.memo: dict[tuple[str, int] | tuple[str, int, str], tuple[Values, set[str]]] = {}
+        # What expressions and names stand for, with the files that it depends on.
+        self.memo: dict[object, tuple[Values, frozenset[str]]] = {}
+        # The same for answers that were cut short: they hold only while the current file is checked.
+        self.fleeting: dict[object, tuple[Values, frozenset[str]]] = {}
+        self.dependencies: dict[frozenset[str], frozenset[str]] = {}
+        # Which module or class a name belongs to, by path, scope and name.
+        self.holders: dict[tuple[str, int, str], int | None] = {}
         self.remembered: dict[object, tuple[object, frozenset[str]]] = {}
         self.imported_modules: dict[tuple[str, str, int], str | None] = {}
         self.active: set[object] = set()
@@ -48,8 +56,12 @@ class Lookup:
         self.cuts: int = 0
 
     def forget(self) -> None:
-        """Begin with another file: what was worked out inside the last one isn't needed any more."""
-        self.memo.clear()
+        """Begin with another file."""
+        self.fleeting.clear()
+        if len(self.memo) > REMEMBERED:
+            self.memo.clear()
+            self.holders.clear()
+            self.dependencies.clear()
         if len(self.remembered) > REMEMBERED:
             self.remembered.clear()
 
@@ -68,8 +80,13 @@ class Lookup:
             inner, table.touched = table.touched, outer
             outer |= inner
         if self.cuts == cuts:
-            self.remembered[key] = (answer, frozenset(inner))
+            self.remembered[key] = (answer, self.shared(inner))
         return answer
+
+    def shared(self, paths: set[str]) -> frozenset[str]:
+        """One frozen set for all answers that depend on the same files: there are few of them for many answers."""
+        frozen = frozenset(paths)
+        return self.dependencies.setdefault(frozen, frozen)
 
     # Names in scopes
 
@@ -78,7 +95,7 @@ class Lookup:
         late = block < 0
         if late:
             block, at = ~block, LATE
-        index = summary.blocks[block].scope
+        index = summary.scope_of(block)
         own = True
         while index >= 0:
             scope = summary.scopes[index]
@@ -147,11 +164,19 @@ class Lookup:
             return UNKNOWN_VALUES
         param = scope.params[number]
         parent = summary.scopes[scope.parent] if scope.parent >= 0 else None
-        if number == 0 and parent is not None and parent.kind == "class" and scope.kind == "function":
+        if (
+            number == 0
+            and param.kind in "op"
+            and parent is not None
+            and parent.kind == "class"
+            and scope.kind == "function"
+        ):
             names = self.decorator_names(summary, scope)
             if "staticmethod" not in names:
                 is_class = "classmethod" in names or scope.name in ("__new__", "__init_subclass__", "__class_getitem__")
                 return (Value(CLASS if is_class else INSTANCE, path, scope.parent, extra="self"),)
+        if number == 0 and param.name == "self" and scope.decorators:
+            return UNKNOWN_VALUES  # a function that a decorator makes a method of something else
         if param.annotation >= 0 and param.kind not in "vw":
             return self.annotated(path, param.annotation, env)
         return UNKNOWN_VALUES
@@ -161,10 +186,14 @@ class Lookup:
     def module_values(self, dotted: str, importer: str) -> Values:
         """The module of an absolute import."""
         found = self.modules.find(dotted, importer) if not importer.startswith("/") else None
-        if found and found != importer:
+        if found and found != importer and not self.is_shadowed(dotted, found, importer):
             return (Value(MODULE, found, extra=dotted),)
         root = dotted.partition(".")[0]
-        if dotted in self.modules.directories and root not in STANDARD_LIBRARY:
+        if (
+            dotted in self.modules.directories
+            and root not in STANDARD_LIBRARY
+            and not self.modules.is_hidden(root, importer)
+        ):
             return (Value(MODULE, next(iter(sorted(self.modules.directories[dotted]))) + "/", extra=dotted),)
         return (Value(LIBRARY, extra=dotted),)
 
@@ -177,15 +206,29 @@ class Lookup:
             self.imported_modules[key] = self.find_imported_module(path, module, level)
         return self.imported_modules[key]
 
+    def is_shadowed(self, module: str, found: str, importer: str) -> bool:
+        """Whether the standard library's module of that name is meant, not a file of the project that has it too."""
+        if module.partition(".")[0] not in STANDARD_LIBRARY:
+            return False
+        directory = posixpath.dirname(importer)
+        return not (
+            module.partition(".")[0] in self.modules.regular
+            or (posixpath.dirname(found) == directory and directory not in self.modules.packages)
+        )
+
     def find_imported_module(self, path: str, module: str, level: int) -> str | None:
         if level:
             return self.modules.relative(path, level, module)
         if path.startswith("/"):
             return self.modules.find_outside(module)
         found = self.modules.find(module, path)
+        if found is not None and self.is_shadowed(module, found, path):
+            return None
         if found == path and module.partition(".")[0] in STANDARD_LIBRARY:
             return None
-        if found is None and module in self.modules.directories and module.partition(".")[0] not in STANDARD_LIBRARY:
+        if found is None and (self.modules.is_hidden(module, path) or module not in self.modules.directories):
+            return None
+        if found is None and module.partition(".")[0] not in STANDARD_LIBRARY:
             return next(iter(sorted(self.modules.directories[module]))) + "/"
         return found
 
@@ -221,6 +264,9 @@ class Lookup:
             bindings = scope.bindings.get(name)
             if bindings:
                 values = self.local(path, summary, 0, name, bindings, scope.body, LATE, own=False, env=None)
+                if name + "[]" in scope.bindings:
+                    # More is put into it later, which only its own module can follow.
+                    values = tuple([UNKNOWN_VALUE if one.kind in (MAPPING, CONTAINER) else one for one in values])
                 if any(one.kind == "from" for one in bindings):
                     values = tuple([value.reached("reexport") for value in values])
                 return values
@@ -244,8 +290,6 @@ class Lookup:
         """A name that comes by `from module import *`; unknown if it may come from a module that can't be read."""
         unsure = False
         for module, level, _block in reversed(summary.scopes[0].stars):
-            if name.startswith("_"):
-                unsure = True
             target = self.imported_module(path, module, level)
             if target is None:
                 target = self.modules.find_outside(module) if not level else None
@@ -254,10 +298,21 @@ class Lookup:
                     continue
             if target == path:
                 continue
+            exported = self.exported(target)
+            if exported is not None and name not in exported:
+                continue
+            if exported is None and name.startswith("_"):
+                unsure = True
             found = self.member(target, name)
             if found is not None:
                 return found
         return UNKNOWN_VALUES if unsure else None
+
+    def exported(self, path: str) -> tuple[str, ...] | None:
+        """The names in a module's `__all__`, if it is a plain list."""
+        summary = self.table.summary(path)
+        bindings = summary.scopes[0].bindings.get("__all__") if summary is not None else None
+        return bindings[0].value if bindings and len(bindings) == 1 and bindings[0].kind == "all" else None
 
     # Implemented by the other parts
 
@@ -282,13 +337,14 @@ def reaching_bindings(blocks: Lazy[Block], bindings: list[Binding], block: int, 
     """
     if len(bindings) == 1 and (at == LATE or bindings[0].block == 0):
         return bindings, True
-    above: dict[int, tuple[int, int]] = {}
+    above: set[int] = set()
+    arms: dict[int, int] = {}
     current = block
     while current >= 0:
-        entry = blocks[current]
-        above[current] = (entry.statement, entry.arm)
-        current = entry.parent
-    arms = {statement: arm for statement, arm in above.values() if statement}
+        above.add(current)
+        current, _, statement, arm, *_ = blocks.raw[current]
+        if statement:
+            arms[statement] = arm
     in_loop = blocks[block].loops
     found: list[Binding] = []
     certain = False
@@ -310,7 +366,7 @@ def reaching_bindings(blocks: Lazy[Block], bindings: list[Binding], block: int, 
     return found, certain
 
 
-def excluded(blocks: Lazy[Block], block: int, above: dict[int, tuple[int, int]], arms: dict[int, int]) -> bool:
+def excluded(blocks: Lazy[Block], block: int, above: set[int], arms: dict[int, int]) -> bool:
     while block >= 0 and block not in above:
         entry = blocks[block]
         if entry.leaves:

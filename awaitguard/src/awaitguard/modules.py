@@ -11,6 +11,10 @@ from collections.abc import Iterable
 SUFFIXES = (".pyi", "/__init__.pyi", ".py", "/__init__.py")
 # Files of these kinds beside the sources give modules too, but say nothing that could be read.
 COMPILED = (".so", ".pyd", ".pyx", ".pyi", ".abi3.so", ".c", ".cpp", ".rs", ".py.in", ".tmpl", ".proto", ".jinja")
+# Directories whose own packages no one else imports.
+ASIDE = frozenset(
+    {"examples", "example", "samples", "sample", "demo", "demos", "docs", "doc", "docs_src", "benchmarks"}
+)
 
 
 class Modules:
@@ -38,6 +42,7 @@ class Modules:
         for path in self.paths:
             if path.startswith("src/") or "/src/" in path:
                 self.sources.add(path[: path.index("src/") + 3])
+        self.aside: set[str] = {one for one in self.sources if set(one.lower().split("/")) & ASIDE}
         for path in sorted(self.paths):
             self.register(path)
         for group in self.directories.values():
@@ -83,9 +88,29 @@ class Modules:
         found = self.names.get(name)
         if not found:
             return None
+        if self.aside:
+            found = [path for path in found if self.is_seen(path, name, importer)]
+            if not found:
+                return None
         if len(found) == 1:
             return found[0]
         return max(found, key=lambda path: (shared(path, importer), -len(path)))
+
+    def is_hidden(self, name: str, importer: str) -> bool:
+        """Whether a top-level name stands for packages that the importer can't see, so that it means something else."""
+        paths = self.names.get(name.partition(".")[0], [])
+        return bool(self.aside and paths) and not any(
+            self.is_seen(path, name.partition(".")[0], importer) for path in paths
+        )
+
+    def is_seen(self, path: str, name: str, importer: str) -> bool:
+        """Whether a module can be on the path of its importer: a package among the examples is seen from there only."""
+        stem = path.removesuffix(".py").removesuffix("/__init__")
+        above = stem[: -len(name)].strip("/") if stem.replace("/", ".").endswith(name) else ""
+        if not above or above not in self.aside:
+            return True
+        package = f"{above}/{name.partition('.')[0]}/"
+        return importer.startswith(above + "/") and not importer.startswith(package)
 
     def relative(self, importer: str, level: int, module: str) -> str | None:
         """The file or (with a slash at the end) namespace directory that a relative import means."""
@@ -160,6 +185,8 @@ class Modules:
             entries = os.listdir(full)
         except OSError:
             return False
+        if name.startswith("_") and any(entry.endswith((".so", ".pyd")) for entry in entries):
+            return True  # compiled for another platform
         return any(
             entry.startswith(name + ".") and not entry.endswith((".py", ".md", ".txt")) for entry in entries
         ) or (os.path.isdir(os.path.join(full, name)))

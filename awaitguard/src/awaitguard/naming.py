@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from typing import Any, cast
 
 from awaitguard.frame import Frame, Owner, RawSite
@@ -38,6 +39,7 @@ from awaitguard.vocabulary import (
     FOLLOWED_BUILTINS,
     KEEP_UNKNOWN,
     LOOKS_AT,
+    OF_COROUTINES,
     OWNED_USES,
     SITED_USES,
     TELLING_METHODS,
@@ -56,13 +58,17 @@ class Names:
         self.exprs: list[Expr] = [(OP_CONST, "plain", None), (OP_CONST, "None", None)]
         self.sites: list[RawSite] = []
         self.pending_attributes: list[tuple[str, RawSite]] = []
+        # Attributes whose elements someone may await, and attributes that themselves may be awaited.
         self.consumed_attributes: set[str] = set()
+        self.awaited_attributes: set[str] = set()
         self.set_outside: set[str] = set()
         self.block = 0
-        self.muted = 0
+        self.muted: int = 0
+        self.raising: int = 0
         self.loops = False
         self.owner: Owner | None = None
         self.guards: dict[str, Any] = {}
+        self.constants: dict[str, bool] = {}  # `_IS_SYNC = True` at the top level
         self.attribute_name = ""
         self.frame = Frame("module", "", 0, None, 0)
         self.module = self.frame
@@ -84,10 +90,18 @@ class Names:
             kind, name = self.owner
             if kind == "attribute":
                 self.pending_attributes.append((name, raw))
-            else:
+                return
+            if not self.holds_plain(name):
                 self.frame.pending.append((name, raw))
-            return
+                return
         self.sites.append(raw)
+
+    def holds_plain(self, name: str) -> bool:
+        """Whether a container is declared to hold plain values."""
+        frame: Frame | None = self.frame
+        while frame is not None and name not in frame.bindings:
+            frame = frame.parent
+        return frame is not None and name in frame.declared_plain
 
     # Names
 
@@ -100,11 +114,13 @@ class Names:
                 if name in frame.quiet:
                     return use in KEEP_UNKNOWN
                 if name in frame.fuzzy:
+                    if use in KEEP_UNKNOWN:
+                        frame.exact.add(name)
                     if name in frame.containers:
                         return True
                     if name in frame.param_use:
-                        return frame is not current or use in (Use.RETURN, Use.AWAIT)
-                    return use == Use.AWAIT
+                        return frame is not current or use == Use.RETURN or use in KEEP_UNKNOWN
+                    return use in KEEP_UNKNOWN
                 return True
             frame = frame.parent
         return name not in BUILTINS or name in FOLLOWED_BUILTINS or use in KEEP_UNKNOWN
@@ -129,8 +145,15 @@ class Names:
                 uses[name] |= ParamUse.AS_VALUE
             else:
                 uses[name] |= ParamUse.PASSED_ON
-        if use not in LOOKS_AT and not (use == Use.RETURN and frame.containers.get(name) == "dict"):
-            frame.consumed.add(name)
+        if use in LOOKS_AT or (use == Use.RETURN and self.keeps(frame, name)):
+            return
+        frame.consumed.add(name)
+
+    @staticmethod
+    def keeps(frame: Frame, name: str) -> bool:
+        """Whether a container that a function returns should hold values: dicts, and whatever is awaited for."""
+        kind = frame.containers.get(name)
+        return kind == "dict" or (kind is not None and bool(frame.flags & Flag.ASYNC))
 
     def visit_name(self, node: ast.Name, use: int) -> int:
         name = node.id
@@ -139,7 +162,9 @@ class Names:
             return UNKNOWN
         index = self.add((OP_NAME, name, self.block))
         if (
-            (use in SITED_USES and use != Use.AWAIT) or (use in TRACKED_USES and name in self.frame.tracked)
+            (use in SITED_USES and use != Use.AWAIT)
+            or (use in TRACKED_USES and name in self.frame.tracked)
+            or (use == Use.RETURN and name in self.frame.tracked and self.frame.flags & Flag.ASYNC)
         ) and use != Use.VALUE_ARGUMENT:
             self.site(use, index, node)
         return index
@@ -156,8 +181,21 @@ class Names:
             self.consumed_attributes.update(parts)
         else:
             self.consumed_attributes.update(parts[1:])
+        # What is only looked into (`self.settings.port`, `self.settings["port"]`) is handed to no one who could await it.
+        if (
+            use not in LOOKS_AT
+            and use != Use.SUBSCRIPT
+            and (use != Use.ATTRIBUTE or self.attribute_name in OF_COROUTINES)
+        ):
+            self.awaited_attributes.add(parts[0])
+        for inner, outer in itertools.pairwise(parts):
+            if inner in OF_COROUTINES:
+                self.awaited_attributes.add(outer)
         if parts[-1] == "modules" or parts[0] == "__dict__":
             self.note_tests("globals" if parts[-1] == "modules" else "vars", NO_CALL)
+        if len(parts) > MOST_PARTS:
+            self.visit(value, Use.OTHER)
+            return UNKNOWN
         if type(value) is ast.Name:
             name = value.id
             frame = self.frame
@@ -167,12 +205,17 @@ class Names:
                     frame.param_use[name] |= ParamUse.AS_VALUE
             else:
                 self.load(name, Use.ATTRIBUTE)
+                if name in frame.param_use and (parts[-1] in OF_COROUTINES or parts[-1] == "__class__"):
+                    frame.param_use[name] |= ParamUse.AWAITED  # it is driven by hand
             inner = use if use in KEEP_UNKNOWN and use != Use.AWAIT else Use.CALLEE
             if not self.is_known(name, inner):
                 return self.telling(parts[0], use, ".".join([name, *reversed(parts[1:])]))
             parts.append(name)
             parts.reverse()
-            index = self.add((OP_NAME, ".".join(parts), self.block))
+            dotted = ".".join(parts)
+            if frame.replaced and any(dotted == one or dotted.startswith(one + ".") for one in frame.replaced):
+                return self.telling(parts[-1], use, dotted.rpartition(".")[0])
+            index = self.add((OP_NAME, dotted, self.block))
             if name in frame.tracked:
                 self.site(Use.ATTRIBUTE, self.add((OP_NAME, name, self.block)), value, UNKNOWN, parts[1])
             if use in SITED_USES and use != Use.AWAIT:
@@ -204,11 +247,15 @@ class Names:
         if name in ASKS_COLOUR:
             self.frame.flags |= Flag.ASKS_COLOUR
         elif name in ASKS_LOOP:
-            self.frame.flags |= Flag.ASKS_LOOP
+            # In an async function the loop runs anyhow: there it is asked for its methods.
+            if not (name.endswith("get_running_loop") and self.frame.flags & Flag.ASYNC):
+                self.frame.flags |= Flag.ASKS_LOOP
             return
         elif name not in ASKS_KIND:
             return
         for argument in node.args[:1]:
+            if name in ASKS_KIND and type(argument) is ast.Call:
+                continue  # `isinstance(load(), str)` says nothing about what load is
             target = argument.func if type(argument) is ast.Call else argument
             dotted = dotted_name(target)
             if dotted:
@@ -267,6 +314,9 @@ class Names:
     def lambda_scope(self, node: ast.Lambda) -> int:
         raise NotImplementedError
 
+    def bind_item(self, name: str, index: int, value: ast.expr) -> None:
+        raise NotImplementedError
+
     # Binding
 
     def bind_name(self, name: str, value: int, node: ast.expr | None) -> None:
@@ -317,6 +367,8 @@ class Names:
             frame.loads[owner.id] = len(self.exprs)
             if owner.id in frame.param_use:
                 frame.param_use[owner.id] |= ParamUse.AS_VALUE
+            if owner.id in frame.tracked:
+                self.site(Use.ATTRIBUTE, self.add((OP_NAME, owner.id, self.block)), owner, UNKNOWN, target.attr)
             method: Frame | None = frame
             while method is not None and method.self_name != owner.id:
                 method = method.parent
@@ -326,9 +378,12 @@ class Names:
                 method.parent.attributes.setdefault(target.attr, []).append(tuple(binding))
             else:
                 self.set_outside.add(target.attr)
+                frame.replaced.add(f"{owner.id}.{target.attr}")
         else:
             self.set_outside.add(target.attr)
             self.visit(owner, Use.ATTRIBUTE)
+            if dotted_name(target):
+                frame.replaced.add(dotted_name(target))
 
 
 def position(node: ast.expr | ast.stmt) -> int:
@@ -351,4 +406,5 @@ def dotted_name(node: ast.expr) -> str:
     return ".".join(reversed(parts))
 
 
+MOST_PARTS = 40  # a longer chain of attributes is no one's code
 NO_CALL = ast.Call(ast.Name("globals"), [], [])

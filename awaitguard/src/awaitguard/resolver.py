@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, cast
 
 from awaitguard.calls import Calls
 from awaitguard.library import AWAITABLE_TYPES, OBJECTS
 from awaitguard.summary import (
     ABSENT,
+    NO_EXPR,
     NONE,
     OP_ANNOTATED,
     OP_ATTR,
@@ -27,8 +29,10 @@ from awaitguard.summary import (
     OP_UNION,
     OP_UNPACK,
     PLAIN,
+    SLICE,
     Expr,
     Summary,
+    tells,
 )
 from awaitguard.value import (
     ASYNC_CONTEXT,
@@ -61,6 +65,7 @@ from awaitguard.value import (
 from awaitguard.vocabulary import TELLING_METHODS
 
 STEPS = 1500  # expressions that are looked at to answer one question
+CHAIN = 20  # attributes in a row that are followed
 MOST = 40  # elements of a display that are looked at
 PLAIN_TYPES = frozenset({"int", "str", "float", "bool", "bytes", "bytearray", "complex", "frozenset", "range", "memoryview",
     "list", "dict", "set", "tuple", "List", "Dict", "Set", "Tuple", "FrozenSet", "Sequence", "Mapping", "MutableMapping",
@@ -80,24 +85,36 @@ class Resolver(Calls):
             return (PLAIN_VALUE,) if index == PLAIN else (NONE_VALUE,) if index == NONE else UNKNOWN_VALUES
         key = (path, index)
         if env is None:
-            found = self.memo.get(key)
+            found = self.memo.get(key) or self.fleeting.get(key)
             if found is not None:
                 self.table.touched |= found[1]
                 return found[0]
+        summary = self.table.summary(path)
+        if summary is None:
+            return UNKNOWN_VALUES
+        expr = summary.exprs[index]
+        if expr[0] == OP_NAME:
+            values = self.held_name(path, summary, index, expr, env)
+            if values is not None:
+                return values
+        return self.work_out(key, path, summary, index, expr, env)
+
+    def work_out(
+        self, key: object, path: str, summary: Summary, index: int, expr: Expr, env: Environment | None
+    ) -> Values:
+        """Evaluate an expression, or a part of one, unless that is going on already; `key` names it."""
         self.steps += 1
         if self.depth == 0:
             self.steps = 0
         if self.depth > 24 or key in self.active or self.steps > STEPS:
             self.cuts += 1
             return UNKNOWN_VALUES
-        summary = self.table.summary(path)
-        if summary is None:
-            return UNKNOWN_VALUES
+        cuts = self.cuts
         self.active.add(key)
         self.depth += 1
         outer, self.table.touched = self.table.touched, {path}
         try:
-            values = self.evaluate(path, summary, index, summary.exprs[index], env)
+            values = self.evaluate(path, summary, index, expr, env)
         finally:
             self.depth -= 1
             self.active.discard(key)
@@ -106,7 +123,9 @@ class Resolver(Calls):
         if len(values) > MOST:
             values = UNKNOWN_VALUES
         if env is None:
-            self.memo[key] = (values, inner)
+            # What was cut short holds only for now.
+            lasting = self.cuts == cuts and not self.thorough
+            (self.memo if lasting else self.fleeting)[key] = (values, self.shared(inner))
         return values
 
     def infer_thoroughly(self, path: str, index: int) -> Values:
@@ -127,15 +146,14 @@ class Resolver(Calls):
     def evaluate(self, path: str, summary: Summary, index: int, expr: Expr, env: Environment | None) -> Values:
         operator: str = expr[0]
         if operator == OP_NAME:
-            return self.dotted(path, summary, index, expr, env)
+            return self.find_dotted(path, summary, index, expr[1], expr[2], env)
         if operator == OP_CALL:
             return self.called(path, summary, expr, env)
         if operator == OP_ATTR:
             return self.attributes_of(self.infer(path, expr[1], env), expr[2])
         if operator == OP_GETATTR:
-            return tuple(
-                [value.reached("getattr") for value in self.attributes_of(self.infer(path, expr[1], env), expr[2])]
-            )
+            found = self.attributes_of(self.infer(path, expr[1], env), expr[2])
+            return tuple([value.reached("getattr") for value in found])
         if operator == OP_AWAIT:
             return merge([self.awaited(value) for value in self.infer(path, expr[1], env)])
         if operator == OP_UNION:
@@ -161,7 +179,11 @@ class Resolver(Calls):
                 return (Value(ASYNC_GENERATOR if expr[3] else GENERATOR, extra=element),)
             return (Value(CONTAINER, extra=(self.infer(path, expr[1], env),)),)
         if operator == OP_ELEMENT:
-            return merge([self.element(value, expr[2]) for value in self.infer(path, expr[1], env)])
+            base = self.infer(path, expr[1], env)
+            stored, unsure = ([], False) if expr[2] else self.stored(path, summary, expr[1], env)
+            if stored and not unsure:
+                return merge([*(self.element(value, False) for value in base if value.kind != PLAIN_KIND), *stored])
+            return merge([self.element(value, expr[2]) for value in base])
         if operator == OP_UNPACK:
             return merge([self.unpacked(value, expr[2]) for value in self.infer(path, expr[1], env)])
         if operator == OP_ENTER:
@@ -170,67 +192,91 @@ class Resolver(Calls):
             return (Value(METHOD, extra=expr[1], via=(expr[2],)),)
         return UNKNOWN_VALUES if operator != "k" else (PLAIN_VALUE,)
 
-    def dotted(self, path: str, summary: Summary, index: int, expr: Expr, env: Environment | None) -> Values:
-        """A name, or a chain of attributes on one."""
-        text: str = expr[1]
-        block: int = expr[2]
-        if env is None and block >= 0:
-            holder = self.holder(summary, text.partition(".")[0], summary.blocks[block].scope)
-            if holder >= 0:
-                key = (path, holder, text)
-                found = self.memo.get(key)
-                if found is not None:
-                    self.table.touched |= found[1]
-                    return found[0]
-                outer, self.table.touched = self.table.touched, set()
-                try:
-                    values = self.find_dotted(path, summary, index, text, block, env)
-                finally:
-                    inner, self.table.touched = self.table.touched, outer
-                    outer |= inner
-                self.memo[key] = (values, inner)
-                return values
-        return self.find_dotted(path, summary, index, text, block, env)
+    def dotted(self, path: str, summary: Summary, index: int, text: str, block: int) -> Values:
+        """What a name or a chain of attributes on one means at expression `index`."""
+        values = self.held_name(path, summary, index, (OP_NAME, text, block))
+        return self.find_dotted(path, summary, index, text, block, None) if values is None else values
+
+    def held_name(
+        self, path: str, summary: Summary, index: int, expr: Expr, env: Environment | None = None
+    ) -> Values | None:
+        """A name or chain of attributes, if it means the same all over the function or block that it stands in."""
+        _, text, block = expr
+        if block < 0:
+            # A name in an annotation sees the whole of its scope.
+            return self.held(path, summary, index, expr, block) if env is None else None
+        root = text.partition(".")[0]
+        scope = summary.scope_of(block)
+        key = (path, scope, root)
+        if key not in self.holders:
+            self.holders[key] = self.holder(summary, root, scope)
+        holder = self.holders[key]
+        if holder is None or (env is not None and not self.is_outside(summary, root, holder, env)):
+            return None
+        return self.held(path, summary, index, expr, holder)
 
     @staticmethod
-    def holder(summary: Summary, root: str, index: int) -> int:
-        """The module or class by which a name means the same wherever it is used in functions; -1 if there is none.
+    def is_outside(summary: Summary, root: str, holder: int, env: Environment) -> bool:
+        """Whether what a name means has nothing to do with what enclosing calls were given."""
+        return summary.scopes[holder].kind in ("module", "class") and root not in env.names
 
-        Names of the module mean their final value inside functions, and `self` is the same in all methods of a class.
+    def held(self, path: str, summary: Summary, index: int, expr: Expr, holder: int) -> Values:
+        """A name that means the same wherever it is used below its holder, or a chain of attributes on one.
+
+        The holder of a name in an annotation is its block, as a negative number.
+        """
+        key = (path, holder, expr[1])
+        found = self.memo.get(key) or self.fleeting.get(key)
+        if found is not None:
+            self.table.touched |= found[1]
+            return found[0]
+        return self.work_out(key, path, summary, index, expr, None)
+
+    @staticmethod
+    def holder(summary: Summary, root: str, index: int) -> int | None:
+        """The scope by which a name means the same wherever it is used in a function; None if there is none.
+
+        Names of the module mean their final value inside functions, `self` is the same in all methods of a class, and
+        for a local variable with a single value there is no question which one reaches a place.
         """
         scope = summary.scopes[index]
         if scope.kind not in ("function", "lambda"):
-            return -1
+            return None
         while scope.kind != "module":
             if scope.kind != "class":
+                number = next((number for number, param in enumerate(scope.params) if param.name == root), None)
                 if root in scope.bindings:
-                    return -1
-                for number, param in enumerate(scope.params):
-                    if param.name == root:
-                        parent = summary.scopes[scope.parent]
-                        same = (
-                            number == 0 and parent.kind == "class" and not scope.decorators and scope.kind == "function"
-                        )
-                        return scope.parent if same and not scope.name.startswith("__") else -1
-            scope = summary.scopes[scope.parent]
+                    return index if number is None and len(scope.bindings[root]) < 2 else None
+                if number is not None:
+                    is_method = summary.scopes[scope.parent].kind == "class" and scope.kind == "function"
+                    same = number == 0 and is_method and not scope.decorators and not scope.name.startswith("__")
+                    return scope.parent if same else None
+            index = scope.parent
+            scope = summary.scopes[index]
         return 0
 
     def find_dotted(
         self, path: str, summary: Summary, index: int, text: str, block: int, env: Environment | None
     ) -> Values:
-        root, dot, rest = text.partition(".")
-        values = self.name(path, summary, root, block, index, env)
+        base, dot, last = text.rpartition(".")
         if not dot:
-            return values
-        parts = rest.split(".")
+            return self.name(path, summary, text, block, index, env)
+        if text.count(".") > CHAIN:
+            return UNKNOWN_VALUES
+        values = (
+            self.dotted(path, summary, index, base, block)
+            if env is None
+            else self.find_dotted(path, summary, index, base, block, env)
+        )
         if values and values[0].kind == LIBRARY:
             # `import package.module` makes the submodule an attribute of whatever `package` is.
             project = self.submodule_import(path, summary, text)
             if project is not None:
                 values, parts = project
-        for number, part in enumerate(parts):
-            values = self.attributes_of(values, part, text.rpartition(".")[0] if number == len(parts) - 1 else "")
-        return values
+                for part in parts[:-1]:
+                    values = self.attributes_of(values, part)
+                last = parts[-1] if parts else ""
+        return self.attributes_of(values, last, base) if last else values
 
     def submodule_import(self, path: str, summary: Summary, text: str) -> tuple[Values, list[str]] | None:
         parts = text.split(".")
@@ -263,16 +309,16 @@ class Resolver(Calls):
         targets = self.infer(path, expr[1], env)
         if is_unknown(targets):
             return UNKNOWN_VALUES
-        arguments: tuple[Values, ...] = ()
-        keywords: tuple[tuple[str | None, Values], ...] = ()
         # Most arguments are plain or unknown and change nothing about the result.
-        telling = any(isinstance(one, int) and one > NONE for one in expr[2]) or any(one > NONE for _, one in expr[3])
-        if telling or self.thorough or any(target.kind in (LIBRARY, PARTIAL) for target in targets):
+        telling = tells(expr)
+        if self.thorough or any((telling or one.kind != FUNCTION) and self.looks_at_arguments(one) for one in targets):
             arguments = tuple(
                 [self.infer(path, one, env) if isinstance(one, int) else UNKNOWN_VALUES for one in expr[2]]
             )
             keywords = tuple([(name, self.infer(path, one, env)) for name, one in expr[3]])
-        return merge([self.call(target, arguments, keywords) for target in targets]) or UNKNOWN_VALUES
+            return merge([self.call(target, arguments, keywords) for target in targets]) or UNKNOWN_VALUES
+        groups = [self.remember(("call", target), partial(self.call, target)) for target in targets]
+        return merge(groups) or UNKNOWN_VALUES
 
     @staticmethod
     def super_value(path: str, summary: Summary, block: int) -> Values:
@@ -286,6 +332,8 @@ class Resolver(Calls):
         if value.kind == COROUTINE:
             env = value.extra if isinstance(value.extra, Environment) else None
             return self.returned(Value(FUNCTION, value.module, value.scope), env)
+        if value.kind == AWAITABLE and value.origin in ("asyncio.gather", "asyncio.tasks.gather"):
+            return (Value(CONTAINER, extra=(UNKNOWN_VALUES,)),)
         return UNKNOWN_VALUES
 
     # Containers
@@ -294,22 +342,9 @@ class Resolver(Calls):
         """`base[key]`, with what later statements put into the container."""
         key: Any = expr[2]
         base = self.infer(path, expr[1], env)
-        entry = summary.exprs[expr[1]]
-        stored: list[Values] = []
-        unsure = False
-        if entry[0] == OP_NAME:
-            root = entry[1]
-            index = summary.blocks[entry[2] if entry[2] >= 0 else ~entry[2]].scope
-            while index >= 0:
-                scope = summary.scopes[index]
-                for binding in scope.bindings.get(root + "[]") or ():
-                    if binding.kind == "value":
-                        stored.append(self.infer(path, binding.value, env))
-                    else:
-                        unsure = True
-                if root in scope.bindings:
-                    break
-                index = scope.parent
+        if key == SLICE:
+            return merge([(one,) if one.kind in (CONTAINER, PLAIN_KIND) else UNKNOWN_VALUES for one in base])
+        stored, unsure = self.stored(path, summary, expr[1], env)
         groups: list[Values] = []
         for value in base:
             if value.kind in (MAPPING, CONTAINER):
@@ -319,6 +354,26 @@ class Resolver(Calls):
         if unsure:
             groups.append(UNKNOWN_VALUES)
         return merge([*groups, *stored]) or UNKNOWN_VALUES
+
+    def stored(self, path: str, summary: Summary, index: int, env: Environment | None) -> tuple[list[Values], bool]:
+        """What statements put into the container that a name stands for, and whether that can't be followed."""
+        entry = summary.exprs[index] if index > NONE else NO_EXPR
+        stored: list[Values] = []
+        unsure = False
+        if entry[0] == OP_NAME:
+            root = entry[1]
+            index = summary.blocks[entry[2] if entry[2] >= 0 else ~entry[2]].scope
+            while index >= 0:
+                scope = summary.scopes[index]
+                for binding in scope.bindings.get(root + "[]") or ():
+                    if binding.kind == "value":
+                        stored.append(tuple([one.reached("dict") for one in self.infer(path, binding.value, env)]))
+                    else:
+                        unsure = True
+                if root in scope.bindings:
+                    break
+                index = scope.parent
+        return stored, unsure
 
     def item(self, value: Value, key: object) -> Values:
         """An element of a dict or list by constant key, or any of them."""
@@ -340,7 +395,7 @@ class Resolver(Calls):
         if value.kind == CONTAINER and not is_async:
             return merge(list(value.extra)) or UNKNOWN_VALUES
         if value.kind == MAPPING and not is_async:
-            return (PLAIN_VALUE,)
+            return (PLAIN_VALUE,) if all(key is not None for key, _ in value.extra) else UNKNOWN_VALUES
         if value.kind == (ASYNC_GENERATOR if is_async else GENERATOR) and isinstance(value.extra, tuple):
             return cast("Values", value.extra)
         return UNKNOWN_VALUES
@@ -367,6 +422,8 @@ class Resolver(Calls):
                 annotation = summary.exprs[scope.annotation]
                 if annotation[0] == OP_SUBSCRIPTED and annotation[2]:
                     return self.annotated(value.module, annotation[2][0])
+            if scope and len(scope.returns) == 1:  # the one thing that it yields
+                return self.infer(value.module, scope.returns[0])
         if value.kind == OBJECT and value.extra in OBJECTS:
             return (value,)
         return UNKNOWN_VALUES

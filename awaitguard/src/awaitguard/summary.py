@@ -8,10 +8,13 @@ that cannot be followed. An expression is a tuple whose first item is one of the
 from __future__ import annotations
 
 import marshal
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
-FORMAT = 1  # part of the cache key: raise it when the walker or this layout changes
+if TYPE_CHECKING:
+    from _collections_abc import dict_items, dict_values
+
+FORMAT = 9  # part of the cache key: raise it when the walker or this layout changes
 
 FOREIGN_REASON = "said to another tool"  # the reason of ignores that are comments for type checkers
 UNKNOWN = -1
@@ -20,6 +23,7 @@ NONE = 1
 ABSENT = -2
 
 Expr = tuple[Any, ...]
+NO_EXPR: Expr = ("",)  # stands for what can't be followed, where an entry of the table is looked at
 
 # Operators of the expression table, with what follows the letter.
 OP_CONST = "k"  # type name, value or None
@@ -30,7 +34,7 @@ OP_CALL = "c"  # function, arguments, keywords, has_star, position
 OP_AWAIT = "w"  # expression
 OP_DICT = "d"  # ((key, expression), ...)
 OP_LIST = "t"  # elements
-OP_ITEM = "s"  # base, constant key or None
+OP_ITEM = "s"  # base, constant key or None or SLICE
 OP_UNION = "u"  # alternatives
 OP_SCOPE = "f"  # scope index of a lambda
 OP_COMPREHENSION = "g"  # element, is_generator, is_async
@@ -39,6 +43,7 @@ OP_ENTER = "e"  # context manager expression, is_async
 OP_UNPACK = "x"  # expression, index
 OP_ANNOTATED = "a"  # annotation, value or ABSENT
 OP_SUBSCRIPTED = "["  # base, arguments: in annotations
+SLICE = "[:]"  # no key that anyone would write
 OP_METHOD = "m"  # attribute of an unknown object, kept because the name says enough
 
 
@@ -71,6 +76,10 @@ class Use:
     RETURNED_DICT = 23
     MAPPED = 24
     SCHEDULED = 25
+    UNPACKED = 26
+    RETURNED_LIST = 27
+
+    ALL = frozenset(range(28))
 
 
 class ParamUse:
@@ -79,6 +88,7 @@ class ParamUse:
     AWAITED = 1
     PASSED_ON = 2
     AS_VALUE = 4
+    CALLED = 8  # and what comes back is used at once, never awaited
 
 
 class Flag:
@@ -111,7 +121,7 @@ POSITIONAL_ONLY, POSITIONAL, VAR_POSITIONAL, KEYWORD, VAR_KEYWORD = "opvkw"
 class Binding(NamedTuple):
     """One place where a name gets a value.
 
-    `kind` is one of import, from, def, class, value, param, unknown. `value` is a scope or expression index or, for
+    `kind` is one of import, from, def, class, value, param, unknown, and all for the names in `__all__`. `value` is a scope or expression index or, for
     imports, the dotted module; `name` is the imported name and `level` the number of dots of a relative import.
     `at` orders bindings and uses inside a file.
     """
@@ -138,6 +148,9 @@ class Block(NamedTuple):
     fallback: bool
 
 
+SCOPE = Block._fields.index("scope")
+
+
 class Scope(NamedTuple):
     """A module, class, function or lambda."""
 
@@ -147,7 +160,7 @@ class Scope(NamedTuple):
     block: int
     body: int
     position: int
-    bindings: Mapping[str, list[Binding]]
+    bindings: Bindings
     flags: int
     params: tuple[Param, ...]
     decorators: tuple[int, ...]
@@ -155,7 +168,7 @@ class Scope(NamedTuple):
     returns: tuple[int, ...]
     bases: tuple[int, ...]
     keywords: tuple[tuple[str, int], ...]
-    attributes: Mapping[str, list[Binding]]
+    attributes: Bindings
     stars: tuple[tuple[str, int, int], ...]
     calls: tuple[int, ...]
 
@@ -166,6 +179,9 @@ class Scope(NamedTuple):
     @property
     def is_generator(self) -> bool:
         return bool(self.flags & Flag.GENERATOR)
+
+
+FLAGS = Scope._fields.index("flags")
 
 
 class Site(NamedTuple):
@@ -211,6 +227,15 @@ class Summary(NamedTuple):
     imports: tuple[Import, ...]
     ignores: tuple[Ignore, ...]
     error: tuple[int, int, str] | None = None
+
+    def scope_of(self, block: int) -> int:
+        """The scope that a block is in."""
+        return self.blocks.raw[block][SCOPE]
+
+
+def tells(call: Expr) -> bool:
+    """Whether a call has an argument that can be followed: a function, say, and not only numbers and texts."""
+    return any(type(one) is int and one > NONE for one in call[2]) or any(one > NONE for _, one in call[3])
 
 
 def pack_position(line: int, column: int, end_line: int, end_column: int) -> int:
@@ -268,29 +293,31 @@ class Lazy(Generic[Item]):
         return map(self.__getitem__, range(len(self.raw)))
 
 
-class Bindings(Mapping[str, list[Binding]]):
-    """Bindings by name, put together when they are asked for."""
+class Bindings(dict[str, list[Binding]]):
+    """Bindings by name; their stored tuples are turned into bindings when someone asks for the name."""
 
-    __slots__ = ("made", "raw")
-
-    def __init__(self, raw: dict[str, list[tuple[Any, ...]]]) -> None:
-        self.raw = raw
-        self.made: dict[str, list[Binding]] = {}
-
-    def __len__(self) -> int:
-        return len(self.raw)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.raw)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.raw
+    __slots__ = ()
 
     def __getitem__(self, name: str) -> list[Binding]:
-        found = self.made.get(name)
-        if found is None:
-            found = self.made[name] = [Binding(*one) for one in self.raw[name]]
+        found = super().__getitem__(name)
+        if found and type(found[0]) is tuple:
+            found[:] = [Binding._make(one) for one in found]
         return found
+
+    def get(self, name: str, default: Any = None, /) -> Any:
+        return self[name] if name in self else default  # noqa: SIM401 - this is that get
+
+    def items(self) -> dict_items[str, list[Binding]]:
+        self.complete()
+        return super().items()
+
+    def values(self) -> dict_values[str, list[Binding]]:
+        self.complete()
+        return super().values()
+
+    def complete(self) -> None:
+        for name in self:
+            self[name]
 
 
 def qualname(summary: Summary, scope: int) -> str:

@@ -34,11 +34,18 @@ def expects_error(context: ast.expr) -> bool:
     if type(context) is not ast.Call:
         return False
     name = dotted_name(context.func).rpartition(".")[2]
+    if name == "RaisesGroup":
+        return True
     if name not in RAISES and name != "suppress":
         return False
     names = {dotted_name(part).rpartition(".")[2] for one in context.args[:2] for part in
              (one.elts if type(one) is ast.Tuple else [one])}  # fmt: skip
     return bool(names & DELIBERATE_ERRORS) or (name in RAISES and not context.args)
+
+
+def is_raises(context: ast.expr) -> bool:
+    """`with pytest.raises(...)` and its kin, whatever error it is about."""
+    return type(context) is ast.Call and dotted_name(context.func).rpartition(".")[2] in RAISES | {"RaisesGroup"}
 
 
 def falls_back(node: ast.Try) -> bool:
@@ -49,6 +56,41 @@ def falls_back(node: ast.Try) -> bool:
             if again and again & called_names(node.body):
                 return True
     return False
+
+
+def constant_truth(test: ast.expr, constants: dict[str, bool]) -> bool | None:
+    """Whether a condition is a constant of the module, or the opposite of one."""
+    if type(test) is ast.UnaryOp and type(test.op) is ast.Not:
+        inner = constant_truth(test.operand, constants)
+        return None if inner is None else not inner
+    return constants.get(test.id) if type(test) is ast.Name else None
+
+
+def is_skipped(decorator: ast.expr, constants: dict[str, bool]) -> bool:
+    """`@unittest.skipUnless(not _IS_SYNC, ...)`, where a constant of the module says that the test never runs."""
+    if type(decorator) is not ast.Call or not decorator.args:
+        return False
+    skips = {"skipIf": True, "skipUnless": False}.get(dotted_name(decorator.func).rpartition(".")[2])
+    return skips is not None and constant_truth(decorator.args[0], constants) is skips
+
+
+def has_yield(body: list[ast.stmt]) -> bool:
+    """Whether statements contain a yield of the function that they stand in."""
+    left: list[ast.AST] = list(body)
+    while left:
+        node = left.pop()
+        if type(node) in (ast.Yield, ast.YieldFrom):
+            return True
+        if type(node) not in (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef):
+            left.extend(ast.iter_child_nodes(node))
+    return False
+
+
+def only_imports(body: list[ast.stmt]) -> bool:
+    """Whether a try block does little else than import."""
+    if type(body[0]) not in (ast.Import, ast.ImportFrom):
+        return False
+    return all(type(one) in (ast.Import, ast.ImportFrom, ast.Assign, ast.Pass) for one in body) or len(body) == 2
 
 
 def called_names(body: list[ast.stmt]) -> set[str]:

@@ -18,14 +18,23 @@ class Table:
     def __init__(self, modules: Modules, fetch: Callable[[str], bytes | None], names: Iterable[str] = ()) -> None:
         self.modules = modules
         self.fetch = fetch
-        # Last parts of the names of classes that have subclasses, and attributes that are set from outside.
-        words = {word for line in names for word in line.split()}
-        self.subclassed = frozenset(word[1:] for word in words if word[0] == ">")
-        self.set_outside = frozenset(word[1:] for word in words if word[0] == "=")
+        self.words = frozenset(word for line in names for word in line.split())
         self.loaded: dict[str, Summary] = {}
         self.weight = 0
         self.touched: set[str] = set()
         self.fresh: dict[str, bytes] = {}
+
+    def is_subclassed(self, name: str) -> bool:
+        """Whether a class somewhere has a base with this last name."""
+        return self.has(">" + name)
+
+    def is_set_outside(self, name: str) -> bool:
+        """Whether some code sets an attribute of this name on another object."""
+        return self.has("=" + name)
+
+    def has(self, word: str) -> bool:
+        self.touched.add(word)
+        return word in self.words
 
     def summary(self, path: str) -> Summary | None:
         """The summary of a file, or None for a directory or a file that can't be read."""

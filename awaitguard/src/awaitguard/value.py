@@ -10,10 +10,11 @@ Definition = tuple[str, int]  # path of the file, index of the scope in it
 class Environment:
     """What the parameters of enclosing calls are, keyed by path, scope and name; compared by identity."""
 
-    __slots__ = ("given",)
+    __slots__ = ("given", "names")
 
     def __init__(self, given: dict[tuple[str, int, str], tuple[Value, ...]]) -> None:
         self.given = given
+        self.names = frozenset([name for _, _, name in given])
 
     def get(self, key: tuple[str, int, str]) -> tuple[Value, ...] | None:
         return self.given.get(key)

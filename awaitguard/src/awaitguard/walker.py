@@ -15,13 +15,24 @@ from awaitguard.summary import (
     OP_ELEMENT,
     OP_ENTER,
     UNKNOWN,
+    Flag,
     Use,
 )
-from awaitguard.syntax import caught_names, equality, expects_error, falls_back
+from awaitguard.syntax import (
+    caught_names,
+    constant_truth,
+    equality,
+    expects_error,
+    falls_back,
+    has_yield,
+    is_raises,
+    only_imports,
+)
 
 IGNORE = re.compile(r"#\s*awaitguard:\s*ignore(?:\[([^\]]*)\])?[ \t]*([^#\n]*)")
 LEAVING_CALLS = frozenset({"exit", "_exit", "abort", "fail", "skip", "xfail"})
-IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError"})
+BROAD_ERRORS = frozenset({"Exception", "BaseException"})
 Statement = Callable[[Any, Any], bool]
 
 
@@ -33,7 +44,7 @@ class Walker(Definitions):
         self.body(tree.body)
         self.leave(self.frame)
         for name, site in self.pending_attributes:
-            if name not in self.consumed_attributes:
+            if name not in (self.awaited_attributes if site[0] == Use.STORED else self.consumed_attributes):
                 self.sites.append(site)
         return (
             tuple(self.exprs),
@@ -50,7 +61,13 @@ class Walker(Definitions):
         return " ".join(sorted([*(">" + one for one in self.base_names), *("=" + one for one in self.set_outside)]))
 
     def body(self, statements: list[ast.stmt]) -> bool:
-        return any(STATEMENTS[type(statement)](self, statement) for statement in statements)
+        for number, statement in enumerate(statements):
+            if STATEMENTS[type(statement)](self, statement):
+                # `return` and then `yield` is how one writes a generator that gives nothing.
+                if number + 1 < len(statements) and has_yield(statements[number + 1 :]):
+                    self.frame.flags |= Flag.GENERATOR
+                return True
+        return False
 
     # Simple statements
 
@@ -58,7 +75,8 @@ class Walker(Definitions):
         value = node.value
         if type(value) is ast.Constant:
             return False
-        self.visit(value, Use.STATEMENT)
+        # Inside `pytest.raises` the call itself is meant to fail, before there is anything to await.
+        self.visit(value, Use.OTHER if self.raising and type(value) is ast.Call else Use.STATEMENT)
         if type(value) is ast.Call:
             name = dotted_name(value.func)
             if name.rpartition(".")[2] in LEAVING_CALLS and name.partition(".")[0] in (
@@ -82,7 +100,7 @@ class Walker(Definitions):
     def raise_(self, node: ast.Raise) -> bool:
         for part in (node.exc, node.cause):
             if part is not None:
-                self.visit(part, Use.OTHER)
+                self.value_wanted(part, Use.OTHER)
         return True
 
     def leave_loop(self, node: ast.stmt) -> bool:
@@ -96,11 +114,14 @@ class Walker(Definitions):
 
     def delete(self, node: ast.Delete) -> bool:
         for target in node.targets:
-            self.visit(target, Use.OTHER)
+            if type(target) is not ast.Name:
+                self.visit(target, Use.OTHER)
         return False
 
     def outer(self, node: ast.Global | ast.Nonlocal) -> bool:
         self.frame.outer.update(node.names)
+        for name in node.names:
+            self.constants.pop(name, None)
         if self.frame.parent is not None:
             for name in node.names:
                 self.frame.parent.loads[name] = 1 << 60
@@ -125,7 +146,10 @@ class Walker(Definitions):
             guard = equality(node.test)
             if guard:
                 self.guards = {**outer, guard[0]: guard[1]}
+            known = constant_truth(node.test, self.constants)
+            self.skip(known is False)
             leaves &= self.arm(node.body, statement, arm)
+            self.skip(known is False, -1)
             self.guards = outer
             arm += 1
             if len(node.orelse) == 1 and type(node.orelse[0]) is ast.If:
@@ -134,7 +158,16 @@ class Walker(Definitions):
             break
         if not node.orelse:
             return False
-        return self.arm(node.orelse, statement, arm) and leaves
+        self.skip(known is True)
+        leaves &= self.arm(node.orelse, statement, arm)
+        self.skip(known is True, -1)
+        return leaves
+
+    def skip(self, never: bool, step: int = 1) -> None:
+        """Say nothing about code that a constant of this module keeps from running (`_IS_SYNC = True`)."""
+        if never:
+            self.muted += step
+            self.guarded_imports += step
 
     def while_(self, node: ast.While) -> bool:
         outer, self.loops = self.loops, True
@@ -165,27 +198,31 @@ class Walker(Definitions):
         if is_async:
             self.note_await()
         entered: list[tuple[int, ast.expr]] = []
-        muted = 0
+        muted = raising = 0
         for item in node.items:
             context = self.visit(item.context_expr, Use.ASYNC_WITH if is_async else Use.WITH)
             entered.append((context, item.context_expr))
             if item.optional_vars is not None:
                 self.bind_target(item.optional_vars, (OP_ENTER, context, is_async), context)
             muted += expects_error(item.context_expr)
+            raising += is_raises(item.context_expr)
         self.muted += muted
+        self.raising += raising
         awaits = self.frame.awaits
         leaves = self.body(node.body)
         self.muted -= muted
+        self.raising -= raising
         if self.frame.awaits > awaits and not is_async:
             for context, item in entered:
                 if context >= 0:
                     self.site(Use.LOCKED, context, item)
-        return leaves and not muted
+        return leaves and not (muted or raising)
 
     def try_(self, node: ast.Try) -> bool:
         statement = self.next_statement()
         caught = {name for handler in node.handlers for name in caught_names(handler.type)}
-        guarded = bool(caught & IMPORT_ERRORS)
+        # `except Exception` around real work is no sign that the import may fail; around nothing but imports it is.
+        guarded = bool(caught & IMPORT_ERRORS) or (bool(caught & BROAD_ERRORS) and only_imports(node.body))
         muted = int(falls_back(node))
         self.guarded_imports += guarded
         self.muted += muted

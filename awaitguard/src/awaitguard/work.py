@@ -53,7 +53,7 @@ class Checker:
 
     current: Checker | None = None
 
-    def __init__(self, cache: str, modules: Modules, names: tuple[str, ...]) -> None:
+    def __init__(self, cache: str, modules: Modules, names: frozenset[str]) -> None:
         self.reader = Reader(cache)
         self.root = modules.root
         self.table = Table(modules, self.fetch, names)
@@ -92,7 +92,7 @@ class Checker:
         return path, touched, marshal.dumps((plain, unresolved, plain_facts, ignores, None))
 
 
-def start_checker(cache: str, modules: Modules, names: tuple[str, ...]) -> None:
+def start_checker(cache: str, modules: Modules, names: frozenset[str]) -> None:
     """Prepare a process for `check_files`."""
     Checker.current = Checker(cache, modules, names)
 

@@ -17,9 +17,18 @@ ADVICE = {
     "AG30": "Import it from where it is now, or bring it back.",
     "AG31": "Check what the object really is, or the order of the arguments.",
     "AG20": "Make the definitions agree, or give one of them another name.",
+    "AG109": "Give it a coroutine: call an async function.",
+    "AG111": "Call it: put parentheses behind the name.",
+    "AG112": "Enter it with `with` or `async with`.",
+    "AG108": "Iterate it with `for` or `async for`.",
     "AG12": "Put `await` in front of the call.",
+    "AG13": "Put `await` in front of the call.",
+    "AG133": "Iterate it with `async for`, or enter it with `async with`.",
+    "AG146": "Put the decorator above the function.",
+    "AG147": "Call it: put parentheses behind the name.",
     "AG14": "Use the other form of `with` or `for`.",
     "AG15": "Await the coroutine instead of starting a loop.",
+    "AG168": "Give it an async function.",
     "AG16": "Give it a plain function, or create a task from one.",
     "AG17": "Use asyncio.Lock, or let the lock go before the await.",
 }
@@ -87,7 +96,7 @@ def print_group(console: Console, report: Report, group: Grouped) -> None:
 def advice(finding: Finding) -> str:
     if finding.code in ("AG001", "AG002"):
         return "Nothing in this file was checked." if finding.code == "AG001" else "Remove the comment."
-    return ADVICE.get(finding.code[:4], AWAITED if finding.code in RULES else "")
+    return ADVICE.get(finding.code) or ADVICE.get(finding.code[:4], AWAITED if finding.code in RULES else "")
 
 
 def print_frame(console: Console, report: Report, finding: Finding) -> None:
@@ -113,7 +122,11 @@ def source_lines(root: str, path: str) -> list[str]:
     """The lines of a file, or none if it can't be read any more."""
     try:
         with open(os.path.join(root, path), encoding="utf-8", errors="replace") as file:
-            return file.read().splitlines()
+            # A source may hold anything; a terminal should only get what can be printed.
+            return [
+                "".join(one if one.isprintable() or one == "\t" else "?" for one in line)
+                for line in file.read().splitlines()
+            ]
     except OSError:
         return []
 

@@ -28,7 +28,10 @@ GROUPS = _collect()
 RULES: dict[str, Rule] = {
     rule.code: rule for rule in sorted((one for group in GROUPS for one in group.rules), key=lambda rule: rule.code)
 }
-SITE_GROUPS: tuple[tuple[Group, ...], ...] = tuple(
-    tuple(group for group in GROUPS if use in group.uses)
+CALL_GROUPS = tuple(group for group in GROUPS if group.uses)
+CHOOSY_GROUPS = frozenset(group for group in GROUPS if type(group).cares is not Group.cares)
+# Those that look at values which aren't calls, by how the value is used.
+VALUE_GROUPS: tuple[tuple[Group, ...], ...] = tuple(
+    tuple(group for group in GROUPS if use in group.uses and not group.only_calls)
     for use in range(max(value for value in vars(Use).values() if isinstance(value, int)) + 1)
 )

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
-from awaitguard.rules.rule import Group, Rule
+from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
 from awaitguard.rules.signatures import ANYTHING, Parameters
 from awaitguard.summary import OP_CALL, OP_NAME, Use
-from awaitguard.value import CLASS, FUNCTION, Value
+from awaitguard.value import CLASS, FUNCTION, INSTANCE, LIBRARY, PARTIAL, Value
 
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
+    from awaitguard.resolver import Resolver
     from awaitguard.summary import Expr, Site
 
 SEND = "def send(user, text, *, retries=1):\n    return user, text, retries\n\n"
@@ -41,7 +42,14 @@ class Arguments(Group):
     """Looks at every call of something that is resolved."""
 
     rules = (KEYWORD, MISSING, TOO_MANY, FIELD, MISSING_FIELD, SWAPPED)
-    uses = frozenset(range(26)) - {Use.FORGOTTEN, Use.LOCKED, Use.ASSIGN - 100}
+    uses = Use.ALL - {Use.FORGOTTEN, Use.LOCKED}
+
+    only_calls = True
+
+    def cares(self, resolver: Resolver, target: Value) -> int:
+        if target.kind == PARTIAL or (target.kind == LIBRARY and target.extra == "dataclasses.replace"):
+            return ALWAYS
+        return ALWAYS if Parameters.of(resolver, target) not in (None, ANYTHING) else NEVER
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         expr = file.expr(site.expr)
@@ -58,13 +66,23 @@ class Arguments(Group):
             if complaints:
                 rule, message = complaints[0]
                 name = f"{file.text(expr[1])}()"
-                yield file.finding(rule, expr[5], f"{name} {message}", targets[0].definition)
+                level = LIKELY if "super" in targets[0].via or targets[0].extra == "self" else ""
+                yield file.finding(rule, expr[5], f"{name} {message}", targets[0].definition, level)
             return
-        if len(targets) == 1 and targets[0].kind == FUNCTION and len(expr[2]) > 1 and "__" not in file.text(expr[1]):
+        if (
+            len(targets) == 1
+            and targets[0].kind in (FUNCTION, CLASS)
+            and len(expr[2]) > 1
+            and "__" not in file.text(expr[1])
+        ):
             yield from self.swapped(file, site, expr, targets[0])
 
     def complain(self, file: FileCheck, expr: Expr, target: Value) -> tuple[Rule, str] | None:
         """What is wrong with a call, if it surely is."""
+        if target.kind == LIBRARY:
+            return self.complain_of_replace(file, expr, target)
+        if target.kind == PARTIAL:
+            return self.complain_of_partial(file, expr, target)
         parameters = Parameters.of(file.resolver, target)
         if parameters is None or parameters is ANYTHING:
             return None
@@ -80,11 +98,37 @@ class Arguments(Group):
             return MISSING_FIELD if of_class else TOO_MANY, (
                 f"takes {len(parameters.positional)} positional argument(s) and is given {len(positional)}"
             )
+        twice = sorted(set(parameters.positional[: len(positional)]) & given) if not has_star else []
+        if twice:
+            return MISSING_FIELD if of_class else TOO_MANY, f"gets `{twice[0]}` twice: by position and by name"
         filled = set(parameters.positional[: len(positional)]) | given
         missing = [name for name in parameters.required if name not in filled]
         if missing and not has_star and not has_double_star:
             return MISSING_FIELD if of_class else MISSING, f"is called without `{missing[0]}`"
         return None
+
+    def complain_of_partial(self, file: FileCheck, expr: Expr, target: Value) -> tuple[Rule, str] | None:
+        """A partial takes what its function takes, less what it was given."""
+        inner, before = target.extra
+        parameters = Parameters.of(file.resolver, inner)
+        if parameters is None or parameters is ANYTHING or parameters.var_positional or expr[4]:
+            return None
+        left = len(parameters.positional) - len(before)
+        if len(expr[2]) <= left:
+            return None
+        return TOO_MANY, f"takes {left} more positional argument(s) and is given {len(expr[2])}"
+
+    def complain_of_replace(self, file: FileCheck, expr: Expr, target: Value) -> tuple[Rule, str] | None:
+        """dataclasses.replace takes the fields of what it copies."""
+        first = expr[2][0] if expr[2] else -1
+        if target.extra != "dataclasses.replace" or not isinstance(first, int):
+            return None
+        values = file.values(first)
+        if len(values) != 1 or values[0].kind != INSTANCE or not file.resolver.is_dataclass(*values[0].definition):
+            return None
+        parameters = Parameters.of(file.resolver, Value(CLASS, *values[0].definition))
+        unknown = sorted({name for name, _ in expr[3] if name} - parameters.by_keyword) if parameters else []
+        return (FIELD, f"gives `{unknown[0]}`, which the dataclass doesn't have") if unknown else None
 
     def swapped(self, file: FileCheck, site: Site, expr: Expr, target: Value) -> Iterator[Finding]:
         parameters = Parameters.of(file.resolver, target)
@@ -100,7 +144,8 @@ class Arguments(Group):
                 scope = file.summary.scopes[site.scope]
                 around = f"{scope.name} {file.text(expr[1])}".lower()
                 short = len(name) < 3 or len(wanted[first]) < 3
-                level = HINT if short or any(word in around for word in REVERSING) else SWAPPED.level
+                itself = target.definition == (file.path, site.scope)  # recursion, as in the towers of Hanoi
+                level = HINT if short or itself or any(word in around for word in REVERSING) else SWAPPED.level
                 message = f"{file.text(expr[1])}() gets `{name}` as `{wanted[first]}` and `{wanted[first]}` as `{name}`"
                 yield file.finding(SWAPPED, expr[5], message, target.definition, level)
                 return

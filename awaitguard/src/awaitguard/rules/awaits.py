@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from awaitguard.finding import CERTAIN, LIKELY
 from awaitguard.rules.rule import Group, Rule
-from awaitguard.summary import OP_CALL, Use
+from awaitguard.summary import OP_CALL, OP_ELEMENT, Use
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -104,8 +104,10 @@ CONDITIONAL = Rule("AG118", "await-sync-conditional", CERTAIN, "await of a funct
 ROUTES = (("decorated", DECORATED), ("partial", PARTIAL_RULE), ("getattr", GETATTR), ("dict", DICT), ("property", PROPERTY),
     ("conditional", CONDITIONAL), ("alias", ALIAS), ("reexport", REEXPORT))  # fmt: skip
 # What schedules coroutines: which of its arguments must be awaitable.
-SCHEDULERS = {"asyncio.gather": None, "asyncio.create_task": 0, "asyncio.ensure_future": 0, "asyncio.wait_for": 0, "asyncio.shield": 0,
-    "asyncio.run": 0, "asyncio.run_coroutine_threadsafe": 0}  # fmt: skip
+SCHEDULERS = {"asyncio.gather": (None, ""), "asyncio.create_task": (0, "coro"), "asyncio.ensure_future": (0, "coro_or_future"),
+    "asyncio.wait_for": (0, "fut"), "asyncio.shield": (0, "arg"), "asyncio.run": (0, "main"), "asyncio.run_coroutine_threadsafe": (0, "coro"),
+    "asyncio.as_completed": (0, "fs"), "asyncio.wait": (0, "fs")}  # fmt: skip
+OF_LISTS = frozenset({"asyncio.as_completed", "asyncio.wait"})
 SCHEDULING_METHODS = frozenset({"create_task", "ensure_future", "run_until_complete", "run_coroutine_threadsafe"})
 
 
@@ -136,15 +138,19 @@ class Awaits(Group):
 
     def judge(self, file: FileCheck, expr: int, values: Values) -> str:
         """How sure it is that none of the values can be awaited; empty when it isn't."""
+        if any("twin" in value.via or "inherited" in value.via for value in values):
+            return ""
         judged = [file.resolver.is_awaitable(value) for value in values]
         if not judged or True in judged:
             return ""
         if None not in judged:
+            if any(self.hands_on(file, value) for value in values):
+                return ""
             only_none = all(value.kind == NONE_KIND for value in values)
             # A bare None may be a placeholder that is replaced somewhere else.
             if only_none and not any(value.origin for value in values):
                 return ""
-            return CERTAIN
+            return LIKELY if any("virtual" in value.via for value in values) else CERTAIN
         # One way out of the function gives something that can't be awaited; the others can't be followed.
         solid = [
             value for value, verdict in zip(values, judged, strict=True)
@@ -155,16 +161,34 @@ class Awaits(Group):
             return LIKELY if len(targets) == 1 and targets[0].kind == FUNCTION else ""
         return ""
 
+    @staticmethod
+    def hands_on(file: FileCheck, value: Value) -> bool:
+        """Whether the function that is declared to give a value in fact hands on something awaitable."""
+        if not isinstance(value.origin, tuple):
+            return False
+        path, index = value.origin
+        summary = file.resolver.table.summary(path)
+        scope = summary.scopes[index] if summary is not None else None
+        if scope is None or scope.kind != "function" or scope.annotation < 0 or scope.is_async or scope.is_generator:
+            return False
+        return any(
+            file.resolver.is_awaitable(one) for returned in scope.returns for one in file.resolver.infer(path, returned)
+        )
+
     def schedules(self, file: FileCheck, site: Site) -> bool:
         """Whether the call around a value is one of asyncio's that need awaitables, in this position."""
         if site.call < 0:
             return False
         for target in file.values(file.expr(site.call)[1]):
             if target.kind == LIBRARY and target.extra in SCHEDULERS:
-                wanted = SCHEDULERS[target.extra]
-                return isinstance(site.argument, int) and wanted in (None, site.argument)
+                if (target.extra in OF_LISTS) != (site.argument != "*" and file.expr(site.expr)[0] == OP_ELEMENT):
+                    return False
+                position, keyword = SCHEDULERS[target.extra]
+                return site.argument in (position, keyword, "*") if position is not None else True
             if target.kind == METHOD and target.extra in SCHEDULING_METHODS:
-                return site.argument == 0
+                # Of objects that aren't known some take generators too.
+                of_generator = any(value.kind == GENERATOR for value in file.values(site.expr))
+                return site.argument == 0 and (bool(target.origin) or not of_generator)
         return False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from awaitguard.finding import CERTAIN
+from awaitguard.finding import CERTAIN, LIKELY
 from awaitguard.library import (
     EXECUTOR_CLASSES,
     EXECUTORS,
@@ -15,14 +15,39 @@ from awaitguard.library import (
     SORTS,
     THREAD_TARGETS,
 )
-from awaitguard.rules.rule import Group, Rule
-from awaitguard.summary import OP_CALL, OP_NAME, Use
-from awaitguard.value import COROUTINE, FUNCTION, INSTANCE, LIBRARY, METHOD, PARTIAL, Value
+from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
+from awaitguard.rules.signatures import parameter
+from awaitguard.summary import (
+    NO_EXPR,
+    OP_ATTR,
+    OP_CALL,
+    OP_GETATTR,
+    OP_NAME,
+    OP_SCOPE,
+    OP_SUBSCRIPTED,
+    OP_UNION,
+    ParamUse,
+    Use,
+)
+from awaitguard.value import (
+    CLASS,
+    COROUTINE,
+    FUNCTION,
+    INSTANCE,
+    LIBRARY,
+    METHOD,
+    NONE_KIND,
+    PARTIAL,
+    Value,
+    Values,
+    is_unknown,
+)
 
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
-    from awaitguard.summary import Site
+    from awaitguard.resolver import Resolver
+    from awaitguard.summary import Expr, Site, Summary
 
 WHY = "It is called like a plain function, which makes a coroutine that no one awaits: nothing of it runs. "
 START = "import {0}\n\nasync def work(*args):\n    return 1\n\ndef plain(*args):\n    return 1\n\n"
@@ -40,7 +65,7 @@ THREAD = _rule("AG161", "async-thread-target", "an async function as the target 
 EXECUTOR = _rule("AG162", "async-in-executor", "an async function given to an executor",
     "Executors run plain functions in threads; await the coroutine on the loop instead.", "asyncio",
     "async def main():\n    await asyncio.to_thread({0})")  # fmt: skip
-SORT = _rule("AG163", "async-key-or-predicate", "an async function as predicate, key or mapping function",
+SORT = _rule("AG163", "async-key-or-predicate", "an async function as predicate, key, factory or mapping function",
     "filter, sorted, min, max and reduce use the result at once, and a coroutine is always true and can't be compared.", "functools",
     "print(list(filter({0}, [1, 2])))")  # fmt: skip
 SIGNAL = _rule("AG164", "async-signal-handler", "an async function as signal handler",
@@ -50,6 +75,16 @@ EXIT = _rule("AG165", "async-exit-handler", "an async function registered for th
 CALLBACK = _rule("AG166", "async-loop-callback", "an async function as callback of a loop or future",
     "call_soon, call_later, add_done_callback and their kin want plain functions; create a task instead.", "asyncio",
     "async def main():\n    asyncio.get_running_loop().call_soon({0})")  # fmt: skip
+EACH = "from collections.abc import Callable\n\ndef each(rows: list[int], fn: Callable[[int], int]) -> list[int]:\n    return [fn(row) for row in rows]\n\n"
+PARAMETER = Rule("AG167", "async-callback", CERTAIN, "an async function for a parameter that takes a plain one",
+    "The function on the other side calls it and uses what comes back at once, or its annotation says so. It gets a coroutine.",
+    EACH + "async def double(n: int) -> int:\n    return n * 2\n\nprint(each([1], double))\n",
+    EACH + "def double(n: int) -> int:\n    return n * 2\n\nprint(each([1], double))\n")  # fmt: skip
+SHOW = "from collections.abc import Awaitable, Callable\n\nasync def show(fn: Callable[[], Awaitable[int]]) -> int:\n    return await fn()\n\n"
+REVERSE = Rule("AG168", "sync-callback", CERTAIN, "a plain function for a parameter that takes an async one",
+    "The function on the other side awaits what the callback gives, says its annotation. It raises TypeError there.",
+    SHOW + "def load() -> int:\n    return 1\n\nasync def main():\n    print(await show(load))\n",
+    SHOW + "async def load() -> int:\n    return 1\n\nasync def main():\n    print(await show(load))\n")  # fmt: skip
 TABLES = (
     (THREAD, THREAD_TARGETS),
     (EXECUTOR, EXECUTORS),
@@ -59,22 +94,45 @@ TABLES = (
     (CALLBACK, LOOP_CALLBACKS),
 )
 BY_NAME = {name: (rule, *where) for rule, table in TABLES for name, where in table.items()}
-LAST_PARTS = frozenset(name.rpartition(".")[2] for name in BY_NAME)
+STACKS = frozenset({"contextlib.ExitStack", "contextlib.AsyncExitStack"})
 
 
 class Callbacks(Group):
     """Looks at calls whose argument is a function."""
 
-    rules = (THREAD, EXECUTOR, SORT, SIGNAL, EXIT, CALLBACK)
-    uses = frozenset({Use.STATEMENT, Use.ASSIGN, Use.RETURN, Use.AWAIT, Use.OTHER, Use.ATTRIBUTE, Use.ARGUMENT, Use.VALUE_ARGUMENT,
-        Use.ITERATE, Use.ELEMENT, Use.MAPPED, Use.STORED, Use.SCHEDULED, Use.TRUTH, Use.COMPARE, Use.FORMAT, Use.SUBSCRIPT, Use.OPERAND, Use.WITH})  # fmt: skip
+    rules = (THREAD, EXECUTOR, SORT, SIGNAL, EXIT, CALLBACK, PARAMETER, REVERSE)
+    uses = Use.ALL - {Use.FORGOTTEN, Use.LOCKED}
+
+    def file(self, file: FileCheck) -> Iterator[Finding]:
+        """`@atexit.register` above an async function."""
+        for index, scope in enumerate(file.summary.scopes):
+            if (
+                scope.is_async
+                and scope.decorators
+                and set(file.resolver.decorator_paths(file.path, scope)) & EXIT_HANDLERS.keys()
+            ):
+                message = (
+                    f"{scope.name}, an async function, is registered for the end of the program, and nobody awaits it"
+                )
+                yield file.finding(EXIT, scope.position, message, (file.path, index))
+
+    only_calls = True
+
+    def cares(self, resolver: Resolver, target: Value) -> int:
+        is_map = target.kind == LIBRARY and target.extra == "builtins.map"
+        if is_map or self.known(resolver, target) is not None:
+            return FOLLOWING
+        return FOLLOWING if takes_function(resolver, target) else NEVER
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         expr = file.expr(site.expr)
         if expr[0] != OP_CALL or not (expr[2] or expr[3]):
             return
-        for target in file.values(expr[1])[:1]:
-            known = self.known(file, target)
+        targets = file.values(expr[1])
+        if len(targets) == 1 and targets[0].kind in (FUNCTION, CLASS):
+            yield from self.parameters(file, expr, targets[0])
+        for target in targets[:1]:
+            known = self.known(file.resolver, target)
             if site.use == Use.MAPPED and target.kind == LIBRARY and target.extra == "builtins.map":
                 known = (SORT, 0, "")
             if known is None:
@@ -93,14 +151,41 @@ class Callbacks(Group):
                     rule, expr[5], f"{file.text(expr[1])}() is given {named} and never awaits it", values[0].definition
                 )
 
-    def known(self, file: FileCheck, target: Value) -> tuple[Rule, int | None, str] | None:
+    def parameters(self, file: FileCheck, expr: Expr, target: Value) -> Iterator[Finding]:
+        """Functions given to parameters of the project's own functions."""
+        given = [(number, one) for number, one in enumerate(expr[2]) if isinstance(one, int) and one > 1]
+        given += [(name, one) for name, one in expr[3] if name and one > 1]
+        for where, argument in given:
+            values = file.values(argument) if is_reference(file, argument) else ()
+            if len(values) != 1 or values[0].kind not in (FUNCTION, PARTIAL):
+                continue
+            found = parameter(file, target, where)
+            if found is None:
+                continue
+            path, param = found
+            declared = result_of_callable(file, path, param.annotation)
+            text, called = file.text(argument), file.text(expr[1])
+            if makes_coroutine(file, values[0]):
+                plain = declared and all(file.resolver.is_awaitable(one) is False for one in declared)
+                if plain or (param.annotation < 0 and param.use & ~ParamUse.AS_VALUE == ParamUse.CALLED):
+                    message = f"{called}() is given {text}, an async function, for `{param.name}`, which it calls without await"
+                    yield file.finding(PARAMETER, expr[5], message, values[0].definition, "" if plain else LIKELY)
+            elif declared and all(file.resolver.is_awaitable(one) for one in declared):
+                made = file.resolver.call(values[0])
+                if made and all(file.resolver.is_awaitable(one) is False for one in made):
+                    message = (
+                        f"{called}() is given {text}, a plain function, for `{param.name}`, whose result it awaits"
+                    )
+                    yield file.finding(REVERSE, expr[5], message, values[0].definition)
+
+    def known(self, resolver: Resolver, target: Value) -> tuple[Rule, int | None, str] | None:
         """Whether `target` takes a plain function, and where."""
         if target.kind == LIBRARY:
             return BY_NAME.get(str(target.extra)) or self.method(str(target.extra).rpartition(".")[2], "")
         if target.kind == METHOD and isinstance(target.extra, str):
             return self.method(target.extra, target.via[0] if target.via else "", str(target.origin or ""))
         if target.kind == FUNCTION and target.module.startswith("/"):
-            summary = file.resolver.table.summary(target.module)
+            summary = resolver.table.summary(target.module)
             if summary is not None:
                 name = summary.scopes[target.scope].name
                 if "concurrent/futures" in target.module and name in ("submit", "map"):
@@ -112,6 +197,10 @@ class Callbacks(Group):
     @staticmethod
     def method(name: str, receiver: str, origin: str = "") -> tuple[Rule, int | None, str] | None:
         """Methods known by name: of loops and futures whatever they are called, of executors only under a telling name."""
+        if origin == "multiprocessing.Pool":
+            return BY_NAME.get("pool." + name)
+        if origin in STACKS:
+            return BY_NAME.get("stack." + name)
         if name in ("submit", "map"):
             last = receiver.rpartition(".")[2].lower()
             telling = (
@@ -125,12 +214,60 @@ class Callbacks(Group):
         return BY_NAME.get("loop." + name) or BY_NAME.get("future." + name) or BY_NAME.get("list." + name)
 
 
+def takes_function(resolver: Resolver, target: Value) -> bool:
+    """Whether something of the project has a parameter for functions: annotated `Callable`, or called in its body."""
+    if target.kind == CLASS:
+        members, _ = resolver.class_member(target.definition, "__init__")
+        if not members or members[0].kind != FUNCTION:
+            return resolver.is_dataclass(*target.definition)
+        target = members[0]
+    summary = resolver.table.summary(target.module) if target.kind == FUNCTION else None
+    if summary is None or target.module.startswith("/"):
+        return False
+    return any(
+        is_callable(summary, param.annotation)
+        if param.annotation >= 0
+        else param.use & ~ParamUse.AS_VALUE == ParamUse.CALLED
+        for param in summary.scopes[target.scope].params
+    )
+
+
+def is_callable(summary: Summary, annotation: int) -> bool:
+    """Whether an annotation is `Callable[..., result]`."""
+    expr = summary.exprs[annotation] if annotation > 1 else NO_EXPR
+    return (
+        expr[0] == OP_SUBSCRIPTED
+        and len(expr[2]) == 2
+        and str(summary.exprs[expr[1]][1]).rpartition(".")[2] == "Callable"
+    )
+
+
+def is_reference(file: FileCheck, expr: int) -> bool:
+    """Whether an argument names a function (or is a lambda), rather than being a call's result."""
+    return file.expr(expr)[0] in (OP_NAME, OP_ATTR, OP_SCOPE, OP_GETATTR)
+
+
+def result_of_callable(file: FileCheck, path: str, annotation: int) -> Values:
+    """What a function of the annotation `Callable[..., result]` gives; empty if that isn't known."""
+    summary = file.resolver.table.summary(path)
+    if summary is None or not is_callable(summary, annotation):
+        return ()
+    inner: int = summary.exprs[annotation][2][1]
+    result = summary.exprs[inner] if inner > 1 else NO_EXPR
+    optional = result[0] == OP_SUBSCRIPTED and str(summary.exprs[result[1]][1]).rpartition(".")[2] in (
+        "Optional",
+        "Union",
+    )
+    if optional or result[0] == OP_UNION:
+        return ()  # more than one kind is welcome
+    made = file.resolver.annotated(path, inner)
+    # `Callable[..., None]` is often written for callbacks of either colour.
+    return () if is_unknown(made) or any(one.kind == NONE_KIND for one in made) else made
+
+
 def makes_coroutine(file: FileCheck, value: Value) -> bool:
     """Whether calling a value gives a coroutine."""
     if value.kind not in (FUNCTION, PARTIAL, INSTANCE):
         return False
     made = file.resolver.call(value)
     return bool(made) and all(one.kind == COROUTINE for one in made)
-
-
-__all__ = ["OP_NAME"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from awaitguard.finding import CERTAIN
 from awaitguard.rules.rule import Group, Rule
 from awaitguard.summary import Use
-from awaitguard.value import ASYNC_GENERATOR, COROUTINE, FUNCTION, Values
+from awaitguard.value import ASYNC_GENERATOR, COROUTINE, FUNCTION, GENERATOR, Values
 
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
@@ -39,8 +39,19 @@ COROUTINE_WITH = Rule("AG145", "with-coroutine", CERTAIN, "`with` or `async with
     OPENED + "async def main():\n    async with connect() as session:\n        return session\n",
     OPENED + "async def main():\n    async with await connect() as session:\n        return session\n")  # fmt: skip
 
+GENERATOR_WITH = Rule("AG146", "with-generator", CERTAIN, "`with` or `async with` on a generator",
+    "A generator function is no context manager by itself: @contextmanager or @asynccontextmanager is missing above it.",
+    "async def session():\n    yield 1\n\nasync def main():\n    async with session() as current:\n        print(current)\n",
+    "from contextlib import asynccontextmanager\n\n@asynccontextmanager\nasync def session():\n    yield 1\n\n"
+    "async def main():\n    async with session() as current:\n        print(current)\n")  # fmt: skip
+UNCALLED = Rule("AG147", "with-uncalled", CERTAIN, "`with` or `for` on a function that isn't called",
+    "The parentheses are missing: the function itself can't be entered or iterated.",
+    ROWS + "async def main():\n    async for row in rows:\n        print(row)\n",
+    ROWS + "async def main():\n    async for row in rows():\n        print(row)\n")  # fmt: skip
+
 OWN = {Use.WITH: "__enter__", Use.ASYNC_WITH: "__aenter__", Use.ITERATE: "__iter__", Use.ASYNC_ITERATE: "__aiter__"}
 OTHER = {Use.WITH: "__aenter__", Use.ASYNC_WITH: "__enter__", Use.ITERATE: "__aiter__", Use.ASYNC_ITERATE: "__iter__"}
+GENERATORS = frozenset({GENERATOR, ASYNC_GENERATOR})
 RULE = {Use.WITH: WITH, Use.ASYNC_WITH: ASYNC_WITH, Use.ITERATE: FOR, Use.ASYNC_ITERATE: ASYNC_FOR}
 SAYS = {
     Use.WITH: "is an async context manager: it needs `async with`",
@@ -53,8 +64,8 @@ SAYS = {
 class Contexts(Group):
     """Looks at what `with` and `for` are given."""
 
-    rules = (WITH, ASYNC_WITH, FOR, ASYNC_FOR, COROUTINE_WITH)
-    uses = frozenset(OWN) | {Use.VALUE_ARGUMENT}
+    rules = (WITH, ASYNC_WITH, FOR, ASYNC_FOR, COROUTINE_WITH, GENERATOR_WITH, UNCALLED)
+    uses = frozenset(OWN) | {Use.VALUE_ARGUMENT, Use.UNPACKED}
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         values = file.values(site.expr)
@@ -63,12 +74,23 @@ class Contexts(Group):
         text = file.text(site.expr)
         first = values[0]
         where = first.origin or ((first.module, first.scope) if first.module else None)
-        if site.use == Use.VALUE_ARGUMENT:
+        if site.use in (Use.VALUE_ARGUMENT, Use.UNPACKED):
             if all(value.kind == ASYNC_GENERATOR and value.module for value in values):
                 yield file.finding(FOR, site.position, f"{text} {SAYS[Use.ITERATE]}", where)
         elif site.use in (Use.WITH, Use.ASYNC_WITH) and all(value.kind == COROUTINE for value in values):
             message = f"{text} is a coroutine: await it before it is entered (`async with await ...`)"
             yield file.finding(COROUTINE_WITH, site.position, message, where)
+        elif site.use in (Use.WITH, Use.ASYNC_WITH) and all(
+            value.kind in GENERATORS and value.module for value in values
+        ):
+            wanted = "asynccontextmanager" if first.kind == ASYNC_GENERATOR else "contextmanager"
+            message = f"{text} gives {'an' if first.kind == ASYNC_GENERATOR else 'a'} {first.kind}, no context manager: @{wanted} is missing"
+            yield file.finding(GENERATOR_WITH, site.position, message, where)
+        elif all(
+            value.kind == FUNCTION and not {"wrapped", "decorated", "awaitable"} & set(value.via) for value in values
+        ):
+            message = f"{text} is a function that isn't called"
+            yield file.finding(UNCALLED, site.position, message, first.definition)
         elif self.is_other(file, site.use, values):
             yield file.finding(RULE[site.use], site.position, f"{text} {SAYS[site.use]}", where)
 

@@ -8,6 +8,7 @@ import posixpath
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from awaitguard.facts import RETURNING, VERBS
 from awaitguard.finding import CERTAIN, LIKELY, Cause, Finding
 from awaitguard.rules.rule import Group, Rule
 from awaitguard.summary import unpack_position
@@ -38,13 +39,30 @@ ALIASED = Rule("AG209", "import-under-anothers-name", LIKELY, "an import puts on
     "# file: shop/__init__.py\n# file: shop/core.py\ndef create_cart():\n    return 1\n\nasync def get_cart():\n    return 1\n"
     "# file: shop/api.py\nfrom shop.core import create_cart as new_cart\n")  # fmt: skip
 
-VERBS = ("get_", "create_", "make_", "build_", "new_", "open_", "obtain_", "provide_")
+ACTIONS = frozenset(
+    {
+        "get",
+        "create",
+        "make",
+        "build",
+        "open",
+        "load",
+        "fetch",
+        "find",
+        "read",
+        "send",
+        "save",
+        "write",
+        "delete",
+        "start",
+        "stop",
+    }
+)
 # Directories and modules that exist to hold the other colour of the same names.
 TWINS = frozenset({"aio", "asyncio", "async", "_async", "async_", "sync", "_sync", "sync_", "blocking", "trio", "anyio", "asynchronous",
     "synchronous", "_asyncio", "eventloop", "compat", "_compat", "trio_backend"})  # fmt: skip
 COMMON = frozenset({"main", "run", "setup", "handler", "handle", "test", "start", "stop", "wrapper", "decorator", "execute", "callback", "cli",
     "init", "close", "app", "lifespan", "index", "home", "process", "async_setup_entry", "upgrade", "downgrade"})  # fmt: skip
-SYNC_COLOURS, ASYNC_COLOURS = frozenset({"sync"}), frozenset({"async"})
 
 
 class Drift(Group):
@@ -62,7 +80,7 @@ class Drift(Group):
     def same_name(self, functions: list[PublicFunction]) -> Iterator[Finding]:
         told: set[str] = set()
         for first, second in itertools.combinations(sorted(functions, key=lambda one: one.path), 2):
-            if not related(first.path, second.path):
+            if not related(first.path, second.path) and not (len(functions) == 2 and siblings(first, second)):
                 continue
             if {first.colour, second.colour} == {"sync", "async"} and not (is_twin(first.path) or is_twin(second.path)):
                 plain, waiting = (first, second) if first.colour == "sync" else (second, first)
@@ -72,10 +90,11 @@ class Drift(Group):
                 message = f"{waiting.name} is async here and a plain function in {plain.path}:{plain.line}"
                 yield report(COLOURS, waiting, message, plain)
             elif (
-                first.colour == second.colour
-                and first.name.startswith(VERBS)
+                first.colour == second.colour != "decorated"
+                and first.name.startswith(RETURNING)
                 and first.returns and second.returns and not set(first.returns) & set(second.returns)
                 and [name for name, _ in first.params] == [name for name, _ in second.params]
+                and "*" not in first.signature + second.signature
                 and not (is_twin(first.path) or is_twin(second.path))
             ):  # fmt: skip
                 if second.path in told:
@@ -110,7 +129,7 @@ class Drift(Group):
             for other in facts.functions.get(one.other, []):
                 if (other.path, other.line) == one.target or one.path == other.path or one.other in COMMON:
                     continue
-                if top(one.path) != top(other.path) or noun(one.name) != noun(one.other):
+                if top(one.path) != top(other.path) or not alike(one.name, one.other):
                     continue
                 line, column, end_line, end_column = unpack_position(one.position)
                 message = f"{one.name} is imported as {one.other}, but {other.path}:{other.line} has another function of that name"
@@ -145,11 +164,11 @@ def top(path: str) -> str:
     return path.partition("/")[0] if "/" in path else ""
 
 
-def noun(name: str) -> str:
-    for verb in VERBS:
-        if name.startswith(verb):
-            return name.removeprefix(verb)
-    return name
+def alike(first: str, second: str) -> bool:
+    """Whether two names of functions share their noun (get_cart, create_cart) or their verb (send_mail, send_sms)."""
+    one, two = first.partition("_"), second.partition("_")
+    nouns = [parts[2] if parts[0] in ACTIONS and parts[2] else name for parts, name in ((one, first), (two, second))]
+    return nouns[0] == nouns[1] or (one[0] == two[0] and one[0] in ACTIONS and bool(one[2] and two[2]))
 
 
 def related(first: str, second: str) -> bool:
@@ -158,6 +177,14 @@ def related(first: str, second: str) -> bool:
     return (
         one == two or (f"{one}/".startswith(f"{two}/") and bool(two)) or (f"{two}/".startswith(f"{one}/") and bool(one))
     )
+
+
+def siblings(first: PublicFunction, second: PublicFunction) -> bool:
+    """Whether two factories of one name and with the same parameters stand in two parts of one project."""
+    return (
+        first.name.startswith(VERBS) and bool(first.params) and [name for name, _ in first.params] == [name for name, _ in second.params]
+        and top(first.path) == top(second.path) != ""
+    )  # fmt: skip
 
 
 def is_twin(path: str) -> bool:

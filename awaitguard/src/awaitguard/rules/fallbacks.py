@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from awaitguard.finding import CERTAIN, LIKELY
+from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.rules.rule import Group, Rule
 from awaitguard.rules.signatures import Parameters
 from awaitguard.summary import Binding
@@ -31,6 +31,8 @@ class Fallbacks(Group):
 
     def file(self, file: FileCheck) -> Iterator[Finding]:
         blocks = file.summary.blocks
+        if not any(block.fallback for block in blocks):
+            return
         for scope in file.summary.scopes:
             for name, bindings in scope.bindings.items():
                 if len(bindings) < 2:
@@ -56,12 +58,36 @@ class Fallbacks(Group):
             yield file.finding(COLOUR, position, message, one[0].definition)
             return
         left, right = Parameters.of(resolver, one[0]), Parameters.of(resolver, two[0])
-        if left is None or right is None or one[0].kind == CLASS or two[0].kind == CLASS:
+        if one[0].kind == CLASS or two[0].kind == CLASS:
+            if one[0].kind == two[0].kind:
+                yield from self.compare_classes(file, one[0], two[0])
+            return
+        if left is None or right is None:
             return
         open_ended = left.var_positional or right.var_positional or left.var_keyword or right.var_keyword
         if not open_ended and (left.required != right.required or left.positional != right.positional):
             message = f"the fallback {name} takes {describe(right)}, but what it replaces takes {describe(left)}"
-            yield file.finding(SIGNATURE, position, message, one[0].definition)
+            # Other names of the same number of parameters only trouble callers that use them.
+            same = [len(left.required), len(left.positional)] == [len(right.required), len(right.positional)]
+            yield file.finding(SIGNATURE, position, message, one[0].definition, HINT if same else "")
+
+    def compare_classes(self, file: FileCheck, one: Value, two: Value) -> Iterator[Finding]:
+        """Methods of a fallback class that are called in another way than those of the class it stands for."""
+        resolver = file.resolver
+        summary = resolver.table.summary(two.module)
+        if summary is None or two.module != file.path:
+            return
+        for name, bindings in summary.scopes[two.scope].bindings.items():
+            theirs, _ = resolver.class_member(one.definition, name)
+            mine, _ = resolver.class_member(two.definition, name)
+            if not bindings or not theirs or not mine or [len(theirs), len(mine)] != [1, 1]:
+                continue
+            if {theirs[0].kind, mine[0].kind} != {FUNCTION}:
+                continue
+            colours = self.colour(file, theirs[0]), self.colour(file, mine[0])
+            if "" not in colours and colours[0] != colours[1]:
+                message = f"{summary.scopes[two.scope].name}.{name} of the fallback is {colours[1]}, but what it replaces is {colours[0]}"
+                yield file.finding(COLOUR, summary.scopes[mine[0].scope].position, message, theirs[0].definition)
 
     def position(self, file: FileCheck, fallback: Binding, value: Value) -> int:
         if fallback.kind == "def" and value.module == file.path:
@@ -71,7 +97,9 @@ class Fallbacks(Group):
 
     def colour(self, file: FileCheck, value: Value) -> str:
         if value.kind == CLASS:
-            return "a class"
+            return "a plain function"  # called alike
+        if file.resolver.never_returns(value):
+            return ""
         made: Values = file.resolver.result(value)
         kinds = {one.kind for one in made}
         if kinds == {COROUTINE}:

@@ -61,6 +61,8 @@ class Imports(Group):
 
     def report(self, file: FileCheck, rule: Rule, one: Import, message: str, name: str) -> Finding:
         finding = file.finding(rule, one.position, message)
+        if one.level:
+            name = absolute(file, one, name)
         target = file.resolver.imported_module(file.path, one.module, one.level) or ""
         return finding._replace(cause=Cause(name, target.rstrip("/"), 0, "missing", ""))
 
@@ -79,9 +81,18 @@ class Imports(Group):
                 posixpath.dirname(stem), posixpath.basename(stem)
             ):
                 return ""
+            # `.packages.six.moves`: a module above may make its submodules by itself.
+            while posixpath.dirname(stem) != directory:
+                stem = posixpath.dirname(stem)
+                above = modules.at(stem)
+                summary = file.resolver.table.summary(above) if above else None
+                if summary is not None and "__path__" in summary.scopes[0].bindings:
+                    return ""
             return "." * one.level + one.module
         parts = one.module.split(".")
         if parts[0] in STANDARD_LIBRARY or len(parts) == 1 or parts[0] not in modules.regular:
+            return ""
+        if modules.is_hidden(parts[0], file.path):
             return ""
         # The nearest package above that is there: if it is one directory of sources, the module should be in it.
         for cut in range(len(parts) - 1, 0, -1):
@@ -89,7 +100,8 @@ class Imports(Group):
             if above is None:
                 continue
             if not above.endswith("__init__.py"):
-                return one.module
+                summary = file.resolver.table.summary(above)
+                return "" if summary is None or "__path__" in summary.scopes[0].bindings else one.module
             if self.is_dynamic(file, above) or modules.find_outside(one.module):
                 return ""
             if any(
@@ -118,6 +130,9 @@ class Imports(Group):
             or not (one.level or one.module.partition(".")[0] in resolver.modules.regular)
         ):
             return False
+        summary = resolver.table.summary(target)
+        if summary is not None and summary.scopes[0].bindings.get(one.name):
+            return False
         if resolver.member(target, one.name) is not None:
             return False
         if target.endswith(("__init__.py", "/")):
@@ -127,3 +142,11 @@ class Imports(Group):
         # Several files can answer to one module name; one of them having the name is enough.
         others = resolver.modules.names.get(one.module, []) if not one.level else []
         return all(resolver.member(other, one.name) is None for other in others)
+
+
+def absolute(file: FileCheck, one: Import, name: str) -> str:
+    """The name of a relative import as others write it, so that all imports of one missing module have one cause."""
+    own = file.resolver.modules.name_of.get(file.path, "").split(".")
+    up = one.level - (1 if file.path.endswith("__init__.py") else 0)
+    package = own[: len(own) - up] if up else own
+    return ".".join([*package, name.lstrip(".")]) if package and package[0] else name

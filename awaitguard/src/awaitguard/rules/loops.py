@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from awaitguard.finding import CERTAIN
 from awaitguard.library import RUNNERS
-from awaitguard.rules.rule import Group, Rule
+from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
 from awaitguard.summary import OP_CALL, OP_METHOD, OP_NAME, Flag, Use, qualname
-from awaitguard.value import FUNCTION, LIBRARY, METHOD, Definition
+from awaitguard.value import CLASS, FUNCTION, LIBRARY, METHOD, Definition, Value
 
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
+    from awaitguard.resolver import Resolver
     from awaitguard.summary import Site
 
 LOAD = "import asyncio\n\nasync def load():\n    return 1\n\n"
@@ -29,16 +31,22 @@ THROUGH = Rule("AG153", "loop-run-through-call", CERTAIN, "an async function cal
     LOAD + "def load_now():\n    return asyncio.run(load())\n\nasync def main():\n    return load_now()\n",
     LOAD + "def load_now():\n    return asyncio.run(load())\n\nasync def main():\n    return await asyncio.to_thread(load_now)\n")  # fmt: skip
 DEPTH = 5
+RUNNING = (".run_until_complete", ".run_forever")
 
 
 class Loops(Group):
     """Looks at calls in async functions."""
 
     rules = (RUN, UNTIL, THROUGH)
-    uses = frozenset(vars(Use).values()) - {Use.AWAIT} if False else frozenset(
-        {Use.STATEMENT, Use.ASSIGN, Use.RETURN, Use.ARGUMENT, Use.TRUTH, Use.COMPARE, Use.FORMAT, Use.ELEMENT, Use.STORED, Use.OPERAND,
-         Use.OTHER, Use.VALUE_ARGUMENT, Use.ITERATE, Use.SUBSCRIPT, Use.ATTRIBUTE, Use.RETURNED_DICT, Use.AWAIT}
-    )  # fmt: skip
+    uses = Use.ALL - {Use.FORGOTTEN, Use.LOCKED}
+
+    only_calls = True
+    in_coroutines = True
+
+    def cares(self, resolver: Resolver, target: Value) -> int:
+        if target.kind in (LIBRARY, METHOD):
+            return ALWAYS if target.extra in RUNNERS or runs_loop(resolver, target) else NEVER
+        return ALWAYS if target.kind in (FUNCTION, CLASS) else NEVER
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         scope = file.summary.scopes[site.scope]
@@ -56,23 +64,27 @@ class Loops(Group):
             if target.kind == LIBRARY and target.extra in RUNNERS:
                 message = f"{file.text(site.expr)} is called inside an async function, where a loop runs already: await instead"
                 yield file.finding(RUN, site.position, message)
-            elif (target.kind == METHOD and target.extra == "run_until_complete") or (
-                target.kind == LIBRARY and str(target.extra).endswith(".run_until_complete")
-            ):
+            elif runs_loop(file.resolver, target):
                 yield file.finding(UNTIL, site.position, f"{file.text(site.expr)} runs inside a loop that runs already")
             elif (
                 site.use != Use.AWAIT
-                and target.kind == FUNCTION
+                and target.kind in (FUNCTION, CLASS)
                 and not target.module.startswith("/")
-                and not {"wrapped", "decorated"} & set(target.via)
+                and "wrapped" not in target.via
             ):
-                chain = self.chain(file, target.definition, 0, set())
+                chain = file.resolver.remember(("loop chain", target), partial(self.chain, file, target, 0, set()))
                 if chain:
                     message = f"{file.text(site.expr)} starts an event loop ({' -> '.join(chain)}), but a loop runs here already"
                     yield file.finding(THROUGH, site.position, message, target.definition)
 
-    def chain(self, file: FileCheck, definition: Definition, depth: int, seen: set[Definition]) -> list[str]:
+    def chain(self, file: FileCheck, target: Value, depth: int, seen: set[Definition]) -> list[str]:
         """The calls by which a plain function comes to start a loop; empty if it doesn't."""
+        definition = target.definition
+        if target.kind == CLASS:
+            members, _ = file.resolver.class_member(definition, "__init__")
+            if not members or len(members) != 1 or members[0].kind != FUNCTION:
+                return []
+            definition = members[0].definition
         if depth > DEPTH or definition in seen:
             return []
         seen.add(definition)
@@ -92,13 +104,36 @@ class Loops(Group):
                 continue
             if not (scope.flags & Flag.RUNS_LOOP) and function[0] != OP_NAME:
                 continue
+            if function[0] == OP_NAME and function[2] >= 0 and summary.blocks[function[2]].loops:
+                continue  # it may run no time at all
             for target in resolver.infer(definition[0], summary.exprs[call][1])[:1]:
                 if target.kind == LIBRARY and target.extra in RUNNERS:
                     return [name, str(target.extra)]
-                if target.kind in (METHOD, LIBRARY) and str(target.extra).endswith("run_until_complete"):
+                if runs_loop(resolver, target):
                     return [name, "run_until_complete"]
-                if target.kind == FUNCTION and not target.module.startswith("/"):
-                    rest = self.chain(file, target.definition, depth + 1, seen)
+                if (
+                    target.kind in (FUNCTION, CLASS)
+                    and not target.module.startswith("/")
+                    and "wrapped" not in target.via
+                ):
+                    rest = self.chain(file, target, depth + 1, seen)
                     if rest:
                         return [name, *rest]
         return []
+
+
+def runs_loop(resolver: Resolver, target: Value) -> bool:
+    """Whether a call is one of a loop's (or runner's) own that run it."""
+    if target.kind == LIBRARY:
+        return str(target.extra).endswith(RUNNING)
+    if target.kind == METHOD:
+        receiver = target.via[0] if target.via else ""
+        return (
+            target.extra == "run_until_complete"
+            or (target.extra == "run" and target.origin == "asyncio.Runner")
+            or (target.extra == "run_forever" and receiver.rpartition(".")[2].strip("_").endswith("loop"))
+        )
+    if target.kind == FUNCTION and "asyncio" in target.module and target.module.startswith("/"):
+        summary = resolver.table.summary(target.module)
+        return summary is not None and summary.scopes[target.scope].name in ("run_until_complete", "run_forever")
+    return False

@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
-from awaitguard.rules.rule import Group, Rule
+from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
 from awaitguard.summary import OP_ATTR, OP_CALL, OP_GETATTR, OP_NAME, Use
-from awaitguard.value import CLASS, INSTANCE, MODULE, Value, Values, is_unknown
+from awaitguard.value import CLASS, INSTANCE, MODULE, UNKNOWN_KIND, Value, Values, is_unknown
 
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
+    from awaitguard.resolver import Resolver
     from awaitguard.summary import Expr, Site
 
+OF_TYPES = frozenset(dir(type))  # what every class has
 STORE = "class Store:\n    def load(self):\n        return 1\n\n"
 MEMBER = Rule("AG310", "missing-method", CERTAIN, "a method that the class doesn't have",
     "The object is known to be of this class, and neither the class nor its bases have the method: it raises AttributeError.",
@@ -25,7 +27,12 @@ class Members(Group):
     """Looks at calls of attributes."""
 
     rules = (MEMBER,)
-    uses = frozenset(range(26)) - {Use.FORGOTTEN, Use.LOCKED}
+    uses = Use.ALL - {Use.FORGOTTEN, Use.LOCKED}
+
+    only_calls = True
+
+    def cares(self, resolver: Resolver, target: Value) -> int:
+        return ALWAYS if target.kind == UNKNOWN_KIND else NEVER
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         expr = file.expr(site.expr)
@@ -45,7 +52,7 @@ class Members(Group):
         what = "module" if owner.kind == MODULE else "class"
         cause = file.cause(owner.definition) if owner.kind != MODULE else None
         holder = cause.name if cause else owner.module
-        if name in file.resolver.table.set_outside:
+        if file.resolver.table.is_set_outside(name):
             return
         level = CERTAIN if len(owners) == 1 and owner.origin == owner.definition else LIKELY
         if owner.extra in ("self", "declared"):
@@ -61,17 +68,21 @@ class Members(Group):
 
     def owner(self, file: FileCheck, index: int, function: Expr) -> tuple[Values, str] | None:
         """What the attribute is looked up on, and its name."""
-        if function[0] in (OP_ATTR, OP_GETATTR):
+        if function[0] in (OP_ATTR, OP_GETATTR) and len(function) == 3:
             return file.values(function[1]), function[2]
         if function[0] == OP_NAME and "." in function[1]:
             base, _, name = function[1].rpartition(".")
             summary = file.summary
-            values = file.resolver.dotted(file.path, summary, index, (OP_NAME, base, function[2]), None)
+            values = file.resolver.dotted(file.path, summary, index, base, function[2])
             return values, name
         return None
 
     def lacks(self, file: FileCheck, owner: Value, name: str) -> bool:
-        if owner.kind not in (INSTANCE, CLASS) or owner.module.startswith("/"):
+        if owner.kind not in (INSTANCE, CLASS, MODULE) or owner.module.startswith("/"):
+            return False
+        if owner.kind == MODULE:
+            return not owner.module.endswith("/") and file.resolver.attribute(owner, name) is None
+        if owner.kind == CLASS and name in OF_TYPES:
             return False
         if owner.kind == CLASS and any(
             name.startswith("abc.") for name in file.resolver.library_bases(owner.definition)

@@ -6,23 +6,25 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
-from awaitguard.rules.rule import Group, Rule
-from awaitguard.summary import OP_CALL, OP_NAME, OP_SUBSCRIPTED, Param, ParamUse, Use
+from awaitguard.library import AWAITABLE_TYPES, GIVES_AWAITABLE
+from awaitguard.rules.rule import ALWAYS, FOLLOWING, NEVER, Group, Rule
+from awaitguard.rules.signatures import parameter
+from awaitguard.summary import NO_EXPR, OP_CALL, OP_NAME, OP_SUBSCRIPTED, ParamUse, Use
 from awaitguard.value import (
+    ASYNC_CONTEXT,
     ASYNC_GENERATOR,
     AWAITABLE,
-    CLASS,
     CONTAINER,
     COROUTINE,
-    FUNCTION,
-    UNKNOWN_KIND,
     Value,
     is_unknown,
 )
+from awaitguard.vocabulary import OF_COROUTINES
 
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
+    from awaitguard.resolver import Resolver
     from awaitguard.summary import Site
 
 WHY = "Calling an async function only makes a coroutine; until it is awaited, nothing of it runs. "
@@ -63,15 +65,23 @@ SUBSCRIPT = _rule("AG131", "coroutine-subscripted", "a coroutine with an index",
     "The result can be subscripted, the coroutine can't.", "    return load()['a']\n", "    return (await load())['a']\n")  # fmt: skip
 OPERAND = _rule("AG132", "coroutine-operand", "arithmetic with a coroutine",
     "Operators work on the result, not on the coroutine.", "    return load() | {'b': 2}\n", "    return (await load()) | {'b': 2}\n")  # fmt: skip
-GENERATOR = Rule("AG133", "async-generator-dropped", CERTAIN, "an async generator that is made and dropped",
-    "Calling an async generator function runs nothing of it: it has to be iterated with `async for`.",
+GENERATOR = Rule("AG133", "async-generator-dropped", CERTAIN, "an async generator or async context manager that is made and dropped",
+    "Calling it runs nothing of it: it has to be iterated with `async for`, or entered with `async with`.",
     "async def rows():\n    yield 1\n\nasync def main():\n    rows()\n",
     "async def rows():\n    yield 1\n\nasync def main():\n    async for row in rows():\n        print(row)\n")  # fmt: skip
+
+CALLED = _rule("AG134", "coroutine-called", "a coroutine that is called",
+    "Only its result can be called.", "    return load()('a')\n", "    return (await load())('a')\n")  # fmt: skip
+FUTURE = Rule("AG135", "future-used-as-value", CERTAIN, "a task or future used as if it were its result",
+    "create_task, ensure_future, gather and shield give a task or future; its result is there only after await.",
+    LOAD + "import asyncio\n\nasync def main():\n    first, second = asyncio.gather(load(), load())\n    return first\n",
+    LOAD + "import asyncio\n\nasync def main():\n    first, second = await asyncio.gather(load(), load())\n    return first\n")  # fmt: skip
 
 BY_USE = {Use.STATEMENT: STATEMENT, Use.FORGOTTEN: FORGOTTEN, Use.TRUTH: TRUTH, Use.COMPARE: COMPARE, Use.ITERATE: ITERATE,
     Use.ASYNC_ITERATE: ITERATE, Use.FORMAT: FORMAT, Use.ELEMENT: STORED, Use.STORED: STORED, Use.RETURNED_DICT: STORED,
     Use.MAPPED: STORED, Use.RETURN: RETURNED, Use.ARGUMENT: PASSED, Use.VALUE_ARGUMENT: PASSED, Use.ATTRIBUTE: ATTRIBUTE,
-    Use.SUBSCRIPT: SUBSCRIPT, Use.OPERAND: OPERAND}  # fmt: skip
+    Use.SUBSCRIPT: SUBSCRIPT, Use.OPERAND: OPERAND, Use.UNPACKED: ITERATE, Use.RETURNED_LIST: STORED, Use.YIELD: RETURNED,
+    Use.CALLEE: CALLED}  # fmt: skip
 WHERE = {
     Use.STATEMENT: "is never awaited: the call alone runs nothing",
     Use.FORGOTTEN: "is assigned to `{0}` and never awaited",
@@ -84,13 +94,23 @@ WHERE = {
     Use.STORED: "is stored in an attribute without await, and nothing awaits it later",
     Use.RETURNED_DICT: "is put into a dict and returned without await",
     Use.MAPPED: "is put into a container without await",
-    Use.RETURN: "is returned without await from an async function: its callers get a coroutine after they await",
+    Use.RETURN: "is returned without await: callers get a coroutine instead of a value",
     Use.VALUE_ARGUMENT: "is passed without await where a value is wanted",
     Use.SUBSCRIPT: "is subscripted without await",
     Use.OPERAND: "is used as an operand without await",
+    Use.UNPACKED: "is unpacked without await",
+    Use.RETURNED_LIST: "is put into a list or tuple and returned without await",
+    Use.YIELD: "is yielded without await, but values are declared",
+    Use.CALLEE: "is called without await",
 }
-OF_COROUTINES = frozenset({"close", "send", "throw", "cr_frame", "cr_running", "cr_code", "cr_await", "cr_origin", "__name__",
-    "__qualname__", "__await__", "add_done_callback", "cancel", "result", "done"})  # fmt: skip
+# Uses in which a task or future fails just like a coroutine.
+OF_FUTURES = frozenset({Use.ITERATE, Use.ASYNC_ITERATE, Use.UNPACKED, Use.SUBSCRIPT})
+CHECKED_FIRST = frozenset({Use.ATTRIBUTE, Use.ARGUMENT, Use.RETURN, Use.RETURNED_LIST})
+DROPPED = {
+    ASYNC_GENERATOR: "an async generator that is never iterated",
+    ASYNC_CONTEXT: "an async context manager that is never entered",
+}
+CONTAINED = frozenset({Use.ELEMENT, Use.RETURNED_DICT, Use.RETURNED_LIST, Use.MAPPED})
 
 
 class NeverAwaited(Group):
@@ -110,35 +130,52 @@ class NeverAwaited(Group):
         SUBSCRIPT,
         OPERAND,
         GENERATOR,
+        CALLED,
+        FUTURE,
     )
     uses = frozenset(BY_USE)
 
+    def cares(self, resolver: Resolver, target: Value) -> int:
+        made = resolver.remember(("call", target), lambda: resolver.call(target))
+        if any(is_telling(value) for value in made):
+            return ALWAYS
+        return FOLLOWING if resolver.looks_at_arguments(target) else NEVER
+
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         use = site.use
-        if use in (Use.ATTRIBUTE, Use.ARGUMENT, Use.RETURN) and not self.applies(file, site):
+        if use in CHECKED_FIRST and not self.applies(file, site):
+            return
+        expr = file.expr(site.expr)
+        if expr[0] == OP_NAME and "." not in expr[1] and not file.may_be(site.expr, is_telling):
             return
         values = file.values(site.expr)
         if not values:
             return
-        if use == Use.STATEMENT and all(value.kind == ASYNC_GENERATOR for value in values) and values[0].module:
-            text = file.text(site.expr)
-            yield file.finding(
-                GENERATOR, site.position, f"{text} makes an async generator that is never iterated", values[0].origin
-            )
+        if use == Use.STATEMENT and all(value.kind in DROPPED for value in values) and values[0].module:
+            message = f"{file.text(site.expr)} makes {DROPPED[values[0].kind]}"
+            yield file.finding(GENERATOR, site.position, message, values[0].origin)
+            return
+        if use in OF_FUTURES and all(is_future(value) for value in values):
+            message = f"{file.text(site.expr)} is a task or future, whose result is there only after await"
+            yield file.finding(FUTURE, site.position, message, values[0].origin)
             return
         if not all(is_coroutine(value) for value in values):
-            if values[0].kind == UNKNOWN_KIND:
-                file.unresolved += 1
             return
         if use == Use.RETURN and not self.returns_by_mistake(file, site):
             return
-        level = ""
+        level = LIKELY if any("virtual" in value.via or "inherited" in value.via for value in values) else ""
+        if level and any(overridden(file, value) for value in values):
+            return
         if use == Use.ARGUMENT:
             level = self.wants_value(file, site)
             if not level:
                 return
-        if use in (Use.ELEMENT, Use.RETURNED_DICT) and self.may_hold_anything(file, site):
-            level = HINT
+        if use in CONTAINED and file.summary.scopes[site.scope].annotation >= 0:
+            level = self.declared_level(file, site)
+            if not level:
+                return
+        if use == Use.YIELD and not self.yields_by_mistake(file, site):
+            return
         rule = BY_USE[use]
         text = file.text(site.expr)
         if use == Use.ATTRIBUTE:
@@ -149,16 +186,20 @@ class NeverAwaited(Group):
             end = WHERE[use].format(site.argument)
         yield file.finding(rule, site.position, f"{text} {end}", values[0].origin, level)
 
-    def may_hold_anything(self, file: FileCheck, site: Site) -> bool:
-        """Whether the function's return annotation (`dict[str, Any]`) leaves open that coroutines are handed out."""
+    def declared_level(self, file: FileCheck, site: Site) -> str:
+        """How sure it is, by the function's return annotation; empty if that says that awaitables are handed out."""
+        inside = names_inside(file, file.summary.scopes[site.scope].annotation)
+        if inside & AWAITABLE_TYPES:
+            return ""
+        return HINT if inside & {"Any", "object"} or (site.use == Use.RETURNED_LIST and not inside) else LIKELY
+
+    def yields_by_mistake(self, file: FileCheck, site: Site) -> bool:
+        """Whether a generator is declared to give something that can't be awaited."""
         annotation = file.summary.scopes[site.scope].annotation
-        nested = False
-        while annotation > 1:
-            expr = file.expr(annotation)
-            if expr[0] != OP_SUBSCRIPTED:
-                return nested and expr[0] == OP_NAME and str(expr[1]).rpartition(".")[2] in ("Any", "object")
-            annotation, nested = expr[2][-1], True
-        return False
+        if annotation < 0 or file.expr(annotation)[0] != OP_SUBSCRIPTED:
+            return False
+        declared = file.resolver.annotated(file.path, file.expr(annotation)[2][0])
+        return not is_unknown(declared) and all(file.resolver.is_awaitable(one) is False for one in declared)
 
     def applies(self, file: FileCheck, site: Site) -> bool:
         if site.use == Use.ATTRIBUTE:
@@ -166,7 +207,9 @@ class NeverAwaited(Group):
         if site.use == Use.ARGUMENT:
             return site.call >= 0
         function = file.function(site.scope)
-        return function is not None and function.is_async
+        if function is None or function.kind == "lambda":
+            return False
+        return function.is_async or function.annotation >= 0
 
     def returns_by_mistake(self, file: FileCheck, site: Site) -> bool:
         """An async function that returns a coroutine may mean to, if its annotation says so."""
@@ -174,14 +217,14 @@ class NeverAwaited(Group):
         if function.annotation < 0:
             return file.expr(site.expr)[0] in (OP_CALL, OP_NAME)
         declared = file.resolver.annotated(file.path, function.annotation)
-        return not is_unknown(declared) and not any(value.kind in (AWAITABLE, COROUTINE) for value in declared)
+        return not is_unknown(declared) and all(file.resolver.is_awaitable(value) is False for value in declared)
 
     def wants_value(self, file: FileCheck, site: Site) -> str:
         """How sure it is that the called function wants a value in this position; empty when it may want an awaitable."""
         level = CERTAIN
         targets = file.values(file.expr(site.call)[1])
         for target in targets:
-            found = self.parameter(file, target, site.argument)
+            found = parameter(file, target, site.argument)
             if found is None:
                 return ""
             path, param = found
@@ -195,24 +238,36 @@ class NeverAwaited(Group):
                 level = LIKELY
         return level if targets else ""
 
-    def parameter(self, file: FileCheck, target: Value, argument: int | str) -> tuple[str, Param] | None:
-        """The parameter that an argument goes to."""
-        if target.kind == CLASS:
-            members, _ = file.resolver.class_member(target.definition, "__init__")
-            if not members or members[0].kind != FUNCTION:
-                return None
-            target = members[0]._replace(bound=True)
-        if target.kind != FUNCTION or {"wrapped", "decorated"} & set(target.via):
-            return None
-        summary = file.resolver.table.summary(target.module)
-        if summary is None:
-            return None
-        params = summary.scopes[target.scope].params
-        if isinstance(argument, str):
-            named = [param for param in params if param.name == argument and param.kind in "pk"]
-            return (target.module, named[0]) if named else None
-        positional = [param for param in params if param.kind in "op"][1 if target.bound else 0 :]
-        return (target.module, positional[argument]) if argument < len(positional) else None
+
+def names_inside(file: FileCheck, annotation: int) -> set[str]:
+    """The last parts of the names inside the brackets of an annotation."""
+    if annotation <= 1:
+        return set()
+    expr = file.expr(annotation)
+    if expr[0] == OP_NAME:
+        return set()
+    found: set[str] = set()
+    for part in expr[2] if expr[0] == OP_SUBSCRIPTED else expr[1:]:
+        inner = file.expr(part) if part > 1 else NO_EXPR
+        if inner[0] == OP_NAME and expr[0] == OP_SUBSCRIPTED:
+            found.add(str(inner[1]).rpartition(".")[2])
+        elif inner[0] == OP_SUBSCRIPTED and expr[0] == OP_SUBSCRIPTED:
+            found.add(str(file.expr(inner[1])[1]).rpartition(".")[2])
+        found |= names_inside(file, part)
+    return found
+
+
+def overridden(file: FileCheck, value: Value) -> bool:
+    """Whether a class of this file has a plain method in the place of the one that made a coroutine."""
+    summary = file.resolver.table.summary(value.module)
+    name = summary.scopes[value.scope].name if summary is not None and value.scope >= 0 else ""
+    return any(
+        scope.kind == "function"
+        and scope.name == name
+        and not scope.is_async
+        and file.summary.scopes[scope.parent].bases
+        for scope in file.summary.scopes
+    )
 
 
 def is_coroutine(value: Value) -> bool:
@@ -220,3 +275,13 @@ def is_coroutine(value: Value) -> bool:
     if value.kind == CONTAINER:
         return False
     return value.kind == COROUTINE or (value.kind == AWAITABLE and value.extra == "coroutine")
+
+
+def is_future(value: Value) -> bool:
+    """Whether a value is a task or future that asyncio made."""
+    return value.kind == AWAITABLE and value.origin in GIVES_AWAITABLE
+
+
+def is_telling(value: Value) -> bool:
+    """Whether anything is said about a value of this kind."""
+    return is_coroutine(value) or value.kind in DROPPED or is_future(value)

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
-from awaitguard.rules.rule import Group, Rule
-from awaitguard.summary import OP_ANNOTATED, OP_CALL, Flag, Use, qualname
+from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
+from awaitguard.summary import OP_ANNOTATED, OP_CALL, OP_NAME, Flag, Use, qualname
 from awaitguard.value import (
+    ASYNC_CONTEXT,
     ASYNC_GENERATOR,
     CLASS,
+    CONTEXT,
     COROUTINE,
     FUNCTION,
     GENERATOR,
     INSTANCE,
+    PROPERTY,
     UNKNOWN_KIND,
     Definition,
     Value,
+    is_unknown,
 )
+from awaitguard.vocabulary import BUILTINS
 
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
+    from awaitguard.resolver import Resolver
     from awaitguard.summary import Site
 
 BASE = "class Store:\n    async def load(self):\n        return 1\n\n"
@@ -40,31 +47,60 @@ PROTOCOL = Rule("AG206", "protocol-other-colour", CERTAIN, "a class used for a P
     "The Protocol says how the method is called; this class has it in the other colour.",
     PROTOCOL_BASE + "class Disk:\n    def load(self):\n        return 2\n\nasync def main(store: Loads):\n    return await store.load()\n\nmain(Disk())\n".replace("\nmain(Disk())", "\nwork = main(Disk())"),
     PROTOCOL_BASE + "class Disk:\n    async def load(self):\n        return 2\n\nasync def main(store: Loads):\n    return await store.load()\n\nwork = main(Disk())\n")  # fmt: skip
-ASYNC = frozenset({"a coroutine function (async def)", "an async generator"})
+ENTERED = {"with": "__enter__", "async with": "__aenter__"}
+# Methods that frameworks find by name and call in whatever colour they have.
+HOOKS = ("on_", "action_")
+GUESSED = "a plain function (def)"
+# How a method of each colour is called: colours of one form can stand for each other.
+CALLED, AWAITED, READ = "called", "awaited", "read"
+FORMS = {
+    "a plain function": CALLED,
+    GUESSED: CALLED,
+    "a generator": CALLED,
+    "a coroutine function (async def)": AWAITED,
+    "an async generator": "async for",
+    "a context manager": "with",
+    "an async context manager": "async with",
+    "a property": READ,
+}
 
 
 class Overrides(Group):
     """Looks at classes with bases, and at instances that are used for a Protocol."""
 
     rules = (OVERRIDE, ABSTRACT, PROTOCOL)
-    uses = frozenset(range(26)) - {Use.FORGOTTEN, Use.LOCKED}
+    uses = Use.ALL - {Use.FORGOTTEN, Use.LOCKED}
+    only_calls = True
+
+    def cares(self, resolver: Resolver, target: Value) -> int:
+        return FOLLOWING if self.protocol_params(resolver, target) else NEVER
 
     def file(self, file: FileCheck) -> Iterator[Finding]:
         for index, scope in enumerate(file.summary.scopes):
             if scope.kind != "class" or not scope.bases:
                 continue
-            for name, bindings in scope.bindings.items():
+            above = file.resolver.names_above((file.path, index))
+            for name in [one for one in scope.bindings if one in above]:
+                bindings = scope.bindings[name]
                 if bindings and bindings[-1].kind == "def" and not (name.startswith("__") and name.endswith("__")):
                     yield from self.method(file, index, name)
         for scope in file.summary.scopes:
             if scope.kind == "function" and scope.annotation > 1:
                 for returned in scope.returns:
-                    if returned > 1 and file.expr(returned)[0] == OP_CALL:
-                        yield from self.stands_for(file, returned, file.path, scope.annotation, file.expr(returned)[5])
-            for bindings in (*scope.bindings.values(), *scope.attributes.values()):
-                for binding in bindings:
-                    if binding.kind == "value" and file.expr(binding.value)[0] == OP_ANNOTATED:
-                        yield from self.assigned(file, binding.value)
+                    if returned > 1 and file.expr(returned)[0] in (OP_CALL, OP_NAME):
+                        expr = file.expr(returned)
+                        where = expr[5] if expr[0] == OP_CALL else scope.position
+                        yield from self.stands_for(file, returned, file.path, scope.annotation, where)
+
+        exprs = file.summary.exprs
+        if any(
+            expr[0] == OP_ANNOTATED and expr[1] > 1 and expr[2] > 1 and exprs[expr[2]][0] == OP_CALL for expr in exprs
+        ):
+            for scope in file.summary.scopes:
+                for bindings in (*scope.bindings.values(), *scope.attributes.values()):
+                    for binding in bindings:
+                        if binding.kind == "value" and exprs[binding.value][0] == OP_ANNOTATED:
+                            yield from self.assigned(file, binding.value)
 
     def method(self, file: FileCheck, index: int, name: str) -> Iterator[Finding]:
         definition = (file.path, index)
@@ -90,7 +126,7 @@ class Overrides(Group):
             else file.summary.scopes[index].position
         )
         holder = file.cause(owner)
-        if self.is_twin(file, index, owner):
+        if self.is_twin(file, index, owner) or name.lstrip("_").startswith(HOOKS):
             level = HINT
         message = f"{file.summary.scopes[index].name}.{name} is {mine}, but {holder.name if holder else 'its base'}.{name} is {other}"
         yield file.finding(rule, position, message, base[0].definition, level)
@@ -107,27 +143,37 @@ class Overrides(Group):
         expr = file.expr(site.expr)
         if expr[0] != OP_CALL:
             return
-        known = [(number, one) for number, one in enumerate(expr[2]) if isinstance(one, int) and one > 1]
-        known_names = [(name, one) for name, one in expr[3] if name and one > 1]
-        if not known and not known_names:
-            return
         targets = file.values(expr[1])
-        if len(targets) != 1 or targets[0].kind not in (FUNCTION, CLASS) or targets[0].module.startswith("/"):
+        if len(targets) != 1:
             return
-        target = targets[0]
+        for number, name, path, annotation in self.protocol_params(file.resolver, targets[0]):
+            given = [one for where, one in enumerate(expr[2]) if where == number and isinstance(one, int) and one > 1]
+            given += [one for keyword, one in expr[3] if keyword == name and one > 1]
+            for argument in given:
+                yield from self.stands_for(file, argument, path, annotation, expr[5])
+
+    def protocol_params(self, resolver: Resolver, target: Value) -> list[tuple[int, str, str, int]]:
+        """Number, name and annotation of the parameters that want a Protocol of the project."""
+        if target.kind not in (FUNCTION, CLASS) or target.module.startswith("/"):
+            return []
+        key = ("protocol parameters", target.kind, target.definition, target.bound)
+        return resolver.remember(key, partial(self.find_protocol_params, resolver, target))
+
+    def find_protocol_params(self, resolver: Resolver, target: Value) -> list[tuple[int, str, str, int]]:
         if target.kind == CLASS:
-            members, _ = file.resolver.class_member(target.definition, "__init__")
+            members, _ = resolver.class_member(target.definition, "__init__")
             if not members or len(members) != 1 or members[0].kind != FUNCTION:
-                return
+                return []
             target = members[0]._replace(bound=True)
-        summary = file.resolver.table.summary(target.module)
+        summary = resolver.table.summary(target.module)
         if summary is None:
-            return
+            return []
         params = [one for one in summary.scopes[target.scope].params if one.kind in "opk"][1 if target.bound else 0 :]
-        for where, argument in (*known, *known_names):
-            param = next((one for number, one in enumerate(params) if where in (number, one.name)), None)
-            if param is not None and param.annotation > 1:
-                yield from self.stands_for(file, argument, target.module, param.annotation, expr[5])
+        return [
+            (number, one.name, target.module, one.annotation)
+            for number, one in enumerate(params)
+            if one.annotation > 1 and wanted_protocol(resolver, target.module, one.annotation)
+        ]
 
     def assigned(self, file: FileCheck, index: int) -> Iterator[Finding]:
         """`name: Protocol = instance`."""
@@ -138,20 +184,20 @@ class Overrides(Group):
     def stands_for(
         self, file: FileCheck, argument: int, path: str, annotation: int, position: int
     ) -> Iterator[Finding]:
-        declared = file.resolver.annotated(path, annotation)
-        wanted = [
-            one.definition for one in declared if one.kind == INSTANCE and file.resolver.is_protocol(one.definition)
-        ]
-        if len(wanted) != 1 or len(declared) != 1:
+        wanted = wanted_protocol(file.resolver, path, annotation)
+        if wanted is None:
             return
         values = file.values(argument)
-        if (
-            len(values) != 1
-            or values[0].kind != INSTANCE
-            or wanted[0] in file.resolver.lineage(values[0].definition)[0]
-        ):
+        if len(values) == 1 and values[0].kind == FUNCTION:
+            theirs, _ = file.resolver.class_member(wanted, "__call__")
+            verdict = self.differ(file, values[0], theirs[0]) if theirs and len(theirs) == 1 else None
+            if verdict:
+                message = f"{file.text(argument)} is {verdict[0]}, but the Protocol's __call__ is {verdict[1]}"
+                yield file.finding(PROTOCOL, position, message, values[0].definition, verdict[2])
             return
-        yield from self.compare(file, values[0], wanted[0], position)
+        if len(values) != 1 or values[0].kind != INSTANCE or wanted in file.resolver.lineage(values[0].definition)[0]:
+            return
+        yield from self.compare(file, values[0], wanted, position)
 
     def compare(self, file: FileCheck, value: Value, protocol: Definition, position: int) -> Iterator[Finding]:
         summary = file.resolver.table.summary(protocol[0])
@@ -173,21 +219,45 @@ class Overrides(Group):
 
     def differ(self, file: FileCheck, mine: Value, base: Value) -> tuple[str, str, str] | None:
         """The two colours in words and how sure it is, if callers of one can't call the other alike."""
-        if mine.kind != FUNCTION or base.kind != FUNCTION:
+        if not {mine.kind, base.kind} <= {FUNCTION, PROPERTY}:
             return None
         own, other = self.colour(file, mine), self.colour(file, base)
-        if not own or not other or own == other:
+        if not own or not other or FORMS[own] == FORMS[other]:
             return None
-        if (own in ASYNC) == (other in ASYNC):
-            return None
+        for one, form in ((mine, FORMS[other]), (base, FORMS[own])):
+            # A plain function may give an object that is entered just like what the context manager gives.
+            made = file.resolver.result(one) if form in ENTERED and one.kind == FUNCTION else ()
+            if made and all(file.resolver.answers_to(value, ENTERED[form]) for value in made):
+                return None
         summary = file.resolver.table.summary(base.module)
         scope = summary.scopes[base.scope] if summary else None
-        unsure = scope is not None and bool(scope.flags & Flag.STUB) and not scope.is_async and scope.annotation < 0
+        stub = scope is not None and bool(scope.flags & Flag.STUB)
+        if stub and FORMS[own] not in (CALLED, AWAITED):
+            return None  # a stub of an async generator or context manager can't be told from one of a coroutine
+        unsure = scope is not None and stub and not scope.is_async and scope.annotation < 0
         if not unsure:
-            return own, other, CERTAIN
+            return own, other, LIKELY if GUESSED in (own, other) else CERTAIN
         # A plain stub that may be left as it is is a hook: frameworks call those and look at what comes back.
         hook = scope is not None and bool(scope.flags & Flag.FALLS_THROUGH) and not scope.decorators
         return own, other, HINT if hook else LIKELY
+
+    @staticmethod
+    def gives_values(file: FileCheck, function: Value) -> bool:
+        """Whether a plain function surely gives no coroutine, though what it gives isn't known: it returns names, no calls."""
+        summary = file.resolver.table.summary(function.module)
+        scope = summary.scopes[function.scope] if summary is not None else None
+        if summary is None or scope is None or scope.annotation >= 0 or not scope.returns or scope.decorators:
+            return False
+        names = {param.name for param in scope.params}
+        for returned in scope.returns:
+            values = file.resolver.infer(function.module, returned)
+            if is_unknown(values):
+                # A parameter that is handed back; a local name or attribute may be a future.
+                if returned < 0 or summary.exprs[returned][0] != OP_NAME or summary.exprs[returned][1] not in names:
+                    return False
+            elif any(file.resolver.is_awaitable(one) is not False for one in values):
+                return False
+        return True
 
     def colour(self, file: FileCheck, function: Value) -> str:
         """How a method is called, in words; empty when it can't be told."""
@@ -195,6 +265,8 @@ class Overrides(Group):
         if summary is None:
             return ""
         scope = summary.scopes[function.scope]
+        if function.kind == PROPERTY:
+            return "" if scope.is_async or scope.flags & (Flag.STUB | Flag.NEVER_RETURNS) else "a property"
         made = file.resolver.result(function)
         kinds = {one.kind for one in made}
         if kinds == {COROUTINE}:
@@ -203,11 +275,27 @@ class Overrides(Group):
             return "an async generator"
         if kinds == {GENERATOR} and scope.is_generator:
             return "a generator"
+        if kinds == {CONTEXT}:
+            return "a context manager"
+        if kinds == {ASYNC_CONTEXT}:
+            return "an async context manager"
         if scope.is_async or (scope.flags & Flag.NEVER_RETURNS and not scope.flags & Flag.STUB):
             return ""
         if UNKNOWN_KIND in kinds or not kinds:
             stub = scope.flags & Flag.STUB and scope.annotation < 0
-            return "a plain function" if stub and not scope.is_async else ""
+            return "a plain function" if stub else GUESSED if self.gives_values(file, function) else ""
         if all(file.resolver.is_awaitable(one) is False for one in made):
             return "a plain function"
         return ""
+
+
+def wanted_protocol(resolver: Resolver, path: str, annotation: int) -> Definition | None:
+    """The one Protocol that an annotation names, if it names one."""
+    summary = resolver.table.summary(path)
+    name = summary.exprs[annotation][1] if summary is not None and summary.exprs[annotation][0] == OP_NAME else ""
+    if summary is not None and name in BUILTINS and name not in summary.scopes[0].bindings:
+        return None
+    declared = resolver.annotated(path, annotation)
+    if len(declared) != 1 or declared[0].kind != INSTANCE or not resolver.is_protocol(declared[0].definition):
+        return None
+    return declared[0].definition

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.facts import ProjectFacts
     from awaitguard.finding import Finding
+    from awaitguard.resolver import Resolver
     from awaitguard.summary import Site
+    from awaitguard.value import Value
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,25 @@ def split_files(text: str) -> dict[str, str]:
     return files
 
 
+# What a group cares for: no call of something, those with arguments that can be followed, or all.
+NEVER, FOLLOWING, ALWAYS = 0, 1, 2
+
+
 class Group:
     """Rules that share one analysis. `uses` names the uses of values (`summary.Use`) it wants to see."""
 
     rules: tuple[Rule, ...] = ()
     uses: frozenset[int] = frozenset()
+    only_calls = False  # `site` says nothing about values that aren't calls
+    in_coroutines = False  # `site` says nothing outside of async functions
+
+    def cares(self, resolver: Resolver, target: Value) -> int:
+        """Whether `site` may say something about a call of `target`: NEVER, FOLLOWING or ALWAYS.
+
+        It is asked once for each thing that is called, so that calls of no interest cost next to nothing. If in doubt,
+        the answer is ALWAYS.
+        """
+        return ALWAYS
 
     def site(self, file: FileCheck, site: Site) -> Iterable[Finding]:
         """Look at one use of a value."""

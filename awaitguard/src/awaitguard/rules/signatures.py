@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from awaitguard.calls import KEEPING
 from awaitguard.resolver import Resolver
-from awaitguard.summary import ABSENT, NONE, OP_ANNOTATED, OP_CALL, OP_NAME, OP_SUBSCRIPTED, Scope, Summary
+from awaitguard.summary import (
+    ABSENT,
+    NONE,
+    OP_ANNOTATED,
+    OP_CALL,
+    OP_NAME,
+    OP_SUBSCRIPTED,
+    Binding,
+    Param,
+    Scope,
+    Summary,
+)
 from awaitguard.value import CLASS, FUNCTION, INSTANCE, Definition, Value
+
+if TYPE_CHECKING:
+    from awaitguard.check import FileCheck
 
 ALLOWED = KEEPING | {"contextlib.contextmanager", "contextlib.asynccontextmanager", ""}
 
@@ -24,10 +38,10 @@ class Parameters(NamedTuple):
     @classmethod
     def of(cls, resolver: Resolver, target: Value) -> Parameters | None:
         """The parameters of a function or class; None if they aren't surely known."""
-        if target.kind == FUNCTION and not {"wrapped", "decorated", "getattr", "virtual"} & set(target.via):
+        if target.kind == FUNCTION and not {"wrapped", "decorated", "getattr", "virtual", "loose"} & set(target.via):
             key = ("parameters", target.definition, target.bound)
             return resolver.remember(key, lambda: of_function(resolver, target))
-        if target.kind == CLASS and target.extra != "self":
+        if target.kind == CLASS and not (target.extra == "self" and resolver.may_be_subclass(target)):
             return resolver.remember(("parameters", target.definition), lambda: of_class(resolver, target.definition))
         return None
 
@@ -49,7 +63,12 @@ def of_function(resolver: Resolver, target: Value) -> Parameters | None:
     if "overload" in resolver.decorator_names(summary, scope):
         return None
     parent = summary.scopes[scope.parent]
-    if parent.kind == "class" and not target.bound and "staticmethod" not in resolver.decorator_names(summary, scope):
+    if parent.kind == "class" and resolver.table.is_set_outside(scope.name):
+        return None  # some object has another one, a test's double most often
+    if parent.kind == "class" and resolver.is_protocol((target.module, scope.parent)):
+        return None  # what is called is something else, which may take more
+    static = "staticmethod" in (*resolver.decorator_names(summary, scope), *target.via)
+    if parent.kind == "class" and not target.bound and not static:
         return from_scope(scope, 0) if scope.params and scope.params[0].kind in "op" else None
     return from_scope(scope, 1 if target.bound else 0)
 
@@ -84,7 +103,7 @@ def of_class(resolver: Resolver, definition: Definition) -> Parameters | None:
     if any(name.startswith("builtins.") and name != "builtins.object" for name in resolver.library_bases(definition)):
         return None
     if any(
-        not name.startswith(("abc.", "typing.Generic", "typing.Protocol", "builtins."))
+        not name.startswith(("abc.", "typing.Generic", "typing.Protocol", "typing.NamedTuple", "builtins."))
         for name in resolver.library_bases(definition)
     ):
         return None
@@ -100,16 +119,18 @@ def of_class(resolver: Resolver, definition: Definition) -> Parameters | None:
             return None
         if resolver.is_dataclass(path, index):
             return of_dataclass(resolver, lineage)
+        if "typing.NamedTuple" in resolver.bases(path, index)[2]:
+            return of_dataclass(resolver, [(path, index)], is_tuple=True)
     return Parameters((), frozenset(), (), False, False)
 
 
-def of_dataclass(resolver: Resolver, lineage: list[Definition]) -> Parameters | None:
+def of_dataclass(resolver: Resolver, lineage: list[Definition], is_tuple: bool = False) -> Parameters | None:
     fields: dict[str, tuple[bool, bool]] = {}
     for path, index in reversed(lineage):
         summary = resolver.table.summary(path)
         if summary is None:
             return None
-        if not resolver.is_dataclass(path, index):
+        if not is_tuple and not resolver.is_dataclass(path, index):
             continue
         options = dataclass_options(summary, summary.scopes[index])
         if options is None or "init" in options:
@@ -136,6 +157,42 @@ def of_dataclass(resolver: Resolver, lineage: list[Definition]) -> Parameters | 
     positional = tuple(name for name, (_, keyword) in fields.items() if not keyword)
     required = tuple(name for name, (default, _) in fields.items() if not default)
     return Parameters(positional, frozenset(fields), required, False, False)
+
+
+def parameter(file: FileCheck, target: Value, argument: int | str) -> tuple[str, Param] | None:
+    """The parameter (or field of a dataclass) that an argument goes to, and the file in which it stands."""
+    if target.kind == CLASS:
+        members, _ = file.resolver.class_member(target.definition, "__init__")
+        if not members or members[0].kind != FUNCTION:
+            return field_parameter(file, target, argument)
+        target = members[0]._replace(bound=True)
+    if target.kind != FUNCTION or {"wrapped", "decorated"} & set(target.via):
+        return None
+    summary = file.resolver.table.summary(target.module)
+    if summary is None:
+        return None
+    params = summary.scopes[target.scope].params
+    if isinstance(argument, str):
+        named = [param for param in params if param.name == argument and param.kind in "pk"]
+        return (target.module, named[0]) if named else None
+    positional = [param for param in params if param.kind in "op"][1 if target.bound else 0 :]
+    return (target.module, positional[argument]) if argument < len(positional) else None
+
+
+def field_parameter(file: FileCheck, target: Value, argument: int | str) -> tuple[str, Param] | None:
+    """The field of a dataclass that an argument goes to, as if it were a parameter."""
+    parameters = Parameters.of(file.resolver, target)
+    summary = file.resolver.table.summary(target.module)
+    if parameters is None or summary is None or not file.resolver.is_dataclass(*target.definition):
+        return None
+    if isinstance(argument, int):
+        if argument >= len(parameters.positional):
+            return None
+        argument = parameters.positional[argument]
+    bindings: list[Binding] = summary.scopes[target.scope].bindings.get(argument) or []
+    if len(bindings) != 1 or bindings[0].kind != "value" or summary.exprs[bindings[0].value][0] != OP_ANNOTATED:
+        return None
+    return target.module, Param(argument, "p", summary.exprs[bindings[0].value][1], False, 0)
 
 
 def dataclass_options(summary: Summary, scope: Scope) -> set[str] | None:

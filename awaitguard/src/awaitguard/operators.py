@@ -1,0 +1,180 @@
+"""Await, operators, subscripts and yield: what they do with values, and what they give."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from awaitguard.naming import Names
+from awaitguard.summary import (
+    NONE,
+    OP_AWAIT,
+    OP_ITEM,
+    OP_SCOPE,
+    OP_UNION,
+    PLAIN,
+    SLICE,
+    UNKNOWN,
+    Flag,
+    Use,
+)
+from awaitguard.vocabulary import CONTAINER_NODES, LOOKS_AT, OF_COROUTINES, SITED_USES
+
+
+class Operators(Names):
+    """The part of the walker that visits operators."""
+
+    def value_wanted(self, node: ast.expr, use: int) -> int:
+        """Visit an expression whose value is wanted at once, such as a key or an exception that is raised."""
+        if type(node) is not ast.Call:
+            return self.visit(node, use)
+        index = self.visit(node, Use.VALUE_ARGUMENT)
+        if index > NONE:
+            self.site(Use.VALUE_ARGUMENT, index, node)
+        return index
+
+    def visit_await(self, node: ast.Await, use: int) -> int:
+        self.note_await()
+        value = self.visit(node.value, Use.AWAIT)
+        if value < 0:
+            return UNKNOWN
+        self.site(Use.AWAIT, value, node)
+        index = self.add((OP_AWAIT, value))
+        if use not in (Use.STATEMENT, Use.AWAIT, Use.ASSIGN, Use.OTHER, Use.ARGUMENT):
+            self.site(use, index, node)
+        return index
+
+    def note_await(self) -> None:
+        frame = self.frame
+        frame.awaits += 1
+        for lock, where in frame.held.values():
+            if lock >= 0 and not self.muted:
+                self.sites.append((int(Use.LOCKED), lock, frame.index, where, UNKNOWN, 0))
+        frame.held.clear()
+
+    def visit_bool(self, node: ast.BoolOp, use: int) -> int:
+        owner, self.owner = self.owner, None
+        found = [self.visit(value, Use.TRUTH) for value in node.values[:-1]]
+        self.owner = owner
+        found.append(self.visit(node.values[-1], use))
+        return self.union(found)
+
+    def union(self, found: list[int]) -> int:
+        if min(found) < 0:
+            return UNKNOWN
+        return self.add((OP_UNION, *found)) if max(found) > NONE else PLAIN
+
+    def visit_conditional(self, node: ast.IfExp, use: int) -> int:
+        owner, self.owner = self.owner, None
+        self.visit(node.test, Use.TRUTH)
+        self.owner = owner
+        return self.union([self.visit(node.body, use), self.visit(node.orelse, use)])
+
+    def visit_binary(self, node: ast.BinOp, use: int) -> int:
+        # Long sums nest deeply on the left: walk down instead of recursing.
+        left: ast.expr = node
+        rights: list[ast.expr] = []
+        while type(left) is ast.BinOp:
+            rights.append(left.right)
+            left = left.left
+        self.visit(left, use if type(left) in CONTAINER_NODES else Use.OPERAND)
+        text = type(left) is ast.Constant and isinstance(left.value, str)
+        contained = type(left) in CONTAINER_NODES
+        for right in reversed(rights):
+            if text and type(right) is ast.Tuple:
+                for element in right.elts:
+                    self.visit(element, Use.FORMAT)
+            elif text and type(right) is ast.Dict:
+                for element in right.values:
+                    self.visit(element, Use.FORMAT)
+            elif type(right) in CONTAINER_NODES:
+                contained = True
+                self.visit(right, use)
+            else:
+                self.visit(right, Use.FORMAT if text else Use.OPERAND)
+        # Operators give numbers, texts, lists and the like: never something to await.
+        return UNKNOWN if contained else PLAIN
+
+    def visit_unary(self, node: ast.UnaryOp, use: int) -> int:
+        self.visit(node.operand, Use.TRUTH if type(node.op) is ast.Not else Use.OPERAND)
+        return PLAIN
+
+    def visit_compare(self, node: ast.Compare, use: int) -> int:
+        # `task.coro is coro` asks for the coroutine itself; `is None` asks for its result.
+        sides = (node.left, *node.comparators)
+        identity = all(type(one) in (ast.Is, ast.IsNot) for one in node.ops)
+        same = identity and not any(type(one) is ast.Constant for one in sides)
+        for side in sides:
+            self.visit(side, Use.OTHER if same else Use.COMPARE)
+        return PLAIN
+
+    def visit_walrus(self, node: ast.NamedExpr, use: int) -> int:
+        value = self.visit(node.value, use)
+        self.bind_name(node.target.id, value, node.value)
+        return value
+
+    def visit_subscript(self, node: ast.Subscript, use: int) -> int:
+        value = node.value
+        looks = self.only_looks(use)
+        if type(value) is ast.Name and not looks:
+            self.frame.consumed.add(value.id)
+        if type(value) is ast.Name and looks:
+            was = value.id in self.frame.consumed
+            base = self.visit(value, Use.SUBSCRIPT)
+            if not was:
+                self.frame.consumed.discard(value.id)
+        else:
+            attribute = value.attr if type(value) is ast.Attribute and looks else ""
+            was = attribute in self.consumed_attributes
+            base = self.visit(value, Use.SUBSCRIPT)
+            if attribute and not was:
+                self.consumed_attributes.discard(attribute)
+        key = node.slice
+        constant: Any = None
+        if type(key) is ast.Constant and isinstance(key.value, str | int):
+            constant = key.value
+        elif type(key) is ast.Name and key.id in self.guards:
+            constant = self.guards[key.id]
+            self.load(key.id, Use.OPERAND)
+        elif type(key) is ast.Slice:
+            constant = SLICE
+            self.visit(key, Use.OPERAND)
+        else:
+            self.value_wanted(key, Use.OPERAND)
+        if base < 0:
+            return UNKNOWN
+        index = self.add((OP_ITEM, base, constant))
+        if use in SITED_USES and use != Use.AWAIT:
+            self.site(use, index, node)
+        return index
+
+    def only_looks(self, use: int) -> bool:
+        """Whether a use of a container's element can't lead to an await of it."""
+        if use == Use.RETURN:
+            return bool(self.frame.flags & Flag.ASYNC)
+        return (
+            use in LOOKS_AT
+            or use == Use.SUBSCRIPT
+            or (use == Use.ATTRIBUTE and self.attribute_name not in OF_COROUTINES)
+        )
+
+    def visit_slice(self, node: ast.Slice, use: int) -> int:
+        for part in (node.lower, node.upper, node.step):
+            if part is not None:
+                self.visit(part, Use.OPERAND)
+        return PLAIN
+
+    def visit_yield(self, node: ast.Yield, use: int) -> int:
+        self.frame.flags |= Flag.GENERATOR
+        if node.value is not None:
+            self.frame.yields.append(self.visit(node.value, Use.YIELD))
+        return UNKNOWN
+
+    def visit_yield_from(self, node: ast.YieldFrom, use: int) -> int:
+        self.frame.flags |= Flag.GENERATOR
+        # Under @types.coroutine a generator may go over coroutines.
+        self.visit(node.value, Use.OTHER if self.frame.decorators else Use.ITERATE)
+        return UNKNOWN
+
+    def visit_lambda(self, node: ast.Lambda, use: int) -> int:
+        return self.add((OP_SCOPE, self.lambda_scope(node)))

@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     sync_tool_threads_per_user: int = Field(default=4, ge=1)
 
     # The log
-    merge_window: float = Field(default=0.04, ge=0)
+    merge_window: float = Field(default=0.05, ge=0)
     """Text deltas of a run are gathered this long, at most, once text is flowing."""
     merge_bytes: int = Field(default=1024, ge=1)
     run_buffer_bytes: int = Field(default=256 * 1024, ge=1024)

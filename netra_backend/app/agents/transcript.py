@@ -63,7 +63,9 @@ class Transcript:
         delta = clean_text(delta)
         if not delta:
             return
-        if not self.text_in_response:
+        stretches = self.responses[-1].stretches
+        begins = not stretches or stretches[-1][0] != "text"
+        if begins and not self.text_in_response:
             shown = self._sink.shown_text
             if shown and not shown[-1].isspace() and not delta[0].isspace():
                 # "Let me look." and "It is 4." are two responses, with a tool between them; joined, they'd touch.

@@ -289,7 +289,7 @@ def main() -> None:
     parser.add_argument("--stages", action="store_true", help="what the steps of a cold run take, instead of the peers")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-awaitguard-") as scratch:
-        programs = Path() if options.stages else environment(options.peers or Path(scratch, "peers"))
+        programs = Path() if options.stages else environment((options.peers or Path(scratch, "peers")).absolute())
         for name in options.trees:
             tree = Path(scratch, name) if name in ("installed", "generated") else Path(name).resolve()
             if name == "installed":

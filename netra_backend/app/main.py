@@ -138,7 +138,7 @@ class _App(FastAPI):
     """Serves `/ws` itself: the layers between are for HTTP, and a frame of each would stay as long as a socket."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket" and scope["path"] == "/ws":
+        if scope["type"] == "websocket" and scope["path"].removeprefix(scope.get("root_path", "")) == "/ws":
             scope["app"] = self
             await serve_socket(WebSocket(scope, receive, send))
         else:

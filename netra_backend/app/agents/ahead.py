@@ -12,8 +12,8 @@ import asyncio
 from typing import Protocol, runtime_checkable
 
 from pydantic_ai.messages import (
-    AgentStreamEvent,
     ModelResponse,
+    ModelResponseStreamEvent,
     PartDeltaEvent,
     PartStartEvent,
     TextPart,
@@ -45,25 +45,24 @@ class Ahead:
         self._text = self._thinking = 0
         self._response = None
 
-    async def read(self, response: StreamedResponse, first: asyncio.Timeout) -> ModelResponse:
+    async def read(self, response: StreamedResponse, first: asyncio.Timeout) -> None:
         """Read a response to its end, and show what of it wasn't. `first` limits the time until it says anything."""
         self._response = response
         async for event in response:
             first.reschedule(None)
             await self.event(event)
         self._idle.busy()
-        return response.get()
 
     @property
     def begun(self) -> bool:
-        """Whether something has arrived of a response that is read here."""
-        return self._response is not None and bool(self._response.get().parts)
+        """Whether something of the present response has arrived: what was shown of it can't be taken back."""
+        return self._transcript.shown_in_response or bool((so_far := self.so_far()) and so_far.parts)
 
     def so_far(self) -> ModelResponse | None:
         """What the library made of the response that is or was being read, if any."""
         return self._response.get() if self._response is not None else None
 
-    async def event(self, event: AgentStreamEvent) -> None:
+    async def event(self, event: ModelResponseStreamEvent) -> None:
         """From the library. What was shown ahead of it isn't shown again."""
         self._idle.busy()
         match event:

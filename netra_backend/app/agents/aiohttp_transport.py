@@ -131,7 +131,12 @@ def _as_httpx2_error(error: Exception) -> httpx2.RequestError:
     match error:
         case aiohttp.ConnectionTimeoutError():
             return httpx2.ConnectTimeout(str(error))
-        case aiohttp.ClientConnectorError():
+        case (
+            aiohttp.ClientConnectorError()
+            | aiohttp.ClientHttpProxyError()
+            | aiohttp.InvalidURL()
+            | aiohttp.TooManyRedirects()
+        ):
             return httpx2.ConnectError(str(error))
         case TimeoutError():
             return httpx2.ReadTimeout(str(error))

@@ -69,6 +69,9 @@ class DeferredRuntime:
             # What was imported stays for good; looking through it again and again would interrupt every stream.
             gc.collect()
             gc.freeze()
+            # Once more, so that the interpreter counts from here: it puts off looking at everything until a quarter of
+            # what it last found has been added, and that was all that was imported.
+            gc.collect()
         else:
             _log.error("the agent can't be loaded", exc_info=error)
 

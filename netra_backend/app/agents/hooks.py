@@ -1,4 +1,4 @@
-"""Where Netra steps into a run of the library: around each tool, and after a model request that failed."""
+"""Where Netra steps into a run of the library: around each model and each tool, and after a request that failed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from pydantic_ai.messages import (
     ToolReturn,
     ToolReturnPart,
 )
-from pydantic_ai.models import ModelRequestContext
+from pydantic_ai.models import Model, ModelRequestContext
 from pydantic_ai.tools import RunContext, ToolDefinition
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
@@ -38,6 +38,7 @@ from netra_backend.app.agents.ahead import Ahead
 from netra_backend.app.agents.clean import clean_json, clean_text
 from netra_backend.app.agents.failures import worth_repeating
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Json, Turn
+from netra_backend.app.agents.shown_model import ShownModel
 from netra_backend.app.agents.sync_tools import UserThreads
 from netra_backend.app.agents.transcript import Transcript
 
@@ -65,6 +66,7 @@ class TurnHooks(AbstractCapability[Turn]):
     ahead: Ahead
     threads: UserThreads
     retries: int
+    first_token_timeout: float
     tool_returns: dict[str, ToolReturnPart] = field(default_factory=dict[str, ToolReturnPart])
     """What the tools called by the latest response returned, by the model's own id of the call."""
     _reported: set[str] = field(default_factory=set[str])
@@ -74,6 +76,10 @@ class TurnHooks(AbstractCapability[Turn]):
         """A new response of the model begins; the ids of its calls may repeat those of an earlier one."""
         self.tool_returns.clear()
         self._in_response.clear()
+
+    def get_wrapper_model(self, model: Model) -> Model:
+        """Whichever model serves a request, its answer is shown as it comes."""
+        return ShownModel(model, self.ahead, self.first_token_timeout)
 
     async def wrap_tool_execute(
         self,

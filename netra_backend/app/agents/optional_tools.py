@@ -48,7 +48,9 @@ class OptionalTools(AbstractCapability[Turn]):
     ) -> ModelResponse:
         """Tell a rejection of the tools from other failures, which are left to others."""
         offered = bool(request_context.model_request_parameters.function_tools)
-        if not (offered and isinstance(error, ModelRequestRejectedError) and "tool" in str(error.body).lower()):
+        if not (offered and isinstance(error, ModelRequestRejectedError) and not error.in_stream):
+            raise error
+        if "tool" not in str(error.body).lower():
             raise error
         self.offered = False
         _log.warning("the model %s takes no tools; it gets none from now on", request_context.model.model_name)

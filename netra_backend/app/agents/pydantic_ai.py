@@ -21,9 +21,8 @@ from pydantic_ai.messages import (
     RetryFeedbackPart,
     ToolCallPart,
 )
-from pydantic_ai.models import Model, infer_model
+from pydantic_ai.models import Model
 from pydantic_ai.run import AgentRunResult
-from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RunUsage, UsageLimits
 from pydantic_core import to_json
 
@@ -33,7 +32,6 @@ from netra_backend.app.agents.history import encode, past_messages, stopped_mess
 from netra_backend.app.agents.hooks import TurnHooks
 from netra_backend.app.agents.idle_watch import IdleWatch
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode, RunSink, Turn, TurnResult, Usage
-from netra_backend.app.agents.shown_model import ShownModel
 from netra_backend.app.agents.sync_tools import SyncToolThreads, UserThreads
 from netra_backend.app.agents.transcript import Transcript
 from netra_backend.app.settings import Settings
@@ -51,8 +49,6 @@ class PydanticRuntime:
     (its HTTP client). `counts_tokens` is false where the model has no tokens, whatever the library makes up for it.
     `system_prompt` is false where the agent has none (instructions are something else), so that none has to be looked
     for in each turn.
-
-    Raises `ValueError` where there is no model at all, and what the library raises for an unknown one.
     """
 
     def __init__(
@@ -71,10 +67,7 @@ class PydanticRuntime:
         self._settings = settings
         self._name = name
         self._model_name = model_name
-        used = model or agent.model
-        if used is None:
-            raise ValueError("an agent without a model of its own needs one")
-        self._model = infer_model(used)
+        self._model = model
         self._close = close
         self._counts_tokens = counts_tokens
         # Its system prompt isn't in the history that a later turn is given.
@@ -115,7 +108,7 @@ class PydanticTurn:
     def __init__(
         self,
         agent: Agent[Turn, object],
-        model: Model,
+        model: Model | None,
         settings: Settings,
         turn: Turn,
         sink: RunSink,
@@ -134,8 +127,10 @@ class PydanticTurn:
         self._token = CancellationToken()
         self._idle = IdleWatch(settings.model_idle_timeout, self._token.cancel)
         self._ahead = Ahead(self._transcript, self._idle)
-        self._hooks = TurnHooks(self._transcript, self._ahead, threads, settings.model_retries)
-        self._model = ShownModel(model, self._ahead)
+        self._hooks = TurnHooks(
+            self._transcript, self._ahead, threads, settings.model_retries, settings.model_first_token_timeout
+        )
+        self._model = model
         self._cancelled = False
         self._run: AgentRun[Turn, object] | None = None
 
@@ -156,7 +151,6 @@ class PydanticTurn:
                 message_history=past_messages(self._turn.history),
                 deps=self._turn,
                 model=self._model,
-                model_settings=ModelSettings(first_event_timeout=self._settings.model_first_token_timeout),
                 usage_limits=UsageLimits(
                     request_limit=self._settings.run_request_limit,
                     total_tokens_limit=self._settings.run_token_limit,
@@ -169,9 +163,10 @@ class PydanticTurn:
                 async for node in run:
                     # A node that isn't streamed here is run by the library when the next is asked for.
                     if isinstance(node, ModelRequestNode):
+                        self._end_response()
                         self._begin_response(node)
                     elif isinstance(node, CallToolsNode):
-                        self._transcript.complete_response()
+                        self._end_response()
                         if node.model_response.tool_calls:
                             await self._run_tools(node, run)
                 result = _result(run)
@@ -181,7 +176,7 @@ class PydanticTurn:
             )
         except RunCancelled as ended:
             if self._cancelled:
-                return TurnResult(self._usage(ended.usage), self._cut_short(), cancelled=True)
+                return TurnResult(self._usage(self._with_cut(ended.usage)), self._cut_short(), cancelled=True)
             raise self._failure(ended) from ended
         except Exception as error:
             if self._transcript.is_of_sink(error):
@@ -193,6 +188,11 @@ class PydanticTurn:
             raise self._failure(error) from error
         finally:
             self._idle.close()
+
+    def _end_response(self) -> None:
+        """The library is through with a response: it is in its messages, whether it was accepted or not."""
+        if self._ahead.so_far() is not None:
+            self._transcript.complete_response()
 
     def _begin_response(self, node: ModelRequestNode[Turn, object]) -> None:
         self._refuse_second_answer(node.request)
@@ -249,6 +249,13 @@ class PydanticTurn:
             failure = failure_of(error, begun=begun, secret=key.get_secret_value() if key else None)
         failure.history = self._cut_short()
         return failure
+
+    def _with_cut(self, usage: RunUsage) -> RunUsage:
+        """`usage`, and that of a response that was cut: it is billed, and counts once anything of it had come."""
+        under_way = self._ahead.so_far()
+        if under_way is None or not self._transcript.responses or self._transcript.responses[-1].complete:
+            return usage
+        return usage + under_way.usage + RunUsage(requests=1 if under_way.parts else 0)
 
     def _usage(self, usage: RunUsage) -> Usage:
         if not self._counts_tokens:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 
 from pydantic_ai.exceptions import ModelRequestTimeout
 from pydantic_ai.messages import ModelMessage, ModelResponse
-from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.models import CompletedStreamedResponse, Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import RunContext
 
 from netra_backend.app.agents.ahead import Ahead, ShowsAhead
+from netra_backend.app.agents.runtime import AgentFailure, FailureCode
 
 __all__ = ["ShownModel"]
 
@@ -20,14 +24,13 @@ class ShownModel(WrapperModel):
     """Asks for a stream, and answers as if it hadn't.
 
     The library's own way of streaming a turn carries each piece through some thirty layers, which costs more than all
-    the rest of a turn, and only brings what is known here.
+    the rest of a turn, and only brings what is known here. `first_token_timeout` is in seconds.
     """
 
-    def __init__(self, model: Model, ahead: Ahead) -> None:
+    def __init__(self, model: Model, ahead: Ahead, first_token_timeout: float) -> None:
         super().__init__(model.showing(ahead) if isinstance(model, ShowsAhead) else model)
         self._ahead = ahead
-        # A fallback limits each of its models by itself.
-        self._limits_itself = isinstance(model, FallbackModel)
+        self._limit = first_token_timeout
 
     async def request(
         self,
@@ -35,14 +38,42 @@ class ShownModel(WrapperModel):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
-        """Ask, and show the answer as it comes. Raises what a stream of the library's raises."""
-        limit = None if self._limits_itself else (model_settings or {}).get("first_event_timeout")
+        """Ask, and show the answer as it comes.
+
+        Raises what a stream of the library's raises, and `AgentFailure` where a part of the answer was shown and this
+        would begin another.
+        """
+        if self._ahead.begun and not _goes_on(messages):
+            message = "The model's answer broke off. What was shown of it can't be taken back for another."
+            raise AgentFailure(FailureCode.MODEL_STREAM_CUT, message, retryable=True)
+        limit: float | None = self._limit
+        if isinstance(self.wrapped, FallbackModel):
+            # It limits each of its models by itself.
+            model_settings, limit = {**(model_settings or {}), "first_event_timeout": self._limit}, None
         first = asyncio.timeout(limit)
         asked = self.wrapped.request_stream(messages, model_settings, model_request_parameters)
         try:
             async with first, asked as response:
-                return await self._ahead.read(response, first)
+                await self._ahead.read(response, first)
         except TimeoutError as error:
             if limit is None or not first.expired():
                 raise
             raise ModelRequestTimeout(self.model_name, limit, setting="first_event_timeout") from error
+        return response.get()
+
+    @asynccontextmanager
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        run_context: RunContext[object] | None = None,  # noqa: ARG002 - the answer is asked for without it
+    ) -> AsyncGenerator[StreamedResponse]:
+        """The whole answer as a stream, for capabilities that look at its events."""
+        response = await self.request(messages, model_settings, model_request_parameters)
+        yield CompletedStreamedResponse(response, model_request_parameters=model_request_parameters, replay_events=True)
+
+
+def _goes_on(messages: Sequence[ModelMessage]) -> bool:
+    last = messages[-1] if messages else None
+    return isinstance(last, ModelResponse) and last.state == "suspended"

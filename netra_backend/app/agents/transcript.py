@@ -50,6 +50,11 @@ class Transcript:
         self.responses[-1].complete = True
 
     @property
+    def shown_in_response(self) -> bool:
+        """Whether the latest response showed anything."""
+        return bool(self.responses[-1].stretches)
+
+    @property
     def text_in_response(self) -> bool:
         """Whether the latest response showed any text."""
         return any(kind == "text" for kind, _ in self.responses[-1].stretches)

@@ -115,7 +115,7 @@ class Player:
         transcript = Transcript(sink)
         transcript.begin_response()
         ahead = Ahead(transcript, idle)
-        model = (ShownModel(self._lean, ahead) if showing else self._lean) if lean else self._sdk
+        model = (ShownModel(self._lean, ahead, 60) if showing else self._lean) if lean else self._sdk
         reading = Reading()
         prompt = [ModelRequest([UserPromptPart("go")])]
         raised: Exception | None = None  # it's kept as a log would, and with it all that it came through

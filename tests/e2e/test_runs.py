@@ -74,6 +74,8 @@ async def test_escape_stops_and_says_so_at_once(stage: Stage, open_tab: OpenTab)
     await tab.say(stage.script([ToolCall("hold_on_at", {"name": "stubborn"})]))
     async with asyncio.timeout(60):
         await gate.entered.wait()
+    # The server may be ahead of the page, which offers to stop once it knows of the run.
+    await expect(tab.page.get_by_role("button", name="Stop the agent")).to_be_visible()
     await tab.page.keyboard.press("Escape")
     await expect(tab.turns.last.locator(".end.stopping")).to_have_text("Stopping …")
     gate.open()

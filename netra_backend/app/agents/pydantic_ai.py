@@ -1,7 +1,7 @@
 """The adapter: a `pydantic_ai.Agent` as an `AgentRuntime`.
 
-Text, thinking and tools reach the sink in the task that awaits `wait`, in order: a response is read to its end
-before the library runs the tools it calls, and `TurnHooks` holds each tool back until its start is on record.
+Text, thinking and tools reach the sink in order: a response is read to its end before the library runs the tools it
+calls, and `TurnHooks` holds each tool back until its start is on record.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ SOURCES = PROJECT / "src"
 
 @pytest.fixture(scope="module")
 def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    pytest.importorskip("hatchling")
     target = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(target)]
     subprocess.run(command, cwd=PROJECT, check=True, capture_output=True)

@@ -15,7 +15,7 @@ from pydantic_ai.models import Model, ModelRequestContext
 
 from netra_backend.app.agents.openai_chat import openai_model
 from netra_backend.app.agents.optional_tools import OptionalTools
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Turn
+from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Turn, TurnHandle, TurnResult
 from netra_backend.app.settings import Settings
 from tests.fakes.model_server import Cut, FakeModelServer, Hang, Raw, Text, Tokens, ToolCall, Wire
 from tests.unit.agents.conftest import RuntimeOf
@@ -31,6 +31,17 @@ async def other(server: FakeModelServer, model_client: str) -> AsyncIterator[Mod
     model, close = openai_model(settings, "other")
     yield model
     await close()
+
+
+async def stopped_after(shown: str, handle: TurnHandle, sink: Sink) -> TurnResult:
+    """Stop the turn once that is shown."""
+    running = asyncio.create_task(handle.wait())
+    async with asyncio.timeout(5):
+        while sink.shown_text != shown:
+            async with sink.came:
+                await sink.came.wait()
+        handle.cancel()
+        return await running
 
 
 async def test_what_a_tool_asks_the_model_is_not_shown(server: FakeModelServer, runtime_of: RuntimeOf) -> None:
@@ -137,13 +148,7 @@ async def test_a_stopped_response_is_counted(server: FakeModelServer, runtime_of
     server.queue += [[Text("One "), hang]]
     sink = Sink()
     handle = runtime_of().start(a_turn("go"), sink)
-    running = asyncio.create_task(handle.wait())
-    async with asyncio.timeout(5):
-        while sink.shown_text != "One ":
-            async with sink.came:
-                await sink.came.wait()
-        handle.cancel()
-        result = await running
+    result = await stopped_after("One ", handle, sink)
     assert result.cancelled
     assert result.usage.requests == 1
 
@@ -174,13 +179,7 @@ async def test_a_stop_after_a_rejected_response_keeps_what_was_said(
     sink = Sink()
     runtime = runtime_of(look, agent={"capabilities": [Rejects()]})
     handle = runtime.start(a_turn("go"), sink)
-    running = asyncio.create_task(handle.wait())
-    async with asyncio.timeout(5):
-        while sink.shown_text != "Second ":
-            async with sink.came:
-                await sink.came.wait()
-        handle.cancel()
-        result = await running
+    result = await stopped_after("Second ", handle, sink)
     messages = json.loads(result.history or b"[]")
     responses = [message for message in messages if message["kind"] == "response"]
     assert [part.get("tool_call_id") or part["content"] for one in responses for part in one["parts"]] == [

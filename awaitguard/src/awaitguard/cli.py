@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -239,4 +240,7 @@ def failures() -> Generator[None]:
 
 def main() -> None:
     """The entry point of the `awaitguard` command."""
-    app()
+    try:
+        app()
+    finally:
+        gc.freeze()  # the process ends: all that it holds need not be looked through for cycles before

@@ -55,7 +55,7 @@ class CompiledParts(BuildHookInterface[Any]):
 def missing_tool() -> str:
     """What this machine lacks to compile, in words; nothing if it can."""
     if os.name == "nt":
-        return ""  # setuptools looks for the compiler by itself
+        return "it has not been tried on Windows"
     compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
     if shutil.which(compiler) is None:
         return f"there is no C compiler ({compiler})"

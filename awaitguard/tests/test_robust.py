@@ -1,5 +1,6 @@
 """Whatever is in a tree: each file is checked or reported, and nothing is run."""
 
+import ast
 import os
 import sqlite3
 import stat
@@ -12,6 +13,7 @@ import pytest
 
 from awaitguard.config import Config
 from awaitguard.engine import Outcome, run
+from awaitguard.walker import Walker
 
 WRONG = "def load():\n    return 1\n\nasync def main():\n    await load()\n"
 
@@ -102,6 +104,15 @@ def test_encodings_and_line_ends(tmp_path: Path, data: bytes):
 def test_deep_and_circular_code_does_not_crash(tmp_path: Path, source: str):
     (tmp_path / "a.py").write_text(source, encoding="utf-8")
     assert check(tmp_path).files == 1
+
+
+def test_a_tree_too_deep_for_the_stack_is_given_up():
+    """Parsers newer than 3.11's may accept one, so it is built by hand here."""
+    node: ast.expr = ast.Name("x")
+    for _ in range(20_000):
+        node = ast.UnaryOp(ast.Not(), node)
+    with pytest.raises(RecursionError):
+        Walker().walk(ast.Module([ast.Expr(node)], []), [])
 
 
 def test_five_megabytes(tmp_path: Path):

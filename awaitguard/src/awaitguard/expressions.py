@@ -46,6 +46,9 @@ from awaitguard.vocabulary import (
 
 # How the result of a call is used when nobody can await it later.
 CALLED_USES: Final = VALUE_USES | {Use.STATEMENT}
+DEEPEST: Final = (
+    3_000  # expressions inside each other; Python 3.11 parses no more, and each may take a kilobyte of stack
+)
 OF_LISTS: Final = frozenset({"as_completed", "wait"})  # schedulers that take a list of awaitables
 
 
@@ -56,8 +59,17 @@ class Expressions(Operators):
     """
 
     def visit(self, node: ast.expr, use: int) -> int:
-        """Visit any expression."""
-        return VISITORS[type(node)](self, node, use)
+        """Visit any expression.
+
+        Raises:
+            RecursionError: it is nested more deeply than DEEPEST; compiled, the walk needs the C stack.
+        """
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise RecursionError
+        index = VISITORS[type(node)](self, node, use)
+        self.depth -= 1
+        return index
 
     # Calls
 

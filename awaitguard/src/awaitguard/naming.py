@@ -66,6 +66,7 @@ class Names:
         self.muted: int = 0
         self.raising: int = 0
         self.loops = False
+        self.depth: int = 0  # of the expression that is visited
         self.owner: Owner | None = None
         self.guards: dict[str, Any] = {}
         self.constants: dict[str, bool] = {}  # `_IS_SYNC = True` at the top level

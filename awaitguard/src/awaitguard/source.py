@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Pure Python calls need no C stack, so a tree that the parser accepts can be walked at any depth.
 WALK_DEPTH: Final = 1_000_000
+TOO_DEEP: Final = "nested too deeply"
 NEWER: Final = re.compile(
     r"^\s*(?:lazy\s+(?:import|from)\b|type\s+\w+\s*(?:\[.*\])?\s*=|(?:async\s+)?def\s+\w+\s*\[|class\s+\w+\s*\[)|except\s+\w+\s*,\s*\w+|\bt[\"']",
     re.MULTILINE,
@@ -99,7 +100,7 @@ def parse(data: bytes) -> tuple[ast.Module, str]:
             reason += f" in Python {version}; the file looks like it needs a newer Python to check it"
         raise UnreadableSourceError(line, (error.offset or 1) - 1, f"syntax error: {reason}") from None
     except (RecursionError, MemoryError):
-        raise UnreadableSourceError(1, 0, "nested too deeply for Python's parser") from None
+        raise UnreadableSourceError(1, 0, TOO_DEEP) from None
     except ValueError as error:
         raise UnreadableSourceError(1, 0, str(error)) from None
 
@@ -138,6 +139,8 @@ def summarise(data: bytes) -> tuple[bytes, str]:
         return marshal.dumps(raw), walker.names()
     except UnreadableSourceError as error:
         return unreadable(error), ""
+    except RecursionError:
+        return unreadable(UnreadableSourceError(1, 0, TOO_DEEP)), ""
     finally:
         if collecting:
             gc.enable()

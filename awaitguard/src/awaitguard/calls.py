@@ -19,6 +19,7 @@ from awaitguard.library import (
 from awaitguard.modules import STANDARD_LIBRARY
 from awaitguard.summary import (
     ABSENT,
+    FLAGS,
     NONE,
     OP_CALL,
     OP_NAME,
@@ -166,8 +167,8 @@ class Calls(Classes):
 
     def asks_colour(self, summary: Summary, index: int) -> bool:
         """Whether a function or one nested in it asks what colour a function has."""
-        for number, scope in enumerate(summary.scopes):
-            if not scope.flags & Flag.ASKS_COLOUR:
+        for number, raw in enumerate(summary.scopes.raw):
+            if not raw[FLAGS] & Flag.ASKS_COLOUR:
                 continue
             while number > index:
                 number = summary.scopes[number].parent

@@ -7,7 +7,15 @@ from typing import Any, Final, NamedTuple
 
 from awaitguard.resolver import Resolver
 from awaitguard.signature import colour_of_scope, signature_of_scope
-from awaitguard.summary import NONE, OP_NAME, Summary, pack_position, unpack_position
+from awaitguard.summary import (
+    BINDINGS,
+    NONE,
+    OP_NAME,
+    Binding,
+    Summary,
+    pack_position,
+    unpack_position,
+)
 from awaitguard.value import CLASS, COROUTINE, FUNCTION, INSTANCE, Value
 
 ASIDE: Final = frozenset({"tests", "test", "testing", "examples", "example", "docs", "doc", "docs_src", "scripts",
@@ -97,12 +105,12 @@ def file_facts(path: str, summary: Summary, resolver: Resolver) -> FileFacts:
                 renamings.append(
                     Renaming(path, pack_position(last.line, 0, last.line, len(name)), original, name, target)
                 )
-    for scope in summary.scopes:
-        for name, bindings in scope.bindings.items():
-            if not bindings:
+    for raw in summary.scopes.raw:
+        for name, bindings in raw[BINDINGS].items():
+            if not bindings or bindings[-1][0] != "from":
                 continue
-            last = bindings[-1]
-            if last.kind != "from" or name.startswith("_") or last.name in (name, "*") or last.name.startswith("_"):
+            last = Binding._make(bindings[-1])
+            if name.startswith("_") or last.name in (name, "*") or last.name.startswith("_"):
                 continue
             target = renamed(path, summary, last.name, name, last.block, resolver)
             if target:

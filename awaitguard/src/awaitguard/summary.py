@@ -234,7 +234,13 @@ class Scope(NamedTuple):
         return bool(self.flags & Flag.GENERATOR)
 
 
+# Where these are in the stored tuple of a scope, for those who look at all scopes of a file and want few of them.
+KIND: Final = Scope._fields.index("kind")
+BINDINGS: Final = Scope._fields.index("bindings")
 FLAGS: Final = Scope._fields.index("flags")
+DECORATORS: Final = Scope._fields.index("decorators")
+ANNOTATION: Final = Scope._fields.index("annotation")
+BASES: Final = Scope._fields.index("bases")
 
 
 class Site(NamedTuple):

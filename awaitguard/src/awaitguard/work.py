@@ -74,22 +74,26 @@ class Checker:
         return data
 
     def check(self, path: str) -> Checked:
-        data = self.fetch(path)
-        if data is None:
-            return path, (), marshal.dumps(([], 0, ((), ()), [], None))
-        self.table.touched = set()
-        resolver = self.resolver
-        resolver.forget()
-        summary = load(data)
+        table = self.table
+        summary = table.loaded.get(path)
+        if summary is None:
+            data = self.fetch(path)
+            if data is None:
+                return path, (), marshal.dumps(([], 0, ((), ()), [], None))
+            summary = load(data)
+            if summary.error is None:
+                table.keep(path, summary, len(data))
         ignores = [tuple(one) for one in summary.ignores]
         if summary.error is not None:
             return path, (), marshal.dumps(([], 0, ((), ()), ignores, summary.error))
-        self.table.keep(path, summary, len(data))
+        table.touched = set()
+        resolver = self.resolver
+        resolver.forget()
         findings, unresolved = check_file(path, summary, resolver)
         facts = file_facts(path, summary, resolver)
         plain_facts = ([tuple(one) for one in facts.functions], [tuple(one) for one in facts.renamings])
         plain = [(*one[:-1], tuple(one.cause) if one.cause else None) for one in findings]
-        touched = tuple(sorted(one for one in self.table.touched if not one.endswith("/")))
+        touched = tuple(sorted(one for one in table.touched if not one.endswith("/")))
         return path, touched, marshal.dumps((plain, unresolved, plain_facts, ignores, None))
 
 

@@ -18,6 +18,8 @@ from awaitguard.library import (
 from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
 from awaitguard.rules.signatures import parameter
 from awaitguard.summary import (
+    DECORATORS,
+    FLAGS,
     NO_EXPR,
     OP_ATTR,
     OP_CALL,
@@ -26,6 +28,7 @@ from awaitguard.summary import (
     OP_SCOPE,
     OP_SUBSCRIPTED,
     OP_UNION,
+    Flag,
     ParamUse,
     Use,
 )
@@ -105,12 +108,11 @@ class Callbacks(Group):
 
     def file(self, file: FileCheck) -> Iterator[Finding]:
         """`@atexit.register` above an async function."""
-        for index, scope in enumerate(file.summary.scopes):
-            if (
-                scope.is_async
-                and scope.decorators
-                and set(file.resolver.decorator_paths(file.path, scope)) & EXIT_HANDLERS.keys()
-            ):
+        for index, raw in enumerate(file.summary.scopes.raw):
+            if not (raw[FLAGS] & Flag.ASYNC and raw[DECORATORS]):
+                continue
+            scope = file.summary.scopes[index]
+            if set(file.resolver.decorator_paths(file.path, scope)) & EXIT_HANDLERS.keys():
                 message = (
                     f"{scope.name}, an async function, is registered for the end of the program, and nobody awaits it"
                 )

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
-from awaitguard.summary import OP_ANNOTATED, OP_CALL, OP_NAME, Flag, Use, qualname
+from awaitguard.summary import (
+    ANNOTATION,
+    BASES,
+    KIND,
+    OP_ANNOTATED,
+    OP_CALL,
+    OP_NAME,
+    Flag,
+    Use,
+    qualname,
+)
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -78,16 +88,18 @@ class Overrides(Group):
         return FOLLOWING if self.protocol_params(resolver, target) else NEVER
 
     def file(self, file: FileCheck) -> Iterator[Finding]:
-        for index, scope in enumerate(file.summary.scopes):
-            if scope.kind != "class" or not scope.bases:
+        for index, raw in enumerate(file.summary.scopes.raw):
+            if raw[KIND] != "class" or not raw[BASES]:
                 continue
+            scope = file.summary.scopes[index]
             above = file.resolver.names_above((file.path, index))
             for name in [one for one in scope.bindings if one in above]:
                 bindings = scope.bindings[name]
                 if bindings and bindings[-1].kind == "def" and not (name.startswith("__") and name.endswith("__")):
                     yield from self.method(file, index, name)
-        for scope in file.summary.scopes:
-            if scope.kind == "function" and scope.annotation > 1:
+        for index, raw in enumerate(file.summary.scopes.raw):
+            if raw[KIND] == "function" and raw[ANNOTATION] > 1:
+                scope = file.summary.scopes[index]
                 for returned in scope.returns:
                     if returned > 1 and file.expr(returned)[0] in (OP_CALL, OP_NAME):
                         expr = file.expr(returned)

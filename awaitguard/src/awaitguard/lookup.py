@@ -213,7 +213,7 @@ class Lookup:
         directory = posixpath.dirname(importer)
         return not (
             module.partition(".")[0] in self.modules.regular
-            or (posixpath.dirname(found) == directory and directory not in self.modules.packages)
+            or (posixpath.dirname(found) == directory and not self.modules.is_packaged(directory))
         )
 
     def find_imported_module(self, path: str, module: str, level: int) -> str | None:

@@ -17,6 +17,22 @@ ASIDE = frozenset(
 )
 
 
+# Directories in which files and packages without a package around them are imported by their bare names.
+OPEN = ASIDE | {
+    "tests",
+    "test",
+    "testing",
+    "integration",
+    "e2e",
+    "scripts",
+    "script",
+    "tools",
+    "bin",
+    "fixtures",
+    "testdata",
+}
+
+
 class Modules:
     """Names of the project's modules, seen from every directory that can be on Python's path.
 
@@ -51,18 +67,33 @@ class Modules:
         self.search = library_paths(root)
 
     def top_of(self, directory: str) -> str:
-        """The topmost package directory above `directory`."""
+        """The topmost package directory above `directory`, also where a directory between them has no `__init__.py`.
+
+        Below test and example directories every such gap starts something new: pytest puts those on the path.
+        """
         parts = directory.split("/")
-        while len(parts) > 1 and "/".join(parts[:-1]) in self.packages:
-            parts.pop()
-        return "/".join(parts)
+        top = directory
+        for length in range(len(parts) - 1, 0, -1):
+            above = "/".join(parts[:length])
+            if above in self.packages:
+                top = above
+            elif parts[length - 1] == "src" or parts[length - 1].lower() in OPEN:
+                break
+        return top
+
+    def is_packaged(self, directory: str) -> bool:
+        """Whether a directory is part of a package, with an `__init__.py` of its own or without."""
+        if directory in self.packages:
+            return True
+        top = self.top_of(directory) if directory else ""
+        return top != directory and not any(part.lower() in OPEN for part in directory.split("/"))
 
     def register(self, path: str) -> None:
         stem = path.removesuffix(".py").removesuffix("/__init__")
         if stem == "__init__":
             return
         directory = posixpath.dirname(path)
-        above = posixpath.dirname(self.top_of(directory)) if directory in self.packages else directory
+        above = posixpath.dirname(self.top_of(directory)) if self.is_packaged(directory) else directory
         primary = (stem[len(above) :] if above else stem).strip("/").replace("/", ".")
         self.name_of[path] = primary
         wanted = {primary}
@@ -85,7 +116,7 @@ class Modules:
 
     def find(self, name: str, importer: str) -> str | None:
         """The file of a module of the project by absolute name; the one nearest to the importer if there are several."""
-        found = self.names.get(name)
+        found = self.names.get(name.removesuffix(".__init__"))
         if not found:
             return None
         if self.aside:

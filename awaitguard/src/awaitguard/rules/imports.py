@@ -106,7 +106,7 @@ class Imports(Group):
                 return ""
             if any(
                 modules.is_generated(posixpath.dirname(path), parts[cut])
-                for path in modules.names[".".join(parts[:cut])]
+                for path in modules.names.get(".".join(parts[:cut]), ())
             ):
                 return ""
             return one.module

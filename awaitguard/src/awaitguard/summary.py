@@ -135,6 +135,9 @@ class Binding(NamedTuple):
     level: int = 0
 
 
+TRIED = -1  # the arm of a block that is the body of a `try`: unlike those of an `if` it always begins
+
+
 class Block(NamedTuple):
     """A stretch of code that runs or doesn't run together."""
 

@@ -14,6 +14,7 @@ from awaitguard.summary import (
     NONE,
     OP_ELEMENT,
     OP_ENTER,
+    TRIED,
     UNKNOWN,
     Flag,
     Use,
@@ -226,7 +227,7 @@ class Walker(Definitions):
         muted = int(falls_back(node))
         self.guarded_imports += guarded
         self.muted += muted
-        leaves = self.arm(node.body, statement, 0)
+        leaves = self.arm(node.body, statement, TRIED)
         self.muted -= muted
         self.guarded_imports -= guarded
         for number, handler in enumerate(node.handlers):
@@ -236,7 +237,7 @@ class Walker(Definitions):
             if handler.name:
                 self.bind_name(handler.name, UNKNOWN, handler.type)
             self.guarded_imports += fallback
-            leaves &= self.arm(handler.body, statement, number + 1, fallback=fallback)
+            leaves &= self.arm(handler.body, statement, number, fallback=fallback)
             self.guarded_imports -= fallback
         if node.orelse:
             leaves |= self.arm(node.orelse, self.next_statement(), 0, exclusive=False)

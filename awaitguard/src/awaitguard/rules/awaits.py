@@ -107,6 +107,7 @@ ROUTES = (("decorated", DECORATED), ("partial", PARTIAL_RULE), ("getattr", GETAT
 SCHEDULERS = {"asyncio.gather": (None, ""), "asyncio.create_task": (0, "coro"), "asyncio.ensure_future": (0, "coro_or_future"),
     "asyncio.wait_for": (0, "fut"), "asyncio.shield": (0, "arg"), "asyncio.run": (0, "main"), "asyncio.run_coroutine_threadsafe": (0, "coro"),
     "asyncio.as_completed": (0, "fs"), "asyncio.wait": (0, "fs")}  # fmt: skip
+HANDED = 3  # functions in a row that only hand on what the next one gives
 OF_LISTS = frozenset({"asyncio.as_completed", "asyncio.wait"})
 SCHEDULING_METHODS = frozenset({"create_task", "ensure_future", "run_until_complete", "run_coroutine_threadsafe"})
 
@@ -144,7 +145,7 @@ class Awaits(Group):
         if not judged or True in judged:
             return ""
         if None not in judged:
-            if any(self.hands_on(file, value) for value in values):
+            if any(isinstance(value.origin, tuple) and hands_on(file, value.origin) for value in values):
                 return ""
             only_none = all(value.kind == NONE_KIND for value in values)
             # A bare None may be a placeholder that is replaced somewhere else.
@@ -161,20 +162,6 @@ class Awaits(Group):
             return LIKELY if len(targets) == 1 and targets[0].kind == FUNCTION else ""
         return ""
 
-    @staticmethod
-    def hands_on(file: FileCheck, value: Value) -> bool:
-        """Whether the function that is declared to give a value in fact hands on something awaitable."""
-        if not isinstance(value.origin, tuple):
-            return False
-        path, index = value.origin
-        summary = file.resolver.table.summary(path)
-        scope = summary.scopes[index] if summary is not None else None
-        if scope is None or scope.kind != "function" or scope.annotation < 0 or scope.is_async or scope.is_generator:
-            return False
-        return any(
-            file.resolver.is_awaitable(one) for returned in scope.returns for one in file.resolver.infer(path, returned)
-        )
-
     def schedules(self, file: FileCheck, site: Site) -> bool:
         """Whether the call around a value is one of asyncio's that need awaitables, in this position."""
         if site.call < 0:
@@ -190,6 +177,20 @@ class Awaits(Group):
                 of_generator = any(value.kind == GENERATOR for value in file.values(site.expr))
                 return site.argument == 0 and (bool(target.origin) or not of_generator)
         return False
+
+
+def hands_on(file: FileCheck, function: Definition, depth: int = 0) -> bool:
+    """Whether a function that is declared to give a value in fact hands on something awaitable, itself or by another."""
+    path, index = function
+    summary = file.resolver.table.summary(path)
+    scope = summary.scopes[index] if summary is not None else None
+    if scope is None or scope.kind != "function" or scope.annotation < 0 or scope.is_async or scope.is_generator:
+        return False
+    handed = [one for returned in scope.returns for one in file.resolver.infer(path, returned)]
+    if any(file.resolver.is_awaitable(one) for one in handed):
+        return True
+    further = {one.origin for one in handed if isinstance(one.origin, tuple) and one.origin != function}
+    return depth < HANDED and any(hands_on(file, one, depth + 1) for one in further)
 
 
 def choose(value: Value, is_call: bool) -> Rule:

@@ -9,7 +9,7 @@ from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.library import AWAITABLE_TYPES, GIVES_AWAITABLE
 from awaitguard.rules.rule import ALWAYS, FOLLOWING, NEVER, Group, Rule
 from awaitguard.rules.signatures import parameter
-from awaitguard.summary import NO_EXPR, OP_CALL, OP_NAME, OP_SUBSCRIPTED, ParamUse, Use
+from awaitguard.summary import NO_EXPR, NONE, OP_CALL, OP_NAME, OP_SUBSCRIPTED, ParamUse, Use
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
     from awaitguard.resolver import Resolver
-    from awaitguard.summary import Site
+    from awaitguard.summary import Scope, Site
 
 WHY = "Calling an async function only makes a coroutine; until it is awaited, nothing of it runs. "
 LOAD = "async def load():\n    return {'a': 1}\n\n"
@@ -214,10 +214,26 @@ class NeverAwaited(Group):
     def returns_by_mistake(self, file: FileCheck, site: Site) -> bool:
         """An async function that returns a coroutine may mean to, if its annotation says so."""
         function = file.summary.scopes[site.scope]
+        if self.chooses(file, function):
+            return False
         if function.annotation < 0:
             return file.expr(site.expr)[0] in (OP_CALL, OP_NAME)
         declared = file.resolver.annotated(file.path, function.annotation)
         return not is_unknown(declared) and all(file.resolver.is_awaitable(value) is False for value in declared)
+
+    @staticmethod
+    def chooses(file: FileCheck, function: Scope) -> bool:
+        """Whether a function gives a coroutine to those who ask for one: it has other ways out that are no mistakes.
+
+        A plain function does so whatever the others give (`if is_async: return aload()`), an async one if it never
+        gives a finished value.
+        """
+        made = [file.resolver.infer(file.path, one) for one in function.returns if one != NONE]
+        if len(made) < 2:
+            return False
+        if not function.is_async:
+            return not all(is_coroutine(value) for values in made for value in values)
+        return all(is_unknown(values) or any(file.resolver.is_awaitable(one) for one in values) for values in made)
 
     def wants_value(self, file: FileCheck, site: Site) -> str:
         """How sure it is that the called function wants a value in this position; empty when it may want an awaitable."""

@@ -7,8 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
+from awaitguard.rules.awaits import hands_on
 from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
-from awaitguard.summary import OP_ANNOTATED, OP_CALL, OP_NAME, Flag, Use, qualname
+from awaitguard.summary import OP_ANNOTATED, OP_CALL, OP_NAME, Flag, Summary, Use, qualname
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -284,9 +285,17 @@ class Overrides(Group):
         if UNKNOWN_KIND in kinds or not kinds:
             stub = scope.flags & Flag.STUB and scope.annotation < 0
             return "a plain function" if stub else GUESSED if self.gives_values(file, function) else ""
+        if scope.annotation > 1 and never_comes_back(summary, scope.annotation):
+            return ""
         if all(file.resolver.is_awaitable(one) is False for one in made):
-            return "a plain function"
+            return "" if hands_on(file, function.definition) else "a plain function"
         return ""
+
+
+def never_comes_back(summary: Summary, annotation: int) -> bool:
+    """Whether a function is declared to raise an error always: it refuses what its base does, in whatever colour."""
+    expr = summary.exprs[annotation]
+    return expr[0] == OP_NAME and str(expr[1]).rpartition(".")[2] in ("NoReturn", "Never")
 
 
 def wanted_protocol(resolver: Resolver, path: str, annotation: int) -> Definition | None:

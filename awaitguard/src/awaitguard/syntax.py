@@ -67,7 +67,10 @@ def constant_truth(test: ast.expr, constants: dict[str, bool]) -> bool | None:
 
 
 def is_skipped(decorator: ast.expr, constants: dict[str, bool]) -> bool:
-    """`@unittest.skipUnless(not _IS_SYNC, ...)`, where a constant of the module says that the test never runs."""
+    """`@unittest.skipUnless(not _IS_SYNC, ...)`, where a constant says that the test never runs, or one that is to fail."""
+    called = decorator.func if type(decorator) is ast.Call else decorator
+    if dotted_name(called).rpartition(".")[2] in ("xfail", "expectedFailure"):
+        return True
     if type(decorator) is not ast.Call or not decorator.args:
         return False
     skips = {"skipIf": True, "skipUnless": False}.get(dotted_name(decorator.func).rpartition(".")[2])

@@ -63,7 +63,7 @@ class Arguments(Group):
                 break
             complaints.append(complaint)
         else:
-            if complaints:
+            if complaints and not self.asks_signature(file, site.scope):
                 rule, message = complaints[0]
                 name = f"{file.text(expr[1])}()"
                 level = LIKELY if "super" in targets[0].via or targets[0].extra == "self" else ""
@@ -76,6 +76,13 @@ class Arguments(Group):
             and "__" not in file.text(expr[1])
         ):
             yield from self.swapped(file, site, expr, targets[0])
+
+    @staticmethod
+    def asks_signature(file: FileCheck, scope: int) -> bool:
+        """Whether the function looks at signatures itself, and so calls each function as it wants to be called."""
+        functions = [file.expr(call)[1] for call in file.summary.scopes[scope].calls]
+        texts = [str(file.expr(one)[1]) for one in functions if one > 1 and file.expr(one)[0] == OP_NAME]
+        return any(text.rpartition(".")[2] in ("signature", "getfullargspec") for text in texts)
 
     def complain(self, file: FileCheck, expr: Expr, target: Value) -> tuple[Rule, str] | None:
         """What is wrong with a call, if it surely is."""
@@ -98,7 +105,9 @@ class Arguments(Group):
             return MISSING_FIELD if of_class else TOO_MANY, (
                 f"takes {len(parameters.positional)} positional argument(s) and is given {len(positional)}"
             )
-        twice = sorted(set(parameters.positional[: len(positional)]) & given) if not has_star else []
+        # The name of a positional-only parameter is free for `**kwargs`.
+        by_name = given & parameters.by_keyword
+        twice = sorted(set(parameters.positional[: len(positional)]) & by_name) if not has_star else []
         if twice:
             return MISSING_FIELD if of_class else TOO_MANY, f"gets `{twice[0]}` twice: by position and by name"
         filled = set(parameters.positional[: len(positional)]) | given
@@ -127,7 +136,9 @@ class Arguments(Group):
         if len(values) != 1 or values[0].kind != INSTANCE or not file.resolver.is_dataclass(*values[0].definition):
             return None
         parameters = Parameters.of(file.resolver, Value(CLASS, *values[0].definition))
-        unknown = sorted({name for name, _ in expr[3] if name} - parameters.by_keyword) if parameters else []
+        if parameters is None or parameters.var_keyword:
+            return None
+        unknown = sorted({name for name, _ in expr[3] if name} - parameters.by_keyword)
         return (FIELD, f"gives `{unknown[0]}`, which the dataclass doesn't have") if unknown else None
 
     def swapped(self, file: FileCheck, site: Site, expr: Expr, target: Value) -> Iterator[Finding]:

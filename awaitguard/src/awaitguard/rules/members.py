@@ -77,12 +77,28 @@ class Members(Group):
             return values, name
         return None
 
+    @staticmethod
+    def is_factory(file: FileCheck, owner: Value) -> bool:
+        """Whether a class has only static and class methods: what is declared to be of it is what it makes."""
+        summary = file.resolver.table.summary(owner.module)
+        if summary is None:
+            return False
+        methods = [
+            file.resolver.decorator_names(summary, summary.scopes[binding.value])
+            for bindings in summary.scopes[owner.scope].bindings.values()
+            for binding in bindings
+            if binding.kind == "def"
+        ]
+        return bool(methods) and all({"staticmethod", "classmethod"} & set(names) for names in methods)
+
     def lacks(self, file: FileCheck, owner: Value, name: str) -> bool:
         if owner.kind not in (INSTANCE, CLASS, MODULE) or owner.module.startswith("/"):
             return False
         if owner.kind == MODULE:
             return not owner.module.endswith("/") and file.resolver.attribute(owner, name) is None
         if owner.kind == CLASS and name in OF_TYPES:
+            return False
+        if owner.extra == "declared" and self.is_factory(file, owner):
             return False
         if owner.kind == CLASS and any(
             name.startswith("abc.") for name in file.resolver.library_bases(owner.definition)

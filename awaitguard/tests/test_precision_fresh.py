@@ -1,0 +1,217 @@
+"""Findings that were false at first sight on published projects that nothing had been mended for (see precision.md)."""
+
+from textwrap import dedent
+
+import pytest
+
+from awaitguard.memory import check_sources
+
+SILENT = {
+    "a directory without __init__.py inside a package (litellm, letta)": {
+        "shop/__init__.py": "",
+        "shop/main.py": "import openai\nfrom openai.types import Chat\nprint(openai.Client(), Chat)\n",
+        "shop/llms/openai/__init__.py": "",
+        "shop/llms/openai/openai.py": "from openai import Timeout\nprint(Timeout)\n",
+        "shop/types/llms/openai.py": "from openai.types.chat import Chunk\nprint(Chunk)\n",
+        "shop/types/llms/types.py": "x = 1\n",
+        "shop/types/llms/other.py": "import types\nprint(types.MappingProxyType({}))\n",
+    },
+    "a package imported by the name of its file (letta)": {
+        "shop/__init__.py": "version = '1'\n",
+        "shop/app.py": "from shop.__init__ import version\nprint(version)\n",
+    },
+    "a plain function that hands on a coroutine through another one (agno)": """
+        from typing import AsyncIterator, Union
+        async def work(x):
+            return x
+        async def steps(x):
+            yield x
+        def dispatch(x, stream) -> Union[str, AsyncIterator[str]]:
+            if stream:
+                return steps(x)
+            return work(x)
+        class Agent:
+            def run(self, x, stream=False) -> Union[str, AsyncIterator[str]]:
+                return dispatch(x, stream)
+        class Remote(Agent):
+            async def run(self, x, stream=False):
+                return x
+        async def go(agent: Agent):
+            return await agent.run(1)
+    """,
+    "a function that gives a coroutine to those who ask for one (litellm)": """
+        async def aload(x):
+            return [x]
+        def load(x, is_async: bool = False) -> list[int]:
+            if is_async:
+                return aload(x)
+            return [x]
+        async def route(data, router):
+            if "models" in data:
+                return router.batch(data)
+            elif "config" in data:
+                return aload(data)
+            return getattr(router, data["route"])(data)
+    """,
+    "a field of a dataclass that is made later (litellm)": """
+        import asyncio
+        from dataclasses import dataclass, field
+        @dataclass
+        class Approval:
+            decision: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_event_loop().create_future())
+            async def wait(self):
+                return await self.decision
+    """,
+    "replace() on a dataclass with an __init__ of its own (litellm)": """
+        from dataclasses import dataclass, replace
+        @dataclass(frozen=True, init=False)
+        class Labels:
+            user: str | None = None
+            def __init__(self, **values):
+                object.__setattr__(self, 'user', values.get('user'))
+        def go():
+            return replace(Labels(user='a'), user='b')
+    """,
+    "picking the coroutines that are there (litellm)": """
+        async def load(x):
+            return x
+        async def go(x):
+            wanted = tuple(one for one in (load(1), load(2) if x else None) if one is not None)
+            for one in wanted:
+                await one
+    """,
+    "a function that looks at the signature of what it calls (litellm)": """
+        import inspect
+        def make(params, guard):
+            return params, guard
+        MAKERS = {'a': make}
+        def go(kind, router):
+            maker = MAKERS.get(kind)
+            if 'router' in inspect.signature(maker).parameters:
+                return maker(1, 2, router)
+            return maker(1, 2)
+    """,
+    "the name of a positional-only parameter in **kwargs (agno)": """
+        def invoke(handle, operation, /, *, slow=False, **payload):
+            return handle, operation, slow, payload
+        print(invoke(1, 'rpc', operation='start'))
+    """,
+    "an id for the one and an object for the other (litellm)": """
+        def get_user(user_id: str):
+            return user_id
+        class User:
+            pass
+        def create_user(user: User):
+            return user
+    """,
+    "a method that is called on a loop only under conditions (litellm, crewai)": {
+        "shop/load.py": """
+import asyncio
+async def fetch(url):
+    return url
+def load(url):
+    if url.startswith('s3://'):
+        if url.endswith('/'):
+            return url
+        else:
+            return asyncio.run(fetch(url))
+    return url
+def inside():
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+def call(callback):
+    if inside():
+        return asyncio.create_task(callback())
+    return asyncio.run(callback())
+def run(x):
+    if x:
+        return asyncio.run(fetch(x))
+    return x
+""",
+        "app.py": """
+from shop.load import call, fetch, load
+async def main():
+    load('a')
+    call(fetch)
+""",
+        "tests/test_load.py": "from shop.load import run\nasync def test_run():\n    run(0)\n",
+    },
+    "a class whose __new__ makes others (crewai)": """
+        from typing import Any
+        def native(model):
+            return OTHERS[model]
+        class LLM:
+            def __new__(cls, model: str, **given: Any) -> 'LLM':
+                found = native(model)
+                if found:
+                    return found(model=model, **given)
+                return super().__new__(cls)
+            def prepare(self, messages):
+                return messages
+        def go():
+            llm = LLM('anthropic/x')
+            llm.other()
+            return llm.prepare([], tools=[])
+        OTHERS = {}
+    """,
+    "a method that refuses what its base does (pydantic-ai)": """
+        from contextlib import asynccontextmanager
+        from typing import NoReturn
+        class Model:
+            @asynccontextmanager
+            async def connect(self):
+                yield 1
+            def refuse(self, name) -> NoReturn:
+                raise NotImplementedError(name)
+        class Eleven(Model):
+            def connect(self) -> NoReturn:
+                self.refuse('connect')
+    """,
+    "a test that is to fail (scrapy)": """
+        import pytest
+        class Settings:
+            def update(self, values, priority=1):
+                return values, priority
+        class Tests:
+            @pytest.mark.xfail(raises=TypeError, reason="doesn't support kwargs")
+            def test_update(self):
+                Settings().update(key=1)
+    """,
+    "super() in a class method that makes an instance (scrapy)": """
+        from typing import Self
+        class Spider:
+            @classmethod
+            def from_crawler(cls, crawler) -> Self:
+                spider = cls()
+                return spider
+        class Map(Spider):
+            @classmethod
+            def from_crawler(cls, crawler) -> Self:
+                spider = super().from_crawler(crawler)
+                return spider
+            def body(self):
+                return 1
+        def test():
+            return Map.from_crawler(1).body()
+    """,
+    "an object that is declared to be of the class that makes it (letta)": """
+        class Base:
+            def stream(self):
+                return 1
+        class Client:
+            @staticmethod
+            def create(kind):
+                return Base()
+        def go(client: Client):
+            return client.stream()
+    """,
+}
+
+
+@pytest.mark.parametrize("source", [pytest.param(value, id=key) for key, value in SILENT.items()])
+def test_silent(source: str | dict[str, str]):
+    files = {"app.py": dedent(source)} if isinstance(source, str) else source
+    assert [(one.code, one.path, one.line) for one in check_sources(files) if one.level != "hint"] == []

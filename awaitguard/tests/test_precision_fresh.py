@@ -208,6 +208,140 @@ async def main():
         def go(client: Client):
             return client.stream()
     """,
+    "methods of an interface that have no self (twisted, buildbot)": """
+        from zope.interface import Interface
+        class IEndpoint(Interface):
+            def connect(factory):
+                '''Connect.'''
+            def close():
+                '''Close.'''
+        def go(reactor):
+            endpoint = IEndpoint(reactor)
+            endpoint.close()
+            return endpoint.connect(1)
+    """,
+    "modules that a star brings along (hikari)": {
+        "shop/__init__.py": "",
+        "shop/api/__init__.py": "",
+        "shop/api/shard.py": "class Shard:\n    pass\n",
+        "shop/impl/__init__.py": "from shop.impl.shard import *\nfrom shop.impl.rest import *\n",
+        "shop/impl/shard.py": "import typing\n__all__: typing.Sequence[str] = ('ShardImpl',)\n"
+        "from shop.api import shard\nclass ShardImpl(shard.Shard):\n    pass\n",
+        "shop/impl/rest.py": "from shop.api import shard\nprint(shard.Shard())\n",
+        "app.py": "from shop.impl import shard\nprint(shard.ShardImpl())\n",
+    },
+    "gather with a variable for return_exceptions (haystack, Home Assistant)": """
+        import asyncio
+        async def load(x):
+            return x
+        async def go(careful):
+            return_exceptions = not careful
+            return await asyncio.gather(*(load(x) for x in (1, 2)), return_exceptions=return_exceptions)
+    """,
+    "a coroutine that is made in a thread and scheduled (langflow)": """
+        import asyncio
+        async def build(x):
+            return x
+        async def go():
+            task = asyncio.create_task(await asyncio.to_thread(build, 1))
+            await task
+            await (await asyncio.to_thread(build, 2))
+    """,
+    "a coroutine or None (open-webui)": """
+        import asyncio
+        async def load(x):
+            return x
+        async def go(servers):
+            tasks = []
+            for server in servers:
+                task = None
+                if server.startswith('http'):
+                    task = load(server)
+                elif server:
+                    task = asyncio.sleep(0, result=server)
+                if task:
+                    tasks.append(task)
+            return await asyncio.gather(*tasks)
+    """,
+    "methods that only raise an error (openai-agents, mlflow)": """
+        from abc import ABC, abstractmethod
+        from contextlib import asynccontextmanager
+        class Unsupported(Exception):
+            pass
+        class Server(ABC):
+            @abstractmethod
+            @asynccontextmanager
+            async def streams(self):
+                yield 1
+            async def chunks(self, x):
+                raise Unsupported(x)
+        class Dummy(Server):
+            def streams(self):
+                raise NotImplementedError
+            async def chunks(self, x):
+                yield x
+    """,
+    "a helper that tries to start a loop (piccolo)": """
+        import asyncio
+        from concurrent.futures import ThreadPoolExecutor
+        async def load(x):
+            return x
+        def run_sync(coroutine):
+            try:
+                return asyncio.run(coroutine)
+            except RuntimeError:
+                with ThreadPoolExecutor(max_workers=1) as executor:
+                    return executor.submit(asyncio.run, coroutine).result()
+        async def go():
+            run_sync(load(1))
+    """,
+    "a module that stands for a package of another project (dask)": {
+        "shop/__init__.py": "",
+        "shop/spread.py": "def __getattr__(name):\n    import spread\n    return getattr(spread, name)\n",
+        "app.py": "from shop.spread.protocol import dumps\nprint(dumps(1))\n",
+    },
+    "a package with modules from other places (twisted)": {
+        "shop/__init__.py": "",
+        "shop/plugins/__init__.py": "from shop.paths import more\n__path__.extend(more(__name__))\n",
+        "shop/paths.py": "def more(name):\n    return [name]\n",
+        "app.py": "def test():\n    from shop.plugins import fake\n    import shop.plugins.made\n    return fake, shop\n",
+    },
+    "a class that another one is put in the place of (telethon)": {
+        "shop/__init__.py": "from shop import patched\nprint(patched)\n",
+        "shop/types.py": "class Message:\n    def __init__(self, id, date):\n        self.id, self.date = id, date\n",
+        "shop/patched.py": "from shop import types\nclass Message(types.Message):\n"
+        "    def __init__(self, id, date=None):\n        self.id, self.date = id, date\n"
+        "    def finish(self):\n        return 1\ntypes.Message = Message\n",
+        "app.py": "from shop import types\nmessage = types.Message(id=1)\nmessage.finish()\n",
+    },
+    "an inherited class method that makes an instance (twisted)": """
+        class Certificate:
+            @classmethod
+            def load(Class, data):
+                return Class(data)
+            def __init__(self, data):
+                self.data = data
+        class Private(Certificate):
+            @classmethod
+            def read(Class, data):
+                return Class.load(data).with_key(1)
+            def with_key(self, key):
+                return self, key
+    """,
+    "a test that looks at a coroutine itself (twisted)": """
+        import types
+        class Case:
+            def assertIsInstance(self, instance, kind):
+                if not isinstance(instance, kind):
+                    raise AssertionError(str(instance))
+        class Tests(Case):
+            def test(self):
+                async def run():
+                    return 1
+                coroutine = run()
+                self.assertIsInstance(coroutine, types.CoroutineType)
+                coroutine.close()
+    """,
 }
 
 

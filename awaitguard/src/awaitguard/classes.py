@@ -305,9 +305,14 @@ class Classes(Lookup):
         if owner is not None and owner != value.definition:
             if self.is_twin(value.definition, owner):
                 members = tuple([one.reached("twin") for one in members])
-            if value.kind == CLASS and value.extra != "self":
+            if value.kind == CLASS:
                 # `cls(...)` in an inherited class method makes an instance of this class, not of the one that it stands in.
-                members = tuple([one.reached("inherited") for one in members])
+                members = tuple(
+                    [
+                        one.reached("inherited") if value.extra != "self" or self.is_class_method(one) else one
+                        for one in members
+                    ]
+                )
         return members
 
     def is_twin(self, definition: Definition, base: Definition) -> bool:

@@ -241,6 +241,8 @@ class Expressions(Operators):
     def filled(self, container: ast.expr) -> int:
         """`tasks.append(x)`: the use of x, and the container as owner of what is put into it."""
         if type(container) is ast.Name:
+            if container.id == "__path__":
+                self.module.flags |= Flag.OWN_NAMESPACE  # a package with modules from other places
             frame: Frame | None = self.frame
             while frame is not None:
                 if container.id in frame.bindings:

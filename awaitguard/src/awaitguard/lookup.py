@@ -271,7 +271,9 @@ class Lookup:
                     values = tuple([value.reached("reexport") for value in values])
                 return values
             starred = self.starred(path, summary, name)
-            if starred is not None:
+            submodule = self.modules.submodule(path, name)
+            # A module that a star brings along doesn't take the place of the package's own one of that name.
+            if starred is not None and not (submodule and all(value.kind == MODULE for value in starred)):
                 return tuple([value.reached("reexport") for value in starred])
         submodule = self.modules.submodule(path, name)
         if submodule:

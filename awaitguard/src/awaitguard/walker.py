@@ -20,6 +20,7 @@ from awaitguard.summary import (
     Use,
 )
 from awaitguard.syntax import (
+    called_names,
     caught_names,
     constant_truth,
     equality,
@@ -31,6 +32,7 @@ from awaitguard.syntax import (
 )
 
 IGNORE = re.compile(r"#\s*awaitguard:\s*ignore(?:\[([^\]]*)\])?[ \t]*([^#\n]*)")
+RUNS = (".run", "run_until_complete")
 LEAVING_CALLS = frozenset({"exit", "_exit", "abort", "fail", "skip", "xfail"})
 IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError"})
 BROAD_ERRORS = frozenset({"Exception", "BaseException"})
@@ -225,6 +227,8 @@ class Walker(Definitions):
         # `except Exception` around real work is no sign that the import may fail; around nothing but imports it is.
         guarded = bool(caught & IMPORT_ERRORS) or (bool(caught & BROAD_ERRORS) and only_imports(node.body))
         muted = int(falls_back(node))
+        if "RuntimeError" in caught and any(name.endswith(RUNS) for name in called_names(node.body)):
+            self.frame.flags |= Flag.ASKS_LOOP  # it tries whether a loop can be started
         self.guarded_imports += guarded
         self.muted += muted
         leaves = self.arm(node.body, statement, TRIED)

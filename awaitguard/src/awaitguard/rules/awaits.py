@@ -171,7 +171,9 @@ class Awaits(Group):
                 if (target.extra in OF_LISTS) != (site.argument != "*" and file.expr(site.expr)[0] == OP_ELEMENT):
                     return False
                 position, keyword = SCHEDULERS[target.extra]
-                return site.argument in (position, keyword, "*") if position is not None else True
+                return site.argument in (position, keyword, "*") or (
+                    position is None and isinstance(site.argument, int)
+                )
             if target.kind == METHOD and target.extra in SCHEDULING_METHODS:
                 # Of objects that aren't known some take generators too.
                 of_generator = any(value.kind == GENERATOR for value in file.values(site.expr))

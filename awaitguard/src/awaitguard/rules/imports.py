@@ -101,7 +101,8 @@ class Imports(Group):
                 continue
             if not above.endswith("__init__.py"):
                 summary = file.resolver.table.summary(above)
-                return "" if summary is None or "__path__" in summary.scopes[0].bindings else one.module
+                dynamic = summary is None or {"__path__", "__getattr__"} & summary.scopes[0].bindings.keys()
+                return "" if dynamic else one.module
             if self.is_dynamic(file, above) or modules.find_outside(one.module):
                 return ""
             if any(

@@ -52,7 +52,8 @@ class Members(Group):
         what = "module" if owner.kind == MODULE else "class"
         cause = file.cause(owner.definition) if owner.kind != MODULE else None
         holder = cause.name if cause else owner.module
-        if file.resolver.table.is_set_outside(name):
+        # An attribute of that name is set on some object, or another class in the place of this one.
+        if any(map(file.resolver.table.is_set_outside, (name, holder.rpartition(".")[2] if cause else name))):
             return
         level = CERTAIN if len(owners) == 1 and owner.origin == owner.definition else LIKELY
         if owner.extra in ("self", "declared"):

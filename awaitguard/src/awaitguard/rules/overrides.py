@@ -233,14 +233,22 @@ class Overrides(Group):
         summary = file.resolver.table.summary(base.module)
         scope = summary.scopes[base.scope] if summary else None
         stub = scope is not None and bool(scope.flags & Flag.STUB)
-        if stub and FORMS[own] not in (CALLED, AWAITED):
+        if (stub or self.refuses(file, base)) and FORMS[own] not in (CALLED, AWAITED):
             return None  # a stub of an async generator or context manager can't be told from one of a coroutine
+        if self.refuses(file, mine) and FORMS[own] == CALLED:
+            return None  # it raises an error in whatever colour it is called
         unsure = scope is not None and stub and not scope.is_async and scope.annotation < 0
         if not unsure:
             return own, other, LIKELY if GUESSED in (own, other) else CERTAIN
         # A plain stub that may be left as it is is a hook: frameworks call those and look at what comes back.
         hook = scope is not None and bool(scope.flags & Flag.FALLS_THROUGH) and not scope.decorators
         return own, other, HINT if hook else LIKELY
+
+    @staticmethod
+    def refuses(file: FileCheck, function: Value) -> bool:
+        """Whether a function does nothing but raise an error."""
+        summary = file.resolver.table.summary(function.module)
+        return summary is not None and bool(summary.scopes[function.scope].flags & Flag.NEVER_RETURNS)
 
     @staticmethod
     def gives_values(file: FileCheck, function: Value) -> bool:

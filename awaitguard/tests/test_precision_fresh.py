@@ -342,6 +342,133 @@ async def main():
                 self.assertIsInstance(coroutine, types.CoroutineType)
                 coroutine.close()
     """,
+    "methods whose colour is asked about (dagster, jupyterhub)": """
+        import inspect
+        from abc import ABC, abstractmethod
+        class Condition(ABC):
+            @abstractmethod
+            def evaluate(self, context) -> int:
+                ...
+        class Hook:
+            def add_user(self, user):
+                return user
+            def stop(self):
+                return 1
+        class Missing(Condition):
+            async def evaluate(self, context) -> int:
+                return 1
+        class Local(Hook):
+            async def add_user(self, user):
+                return user
+            async def stop(self):
+                return 2
+        async def go(condition: Condition, hook, maybe_future):
+            if inspect.iscoroutinefunction(condition.evaluate):
+                await condition.evaluate(1)
+            await maybe_future(hook.add_user(1))
+            if inspect.isawaitable(hook.stop()):
+                await hook.stop()
+    """,
+    "coroutines that enumerate hands out (dagster)": """
+        async def submit(x):
+            return x
+        async def go(items):
+            results = [submit(item) for item in items]
+            for number, one in enumerate(results):
+                print(number, await one)
+    """,
+    "methods of a class that a framework makes something else of (llama-deploy)": """
+        import reflex as rx
+        class State(rx.State):
+            def select(self, index: int):
+                return index
+        def view(index):
+            return rx.box(on_click=State.select(index))
+    """,
+    "yield from a task (kopf)": """
+        import asyncio
+        class Waiter:
+            async def work(self):
+                return 1
+            def __await__(self):
+                task = asyncio.create_task(self.work())
+                yield from task
+    """,
+    "parallel versions of one thing (faststream)": {
+        "shop/__init__.py": "",
+        "shop/v2/__init__.py": "",
+        "shop/v3/__init__.py": "",
+        "shop/v2/generate.py": "def get_channels(broker) -> dict[str, int]:\n    return {'a': broker}\n",
+        "shop/v3/generate.py": "def get_channels(broker) -> tuple[int, int]:\n    return broker, 1\n",
+    },
+    "an attribute that is given or made (gql)": """
+        class Transport:
+            def connect(self):
+                return 1
+        class Local(Transport):
+            def __init__(self, schema):
+                self.schema = schema
+        class Client:
+            def __init__(self, transport: Transport | None = None):
+                if transport is None:
+                    transport = Local(1)
+                self.transport = transport
+        def go(transport):
+            client = Client(transport=transport)
+            client.transport.send_stop(2)
+    """,
+    "a script among the examples that is named like a library (instructor)": {
+        "shop/__init__.py": "",
+        "shop/client.py": "import cohere\nprint(cohere.Client())\n",
+        "examples/cohere/cohere.py": "import instructor\nprint(instructor)\n",
+    },
+    "a special method of the metaclass or of the instances (mautrix)": """
+        class Meta(type):
+            def __setattr__(cls, name, value):
+                return type.__setattr__(cls, name, value)
+            def __setitem__(cls, name, value):
+                return cls.__setattr__(cls, name, value)
+    """,
+    "a method of the metaclass (slack-bolt)": """
+        from abc import ABCMeta, abstractmethod
+        class Listener(metaclass=ABCMeta):
+            @abstractmethod
+            def run(self):
+                ...
+        class One:
+            def run(self):
+                return 1
+        Listener.register(One)
+    """,
+    "a coroutine function that stands for an async generator (python-socketio)": """
+        class Manager:
+            async def _listen(self):
+                raise NotImplementedError('must be overridden')
+            async def thread(self):
+                async for message in self._listen():
+                    print(message)
+    """,
+    "what is declared to be iterable (instructor)": """
+        from typing import Iterable
+        async def extract(client) -> Iterable[int]:
+            return await client.create(stream=True)
+        async def go(client):
+            async for one in await extract(client):
+                print(one)
+    """,
+    "callbacks of Tornado (panel)": """
+        import tornado.ioloop
+        import tornado.web
+        class Handler(tornado.web.RequestHandler):
+            async def get(self):
+                loop = tornado.ioloop.IOLoop.current()
+                loop.call_later(1, self.check)
+            async def check(self):
+                return 1
+        class Password(Handler):
+            def get(self):
+                return 1
+    """,
 }
 
 

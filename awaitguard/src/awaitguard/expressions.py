@@ -146,6 +146,8 @@ class Expressions(Operators):
             index = VISITORS[type(argument)](self, argument, argument_use)
             if index > NONE and passing:
                 self.site(Use.ITERATE, index, argument)
+            if name in ("enumerate", "reversed") and type(argument) is ast.Name:
+                self.frame.consumed.add(argument.id)  # hands out the elements
             if index < 0 and type(argument) is ast.Name:
                 arguments.append(argument.id)
             elif index < 0 and type(argument) is ast.Attribute:

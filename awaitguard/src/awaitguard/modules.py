@@ -50,6 +50,7 @@ class Modules:
         self.directories: dict[str, set[str]] = {}
         self.regular: set[str] = set()
         self.folders: set[str] = set()
+        self.beside: set[str] = set()  # names of modules among examples, documentation and the like
         for directory in self.packages:
             top = self.top_of(directory)
             above = posixpath.dirname(top)
@@ -104,6 +105,8 @@ class Modules:
             if not ancestor:
                 break
             ancestor = posixpath.dirname(ancestor)
+        if {part.lower() for part in directory.split("/")} & ASIDE:
+            self.beside |= wanted
         for name in wanted:
             if not name:
                 continue
@@ -119,7 +122,7 @@ class Modules:
         found = self.names.get(name.removesuffix(".__init__"))
         if not found:
             return None
-        if self.aside:
+        if name in self.beside:
             found = [path for path in found if self.is_seen(path, name, importer)]
             if not found:
                 return None
@@ -130,14 +133,18 @@ class Modules:
     def is_hidden(self, name: str, importer: str) -> bool:
         """Whether a top-level name stands for packages that the importer can't see, so that it means something else."""
         paths = self.names.get(name.partition(".")[0], [])
-        return bool(self.aside and paths) and not any(
-            self.is_seen(path, name.partition(".")[0], importer) for path in paths
+        return (
+            bool(paths)
+            and name.partition(".")[0] in self.beside
+            and not any(self.is_seen(path, name.partition(".")[0], importer) for path in paths)
         )
 
     def is_seen(self, path: str, name: str, importer: str) -> bool:
         """Whether a module can be on the path of its importer: a package among the examples is seen from there only."""
         stem = path.removesuffix(".py").removesuffix("/__init__")
         above = stem[: -len(name)].strip("/") if stem.replace("/", ".").endswith(name) else ""
+        if above and above not in self.sources and {part.lower() for part in above.split("/")} & ASIDE:
+            return importer.startswith(above + "/")  # a script beside others, by its bare name
         if not above or above not in self.aside:
             return True
         package = f"{above}/{name.partition('.')[0]}/"

@@ -60,8 +60,12 @@ class Walker(Definitions):
         )
 
     def names(self) -> str:
-        """Names that the rest of the project should know: `>Class` has subclasses here, `=name` is set on other objects."""
-        return " ".join(sorted([*(">" + one for one in self.base_names), *("=" + one for one in self.set_outside)]))
+        """Names that the rest of the project should know.
+
+        `>Class` has subclasses here, `=name` is set on other objects, `?name` is a method whose colour is asked about.
+        """
+        marked = ((">", self.base_names), ("=", self.set_outside), ("?", self.asked))
+        return " ".join(sorted([mark + name for mark, names in marked for name in names]))
 
     def body(self, statements: list[ast.stmt]) -> bool:
         for number, statement in enumerate(statements):

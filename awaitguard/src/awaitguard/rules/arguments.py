@@ -86,6 +86,9 @@ class Arguments(Group):
 
     def complain(self, file: FileCheck, expr: Expr, target: Value) -> tuple[Rule, str] | None:
         """What is wrong with a call, if it surely is."""
+        name = file.text(expr[1]).rpartition(".")[2]
+        if name.startswith("__") and name not in ("__init__", "__call__"):
+            return None  # on a class it may be the method of its metaclass or of its instances
         if target.kind == LIBRARY:
             return self.complain_of_replace(file, expr, target)
         if target.kind == PARTIAL:

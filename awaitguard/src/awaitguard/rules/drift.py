@@ -192,7 +192,8 @@ def is_twin(path: str) -> bool:
     """Whether a path says that it holds one colour of something that exists in both."""
     parts = path.lower().removesuffix(".py").split("/")
     words = {word for part in parts for word in (part, *part.split("_"))}
-    return bool(words & (TWINS - {"aio"})) or "aio" in parts[:-1]
+    versions = any(part.startswith("v") and part[1:2].isdigit() for part in parts)
+    return versions or bool(words & (TWINS - {"aio"})) or "aio" in parts[:-1]
 
 
 def drift(first: PublicFunction, second: PublicFunction, strict: bool) -> str:

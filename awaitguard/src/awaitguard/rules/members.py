@@ -56,13 +56,14 @@ class Members(Group):
         if any(map(file.resolver.table.is_set_outside, (name, holder.rpartition(".")[2] if cause else name))):
             return
         level = CERTAIN if len(owners) == 1 and owner.origin == owner.definition else LIKELY
-        if owner.extra in ("self", "declared"):
-            unsure = (
-                owner.extra == "self"
-                or file.resolver.may_be_subclass(owner)
-                or file.resolver.is_protocol(owner.definition)
-            )
-            level = HINT if unsure else LIKELY
+        for one in owners:
+            if one.extra in ("self", "declared"):
+                unsure = (
+                    one.extra == "self"
+                    or file.resolver.may_be_subclass(one)
+                    or file.resolver.is_protocol(one.definition)
+                )
+                level = HINT if unsure or len(owners) > 1 else LIKELY if level != HINT else level
         yield file.finding(
             MEMBER, expr[5], f"{text} is of {what} {holder}, which has nothing called `{name}`", owner.definition, level
         )
@@ -92,6 +93,15 @@ class Members(Group):
         ]
         return bool(methods) and all({"staticmethod", "classmethod"} & set(names) for names in methods)
 
+    @staticmethod
+    def has_metaclass(file: FileCheck, owner: Value) -> bool:
+        """Whether a class has a metaclass, whose methods (`register` of ABCMeta) it has too."""
+        for path, index in file.resolver.lineage(owner.definition)[0]:
+            summary = file.resolver.table.summary(path)
+            if summary is not None and any(key == "metaclass" for key, _ in summary.scopes[index].keywords):
+                return True
+        return False
+
     def lacks(self, file: FileCheck, owner: Value, name: str) -> bool:
         if owner.kind not in (INSTANCE, CLASS, MODULE) or owner.module.startswith("/"):
             return False
@@ -101,8 +111,9 @@ class Members(Group):
             return False
         if owner.extra == "declared" and self.is_factory(file, owner):
             return False
-        if owner.kind == CLASS and any(
-            name.startswith("abc.") for name in file.resolver.library_bases(owner.definition)
+        if owner.kind == CLASS and (
+            self.has_metaclass(file, owner)
+            or any(name.startswith("abc.") for name in file.resolver.library_bases(owner.definition))
         ):
             return False
         return file.resolver.attribute(owner, name) is None

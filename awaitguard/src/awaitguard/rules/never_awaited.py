@@ -10,7 +10,7 @@ from awaitguard.library import AWAITABLE_TYPES, GIVES_AWAITABLE
 from awaitguard.lookup import reaching_bindings
 from awaitguard.rules.rule import ALWAYS, FOLLOWING, NEVER, Group, Rule
 from awaitguard.rules.signatures import parameter
-from awaitguard.summary import NO_EXPR, NONE, OP_CALL, OP_NAME, OP_SUBSCRIPTED, ParamUse, Use
+from awaitguard.summary import NO_EXPR, NONE, OP_CALL, OP_NAME, OP_SUBSCRIPTED, Flag, ParamUse, Use
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -157,10 +157,15 @@ class NeverAwaited(Group):
             yield file.finding(GENERATOR, site.position, message, values[0].origin)
             return
         if use in OF_FUTURES and all(is_future(value) for value in values):
+            function = file.summary.scopes[site.scope]
+            if function.is_generator and not function.is_async:
+                return  # `yield from task` waits for it, as coroutines once did
             message = f"{file.text(site.expr)} is a task or future, whose result is there only after await"
             yield file.finding(FUTURE, site.position, message, values[0].origin)
             return
         if not all(is_coroutine(value) for value in values):
+            return
+        if use == Use.ASYNC_ITERATE and all(is_stub(file, value) for value in values):
             return
         if use in (Use.TRUTH, Use.COMPARE) and may_be_none(file, site.expr):
             return
@@ -258,6 +263,12 @@ class NeverAwaited(Group):
             else:
                 level = LIKELY
         return level if targets else ""
+
+
+def is_stub(file: FileCheck, value: Value) -> bool:
+    """Whether a coroutine is of a function that only stands for the async generators that take its place."""
+    summary = file.resolver.table.summary(value.module)
+    return summary is not None and bool(summary.scopes[value.scope].flags & (Flag.STUB | Flag.NEVER_RETURNS))
 
 
 def may_be_none(file: FileCheck, index: int) -> bool:

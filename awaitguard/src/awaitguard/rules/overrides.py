@@ -51,6 +51,8 @@ PROTOCOL = Rule("AG206", "protocol-other-colour", CERTAIN, "a class used for a P
 ENTERED = {"with": "__enter__", "async with": "__aenter__"}
 # Methods that frameworks find by name and call in whatever colour they have.
 HOOKS = ("on_", "action_")
+# Handlers of requests, which web frameworks call so too.
+VERBS = frozenset({"get", "post", "put", "delete", "patch", "head", "options", "prepare"})
 GUESSED = "a plain function (def)"
 # How a method of each colour is called: colours of one form can stand for each other.
 CALLED, AWAITED, READ = "called", "awaited", "read"
@@ -127,7 +129,13 @@ class Overrides(Group):
             else file.summary.scopes[index].position
         )
         holder = file.cause(owner)
-        if self.is_twin(file, index, owner) or name.lstrip("_").startswith(HOOKS):
+        handles = name in VERBS and not file.resolver.lineage(definition)[1]
+        if (
+            handles
+            or self.is_twin(file, index, owner)
+            or name.lstrip("_").startswith(HOOKS)
+            or file.resolver.table.may_be_either(name)
+        ):
             level = HINT
         message = f"{file.summary.scopes[index].name}.{name} is {mine}, but {holder.name if holder else 'its base'}.{name} is {other}"
         yield file.finding(rule, position, message, base[0].definition, level)

@@ -72,6 +72,8 @@ def of_function(resolver: Resolver, target: Value) -> Parameters | None:
         return None
     static = "staticmethod" in (*resolver.decorator_names(summary, scope), *target.via)
     if parent.kind == "class" and not target.bound and not static:
+        if not resolver.lineage((target.module, scope.parent))[1]:
+            return None  # a base that can't be read may make something else of its methods (Reflex does)
         return from_scope(scope, 0) if scope.params and scope.params[0].kind in "op" else None
     return from_scope(scope, 1 if target.bound else 0)
 

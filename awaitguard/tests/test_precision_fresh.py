@@ -417,6 +417,20 @@ async def main():
             client = Client(transport=transport)
             client.transport.send_stop(2)
     """,
+    "an element of a dict that is declared to hold something else (errbot)": """
+        class Flow:
+            def __init__(self, name):
+                self.name = name
+        class BotFlow:
+            def activate(self):
+                return 1
+        class Manager:
+            flows: dict[str, Flow]
+            def __init__(self):
+                self.flows = {}
+            def activate(self, name):
+                return self.flows[name].activate()
+    """,
     "a script among the examples that is named like a library (instructor)": {
         "shop/__init__.py": "",
         "shop/client.py": "import cohere\nprint(cohere.Client())\n",

@@ -60,6 +60,7 @@ class Members(Group):
             if one.extra in ("self", "declared"):
                 unsure = (
                     one.extra == "self"
+                    or "dict" in one.via  # an element of what is declared, which may hold others too
                     or file.resolver.may_be_subclass(one)
                     or file.resolver.is_protocol(one.definition)
                 )

@@ -18,19 +18,7 @@ ASIDE = frozenset(
 
 
 # Directories in which files and packages without a package around them are imported by their bare names.
-OPEN = ASIDE | {
-    "tests",
-    "test",
-    "testing",
-    "integration",
-    "e2e",
-    "scripts",
-    "script",
-    "tools",
-    "bin",
-    "fixtures",
-    "testdata",
-}
+OPEN = ASIDE | {"tests", "test", "e2e", "scripts", "script", "fixtures", "testdata"}
 
 
 class Modules:

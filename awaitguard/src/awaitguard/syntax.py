@@ -36,6 +36,10 @@ def expects_error(context: ast.expr) -> bool:
     name = dotted_name(context.func).rpartition(".")[2]
     if name == "RaisesGroup":
         return True
+    if name in ("patch", "object"):
+        # `with patch("shop.Client.__init__", return_value=None)`: what takes no arguments now.
+        texts = [str(one.value) for one in context.args[:2] if type(one) is ast.Constant]
+        return any(text.endswith("__init__") for text in texts)
     if name not in RAISES and name != "suppress":
         return False
     names = {dotted_name(part).rpartition(".")[2] for one in context.args[:2] for part in

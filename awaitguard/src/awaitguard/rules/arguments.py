@@ -159,10 +159,26 @@ class Arguments(Group):
                 around = f"{scope.name} {file.text(expr[1])}".lower()
                 short = len(name) < 3 or len(wanted[first]) < 3
                 itself = target.definition == (file.path, site.scope)  # recursion, as in the towers of Hanoi
-                level = HINT if short or itself or any(word in around for word in REVERSING) else SWAPPED.level
+                both = self.calls_straight(file, site.scope, expr, (first, second), wanted)
+                reversing = both or any(word in around for word in REVERSING)
+                level = HINT if short or itself or reversing else SWAPPED.level
                 message = f"{file.text(expr[1])}() gets `{name}` as `{wanted[first]}` and `{wanted[first]}` as `{name}`"
                 yield file.finding(SWAPPED, expr[5], message, target.definition, level)
                 return
+
+    def calls_straight(
+        self, file: FileCheck, scope: int, expr: Expr, places: tuple[int, int], wanted: tuple[str, ...]
+    ) -> bool:
+        """Whether the function is called in the usual order too, so that the other direction is meant."""
+        for index in file.summary.scopes[scope].calls:
+            call = file.expr(index)
+            if (
+                file.text(call[1]) == file.text(expr[1])
+                and len(call[2]) > places[1]
+                and all(self.argument_name(file, call[2][one]) == wanted[one] for one in places)
+            ):
+                return True
+        return False
 
     @staticmethod
     def argument_name(file: FileCheck, argument: int | str) -> str:

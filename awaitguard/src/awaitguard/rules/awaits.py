@@ -151,7 +151,8 @@ class Awaits(Group):
             # A bare None may be a placeholder that is replaced somewhere else.
             if only_none and not any(value.origin for value in values):
                 return ""
-            return LIKELY if any("virtual" in value.via for value in values) else CERTAIN
+            unsure = any("virtual" in value.via or self.is_promised(file, value) for value in values)
+            return LIKELY if unsure else CERTAIN
         # One way out of the function gives something that can't be awaited; the others can't be followed.
         solid = [
             value for value, verdict in zip(values, judged, strict=True)
@@ -161,6 +162,15 @@ class Awaits(Group):
             targets = file.values(file.expr(expr)[1])
             return LIKELY if len(targets) == 1 and targets[0].kind == FUNCTION else ""
         return ""
+
+    @staticmethod
+    def is_promised(file: FileCheck, value: Value) -> bool:
+        """Whether only a Protocol says that the function is plain: what stands for it may be async all the same."""
+        if not isinstance(value.origin, tuple):
+            return False
+        summary = file.resolver.table.summary(value.origin[0])
+        parent = summary.scopes[value.origin[1]].parent if summary is not None else -1
+        return summary is not None and parent > 0 and file.resolver.is_protocol((value.origin[0], parent))
 
     def schedules(self, file: FileCheck, site: Site) -> bool:
         """Whether the call around a value is one of asyncio's that need awaitables, in this position."""

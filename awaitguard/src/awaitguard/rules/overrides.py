@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.rules.awaits import hands_on
 from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
-from awaitguard.summary import OP_ANNOTATED, OP_CALL, OP_NAME, Flag, Summary, Use, qualname
+from awaitguard.summary import NONE, OP_ANNOTATED, OP_CALL, OP_NAME, OP_SUBSCRIPTED, Flag, Summary, Use, qualname
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -230,6 +230,8 @@ class Overrides(Group):
         """The two colours in words and how sure it is, if callers of one can't call the other alike."""
         if not {mine.kind, base.kind} <= {FUNCTION, PROPERTY}:
             return None
+        if self.is_open(file, base):
+            return None
         own, other = self.colour(file, mine), self.colour(file, base)
         if not own or not other or FORMS[own] == FORMS[other]:
             return None
@@ -253,10 +255,28 @@ class Overrides(Group):
         return own, other, HINT if hook else LIKELY
 
     @staticmethod
+    def is_open(file: FileCheck, function: Value) -> bool:
+        """Whether a plain function is declared to give something that can't be followed (`MaybeAwaitable[int]`)."""
+        summary = file.resolver.table.summary(function.module)
+        scope = summary.scopes[function.scope] if summary is not None else None
+        if summary is None or scope is None or scope.is_async or scope.annotation <= NONE:
+            return False
+        expr = summary.exprs[scope.annotation]
+        name = str(summary.exprs[expr[1]][1]).rpartition(".")[2] if expr[0] == OP_SUBSCRIPTED else ""
+        return "await" in name.lower() and is_unknown(file.resolver.annotated(function.module, scope.annotation))
+
+    @staticmethod
     def refuses(file: FileCheck, function: Value) -> bool:
         """Whether a function does nothing but raise an error."""
         summary = file.resolver.table.summary(function.module)
-        return summary is not None and bool(summary.scopes[function.scope].flags & Flag.NEVER_RETURNS)
+        scope = summary.scopes[function.scope] if summary is not None else None
+        if summary is None or scope is None or scope.flags & Flag.NEVER_RETURNS:
+            return scope is not None
+        if len(scope.returns) != 1 or scope.returns[0] <= NONE or summary.exprs[scope.returns[0]][0] != OP_CALL:
+            return False
+        # Or hands on to one that does.
+        targets = file.resolver.infer(function.module, summary.exprs[scope.returns[0]][1])
+        return all(one.kind == FUNCTION and file.resolver.never_returns(one) for one in targets)
 
     @staticmethod
     def gives_values(file: FileCheck, function: Value) -> bool:

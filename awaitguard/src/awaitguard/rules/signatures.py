@@ -155,8 +155,10 @@ def of_dataclass(resolver: Resolver, lineage: list[Definition], is_tuple: bool =
             return None
         keyword_only = "kw_only" in options
         for name, bindings in summary.scopes[index].bindings.items():
-            expr = summary.exprs[bindings[-1].value] if bindings and bindings[-1].kind == "value" else None
-            if expr is None or expr[0] != OP_ANNOTATED:
+            # The annotation counts, also where a method of the same name takes the default's place.
+            values = [summary.exprs[one.value] for one in bindings if one.kind == "value"]
+            expr = next((one for one in reversed(values) if one[0] == OP_ANNOTATED), None)
+            if expr is None:
                 continue
             annotation = type_name(summary, expr[1])
             if annotation == "KW_ONLY":

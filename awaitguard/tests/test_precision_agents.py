@@ -65,6 +65,14 @@ SILENT = {
             return reference, response
         def score(reference, response):
             return decompose(reference, response), decompose(response, reference)
+        class Metric:
+            async def decompose(self, reference, response):
+                return [reference, response]
+            async def score(self, row):
+                reference, response = row.reference, row.response
+                first = self.decompose(reference, response)
+                second = self.decompose(response, reference)
+                return await first, await second
     """,
 }
 

@@ -80,7 +80,7 @@ class Arguments(Group):
     @staticmethod
     def asks_signature(file: FileCheck, scope: int) -> bool:
         """Whether the function looks at signatures itself, and so calls each function as it wants to be called."""
-        functions = [file.expr(call)[1] for call in file.summary.scopes[scope].calls]
+        functions = [call[1] for call in calls_in(file, scope)]
         texts = [str(file.expr(one)[1]) for one in functions if one > 1 and file.expr(one)[0] == OP_NAME]
         return any(text.rpartition(".")[2] in ("signature", "getfullargspec") for text in texts)
 
@@ -170,8 +170,7 @@ class Arguments(Group):
         self, file: FileCheck, scope: int, expr: Expr, places: tuple[int, int], wanted: tuple[str, ...]
     ) -> bool:
         """Whether the function is called in the usual order too, so that the other direction is meant."""
-        for index in file.summary.scopes[scope].calls:
-            call = file.expr(index)
+        for call in calls_in(file, scope):
             if (
                 file.text(call[1]) == file.text(expr[1])
                 and len(call[2]) > places[1]
@@ -187,3 +186,10 @@ class Arguments(Group):
         if argument > 1 and file.expr(argument)[0] == OP_NAME:
             return str(file.expr(argument)[1]).rpartition(".")[2]
         return ""
+
+
+def calls_in(file: FileCheck, scope: int) -> Iterator[Expr]:
+    """The calls that stand in a function itself."""
+    for raw in file.summary.sites:
+        if raw[2] == scope and file.expr(raw[1])[0] == OP_CALL:
+            yield file.expr(raw[1])

@@ -49,6 +49,12 @@ SILENT = {
             async def before(self, event):
                 return 2
     """,
+    "a plain function that runs an async one inside it (langchain-community)": {
+        "shop/__init__.py": "",
+        "shop/cohere.py": "from tenacity import retry\ndef acompletion_with_retry(llm):\n    @retry(3)\n"
+        "    async def inner():\n        return await llm.generate()\n    return inner()\n",
+        "shop/fireworks.py": "async def acompletion_with_retry(llm):\n    return await llm.generate()\n",
+    },
     "a field of a dataclass that has the name of a method (praisonaiagents)": """
         from dataclasses import dataclass
         @dataclass

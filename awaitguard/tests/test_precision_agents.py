@@ -51,7 +51,7 @@ SILENT = {
     """,
     "a plain function that runs an async one inside it (langchain-community)": {
         "shop/__init__.py": "",
-        "shop/cohere.py": "from tenacity import retry\ndef acompletion_with_retry(llm):\n    @retry(3)\n"
+        "shop/cohere.py": "def acompletion_with_retry(llm):\n    @llm.retry(3)\n"
         "    async def inner():\n        return await llm.generate()\n    return inner()\n",
         "shop/fireworks.py": "async def acompletion_with_retry(llm):\n    return await llm.generate()\n",
     },

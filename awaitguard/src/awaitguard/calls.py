@@ -74,8 +74,8 @@ COLOUR_KEEPING: Final = ("pytest.mark.", "unittest.mock.patch", "mock.patch", "t
 HANDS_BACK: Final = frozenset({"functools.partial", "functools.partialmethod", "functools.update_wrapper", "builtins.list",
     "builtins.tuple", "builtins.set", "builtins.sorted", "builtins.iter", "builtins.map", "builtins.staticmethod",
     "builtins.classmethod", "builtins.property"})  # fmt: skip
-# Routes that say what a function is, not only how it was reached.
-KINDS: Final = frozenset({"contextmanager", "asynccontextmanager", "awaitable", "wrapped"})
+# Routes that say what a function or its result is, not only how it was reached.
+KINDS: Final = frozenset({"contextmanager", "asynccontextmanager", "awaitable", "wrapped", "inherited"})
 PROPERTIES: Final = frozenset({"builtins.property", "functools.cached_property", "abc.abstractproperty"})
 
 
@@ -340,6 +340,8 @@ class Calls(Classes):
         found, owner = self.class_member(value.definition, "__new__")
         if found is not None and owner is not None and not owner[0].startswith("/"):
             made = self.class_member(value.definition, "__new__")[0] or ()
+            if any(self.makes_others(one) for one in made):
+                return UNKNOWN_VALUES
             results = merge([self.returned(one) for one in made if one.kind == FUNCTION]) or UNKNOWN_VALUES
             # The usual singleton gives an instance that is kept on the class, which can't be followed: still its own.
             if any(one.kind not in (INSTANCE, "unknown", "none") for one in results):

@@ -6,7 +6,7 @@ from typing import Final
 
 from awaitguard.library import ASYNC_METHODS, FUTURE_METHODS, SYNC_METHODS
 from awaitguard.lookup import LATE, Lookup
-from awaitguard.summary import ABSENT, OP_ANNOTATED, Binding, Flag, Scope, Summary
+from awaitguard.summary import ABSENT, NONE, OP_ANNOTATED, OP_CALL, Binding, Flag, Scope, Summary
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -279,7 +279,14 @@ class Classes(Lookup):
             # Where the class has subclasses, `super()` may be a sibling of its base.
             foreign = any(name not in NEUTRAL_BASES for name in self.bases(*value.definition)[2])
             route = "virtual" if foreign or self.may_be_subclass(value._replace(extra="self")) else "super"
-            return tuple([one.reached(route) for one in self.bind_members(found, Value(INSTANCE, *value.definition))])
+            members = self.bind_members(found, Value(INSTANCE, *value.definition))
+            # Like `cls(...)` in a class method that is called on a subclass: what it makes is of the caller's class.
+            return tuple(
+                [
+                    one.reached("inherited").reached(route) if self.is_class_method(one) else one.reached(route)
+                    for one in members
+                ]
+            )
         if kind == LIBRARY:
             return (value._replace(extra=f"{value.extra}.{name}"),)
         if kind == OBJECT:
@@ -300,9 +307,14 @@ class Classes(Lookup):
         if owner is not None and owner != value.definition:
             if self.is_twin(value.definition, owner):
                 members = tuple([one.reached("twin") for one in members])
-            if value.kind == CLASS and value.extra != "self":
+            if value.kind == CLASS:
                 # `cls(...)` in an inherited class method makes an instance of this class, not of the one that it stands in.
-                members = tuple([one.reached("inherited") for one in members])
+                members = tuple(
+                    [
+                        one.reached("inherited") if value.extra != "self" or self.is_class_method(one) else one
+                        for one in members
+                    ]
+                )
         return members
 
     def is_twin(self, definition: Definition, base: Definition) -> bool:
@@ -347,6 +359,10 @@ class Classes(Lookup):
                 result.append((member,))
         return merge(result)
 
+    def is_class_method(self, member: Value) -> bool:
+        summary = self.table.summary(member.module) if member.kind == FUNCTION else None
+        return summary is not None and "classmethod" in self.decorator_names(summary, summary.scopes[member.scope])
+
     @staticmethod
     def is_implicit(summary: Summary | None, member: Value) -> bool:
         """Whether a method is a class method without saying so."""
@@ -359,6 +375,15 @@ class Classes(Lookup):
             return False
         summary = self.table.summary(value.module)
         return summary is None or self.table.is_subclassed(summary.scopes[value.scope].name)
+
+    def makes_others(self, new: Value) -> bool:
+        """Whether a `__new__` returns what something else than the `__new__` above makes: a factory in disguise."""
+        summary = self.table.summary(new.module) if new.kind == FUNCTION else None
+        for index in summary.scopes[new.scope].returns if summary is not None else ():
+            expr = summary.exprs[index] if summary is not None and index > NONE else ()
+            if expr and expr[0] == OP_CALL and "__new__" not in str(summary.exprs[expr[1]] if summary else ""):
+                return True
+        return False
 
     def property_value(self, member: Value) -> Values:
         values = self.result(member)

@@ -421,6 +421,8 @@ class Definitions(Expressions):
         index = self.add((OP_ANNOTATED, annotation, value))
         if type(node.target) is ast.Name:
             self.bind_name(node.target.id, index, node.value or node.target)
+            if node.target.id == "__all__" and node.value is not None and self.frame.kind == "module":
+                self.export(node.value)
             if annotation > NONE and self.exprs[annotation][0] == "[" and self.is_plain_type(annotation):
                 self.frame.declared_plain.add(node.target.id)
         elif type(node.target) is ast.Attribute:

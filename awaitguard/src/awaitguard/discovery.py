@@ -103,3 +103,11 @@ def excluded(path: str, patterns: tuple[str, ...]) -> bool:
     return any(
         fnmatch.fnmatch(path, pattern) or fnmatch.fnmatch(path, pattern.rstrip("/") + "/*") for pattern in patterns
     )
+
+
+def is_test(path: str) -> bool:
+    """Whether a file is one of the tests, by its name or its directories."""
+    *directories, name = path.lower().split("/")
+    return (
+        name.startswith(("test_", "conftest.")) or name.endswith("_test.py") or bool({"tests", "test"} & {*directories})
+    )

@@ -158,6 +158,8 @@ class Expressions(Operators):
             index = VISITORS[type(argument)](self, argument, argument_use)
             if index > NONE and passing:
                 self.site(Use.ITERATE, index, argument)
+            if name in ("enumerate", "reversed") and type(argument) is ast.Name:
+                self.frame.consumed.add(argument.id)  # hands out the elements
             if index < 0 and type(argument) is ast.Name:
                 arguments.append(argument.id)
             elif index < 0 and type(argument) is ast.Attribute:
@@ -253,6 +255,8 @@ class Expressions(Operators):
     def filled(self, container: ast.expr) -> int:
         """`tasks.append(x)`: the use of x, and the container as owner of what is put into it."""
         if type(container) is ast.Name:
+            if container.id == "__path__":
+                self.module.flags |= Flag.OWN_NAMESPACE  # a package with modules from other places
             frame: Frame | None = self.frame
             while frame is not None:
                 if container.id in frame.bindings:
@@ -369,7 +373,9 @@ class Expressions(Operators):
             iterated = self.iterated(generator.iter, bool(generator.is_async))
             self.bind_target(generator.target, (OP_ELEMENT, iterated, bool(generator.is_async)), iterated)
             for test in generator.ifs:
-                self.visit(test, Use.TRUTH)
+                # `c for c in (load(), save() if x else None) if c is not None` picks the coroutines that are there.
+                if not is_picked(test, generator.target):
+                    self.visit(test, Use.TRUTH)
         self.owner = owner
         awaits = self.frame.awaits
         inner = self.element_use(use, is_dict)
@@ -384,6 +390,18 @@ class Expressions(Operators):
         if is_dict:
             return self.add((OP_DICT, ((None, element),)))
         return self.add((OP_COMPREHENSION, element, is_generator, is_generator and is_async))
+
+
+def is_picked(test: ast.expr, target: ast.expr) -> bool:
+    """`x is not None`, said of what a comprehension goes over."""
+    return (
+        type(test) is ast.Compare
+        and type(test.ops[0]) is ast.IsNot
+        and type(test.left) is ast.Name
+        and type(target) is ast.Name
+        and test.left.id == target.id
+        and type(test.comparators[0]) is ast.Constant
+    )
 
 
 def remakes_module(name: str, node: ast.Call) -> bool:

@@ -9,9 +9,12 @@ from awaitguard.resolver import Resolver
 from awaitguard.signature import colour_of_scope, signature_of_scope
 from awaitguard.summary import (
     BINDINGS,
+    NO_EXPR,
     NONE,
+    OP_CALL,
     OP_NAME,
     Binding,
+    Scope,
     Summary,
     pack_position,
     unpack_position,
@@ -121,6 +124,14 @@ def file_facts(path: str, summary: Summary, resolver: Resolver) -> FileFacts:
     return FileFacts(tuple(functions), tuple(renamings))
 
 
+def runs_inner(summary: Summary, scope: Scope, returned: int) -> bool:
+    """Whether a function gives what an async function inside it gives, under decorators that can't be followed."""
+    expr = summary.exprs[returned] if returned > NONE else NO_EXPR
+    function = summary.exprs[expr[1]] if expr[0] == OP_CALL and expr[1] > NONE else NO_EXPR
+    bindings: list[Binding] = scope.bindings.get(str(function[1])) or [] if function[0] == OP_NAME else []
+    return any(one.kind == "def" and summary.scopes[one.value].is_async for one in bindings)
+
+
 def public_function(path: str, summary: Summary, index: int, resolver: Resolver) -> PublicFunction:
     scope = summary.scopes[index]
     names = resolver.decorator_names(summary, scope)
@@ -134,6 +145,8 @@ def public_function(path: str, summary: Summary, index: int, resolver: Resolver)
         if any(resolver.is_awaitable(one) for one in made):
             # An instance with __await__ can be used without, and whoever hands on a coroutine can't be told by the word def.
             colour = "async" if all(one.kind == COROUTINE for one in made) else "awaitable"
+        elif any(runs_inner(summary, scope, returned) for returned in scope.returns):
+            colour = "awaitable"
     params = tuple((one.name, annotation_text(summary, one.annotation)) for one in scope.params if one.kind in "op")
     required = sum(1 for one in scope.params if one.kind in "opk" and not one.has_default)
     returns: tuple[str, ...] = ()

@@ -213,7 +213,7 @@ class Lookup:
         directory = posixpath.dirname(importer)
         return not (
             module.partition(".")[0] in self.modules.regular
-            or (posixpath.dirname(found) == directory and directory not in self.modules.packages)
+            or (posixpath.dirname(found) == directory and not self.modules.is_packaged(directory))
         )
 
     def find_imported_module(self, path: str, module: str, level: int) -> str | None:
@@ -271,7 +271,9 @@ class Lookup:
                     values = tuple([value.reached("reexport") for value in values])
                 return values
             starred = self.starred(path, summary, name)
-            if starred is not None:
+            submodule = self.modules.submodule(path, name)
+            # A module that a star brings along doesn't take the place of the package's own one of that name.
+            if starred is not None and not (submodule and all(value.kind == MODULE for value in starred)):
                 return tuple([value.reached("reexport") for value in starred])
         submodule = self.modules.submodule(path, name)
         if submodule:

@@ -31,6 +31,10 @@ ASIDE: Final = frozenset(
 )
 
 
+# Directories in which files and packages without a package around them are imported by their bare names.
+OPEN: Final = ASIDE | {"tests", "test", "e2e", "scripts", "script", "fixtures", "testdata"}
+
+
 class Modules:
     """Names of the project's modules, seen from every directory that can be on Python's path.
 
@@ -48,6 +52,7 @@ class Modules:
         self.directories: dict[str, set[str]] = {}
         self.regular: set[str] = set()
         self.folders: set[str] = set()
+        self.beside: set[str] = set()  # names of modules among examples, documentation and the like
         for directory in self.packages:
             top = self.top_of(directory)
             above = posixpath.dirname(top)
@@ -65,18 +70,33 @@ class Modules:
         self.search = library_paths(root)
 
     def top_of(self, directory: str) -> str:
-        """The topmost package directory above `directory`."""
+        """The topmost package directory above `directory`, also where a directory between them has no `__init__.py`.
+
+        Below test and example directories every such gap starts something new: pytest puts those on the path.
+        """
         parts = directory.split("/")
-        while len(parts) > 1 and "/".join(parts[:-1]) in self.packages:
-            parts.pop()
-        return "/".join(parts)
+        top = directory
+        for length in range(len(parts) - 1, 0, -1):
+            above = "/".join(parts[:length])
+            if above in self.packages:
+                top = above
+            elif parts[length - 1] == "src" or parts[length - 1].lower() in OPEN:
+                break
+        return top
+
+    def is_packaged(self, directory: str) -> bool:
+        """Whether a directory is part of a package, with an `__init__.py` of its own or without."""
+        if directory in self.packages:
+            return True
+        top = self.top_of(directory) if directory else ""
+        return top != directory and not any(part.lower() in OPEN for part in directory.split("/"))
 
     def register(self, path: str) -> None:
         stem = path.removesuffix(".py").removesuffix("/__init__")
         if stem == "__init__":
             return
         directory = posixpath.dirname(path)
-        above = posixpath.dirname(self.top_of(directory)) if directory in self.packages else directory
+        above = posixpath.dirname(self.top_of(directory)) if self.is_packaged(directory) else directory
         primary = (stem[len(above) :] if above else stem).strip("/").replace("/", ".")
         self.name_of[path] = primary
         wanted = {primary}
@@ -87,6 +107,8 @@ class Modules:
             if not ancestor:
                 break
             ancestor = posixpath.dirname(ancestor)
+        if {part.lower() for part in directory.split("/")} & ASIDE:
+            self.beside |= wanted
         for name in wanted:
             if not name:
                 continue
@@ -99,10 +121,10 @@ class Modules:
 
     def find(self, name: str, importer: str) -> str | None:
         """The file of a module of the project by absolute name; the one nearest to the importer if there are several."""
-        found = self.names.get(name)
+        found = self.names.get(name.removesuffix(".__init__"))
         if not found:
             return None
-        if self.aside:
+        if name in self.beside:
             found = [path for path in found if self.is_seen(path, name, importer)]
             if not found:
                 return None
@@ -113,14 +135,18 @@ class Modules:
     def is_hidden(self, name: str, importer: str) -> bool:
         """Whether a top-level name stands for packages that the importer can't see, so that it means something else."""
         paths = self.names.get(name.partition(".")[0], [])
-        return bool(self.aside and paths) and not any(
-            self.is_seen(path, name.partition(".")[0], importer) for path in paths
+        return (
+            bool(paths)
+            and name.partition(".")[0] in self.beside
+            and not any(self.is_seen(path, name.partition(".")[0], importer) for path in paths)
         )
 
     def is_seen(self, path: str, name: str, importer: str) -> bool:
         """Whether a module can be on the path of its importer: a package among the examples is seen from there only."""
         stem = path.removesuffix(".py").removesuffix("/__init__")
         above = stem[: -len(name)].strip("/") if stem.replace("/", ".").endswith(name) else ""
+        if above and above not in self.sources and {part.lower() for part in above.split("/")} & ASIDE:
+            return importer.startswith(above + "/")  # a script beside others, by its bare name
         if not above or above not in self.aside:
             return True
         package = f"{above}/{name.partition('.')[0]}/"

@@ -42,6 +42,7 @@ from awaitguard.vocabulary import (
     OF_COROUTINES,
     OWNED_USES,
     SITED_USES,
+    TAKES_BOTH,
     TELLING_METHODS,
     TRACKED_USES,
     VALUE_USES,
@@ -62,6 +63,7 @@ class Names:
         self.consumed_attributes: set[str] = set()
         self.awaited_attributes: set[str] = set()
         self.set_outside: set[str] = set()
+        self.asked: set[str] = set()
         self.block = 0
         self.muted: int = 0
         self.raising: int = 0
@@ -235,8 +237,19 @@ class Names:
             return self.add((OP_METHOD, attribute, receiver))
         return UNKNOWN
 
+    def note_asked(self, node: ast.expr) -> None:
+        """Remember the method of `iscoroutinefunction(x.run)` or `maybe_await(x.run())`: it may be of either colour."""
+        called = node.func if type(node) is ast.Call else node
+        if type(called) is ast.Attribute:
+            self.asked.add(called.attr)
+
     def note_tests(self, name: str, node: ast.Call) -> None:
         """`isawaitable(x)`, `hasattr(x, ...)` and the like: the code knows that x may be of either kind."""
+        if name in TAKES_BOTH or name in ASKS_COLOUR:
+            for argument in node.args[:1]:
+                self.note_asked(argument)
+            if name not in ASKS_COLOUR:
+                return
         if name in FILLS_NAMESPACES:
             self.module.flags |= Flag.OWN_NAMESPACE if name in ("globals", "exec") else 0
             frame: Frame | None = self.frame

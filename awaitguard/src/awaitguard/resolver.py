@@ -373,7 +373,11 @@ class Resolver(Containers):
             return UNKNOWN_VALUES
         values = self.infer(path, expr[2], env)
         if not is_unknown(values) and not all(one.kind in ("none", PLAIN_KIND, MAPPING) for one in values):
-            return values
+            if not all(one.kind == INSTANCE and one.module.startswith("/") for one in values):
+                return values
+            # `field(default_factory=...)` says less about the attribute than its annotation.
+            declared = self.annotated(path, expr[1], env)
+            return declared if values[0].module.endswith("/dataclasses.py") or not is_unknown(declared) else values
         declared = self.annotated(path, expr[1], env)
         return values if is_unknown(declared) and not is_unknown(values) and values[0].kind != "none" else declared
 

@@ -188,6 +188,9 @@ class Bindings:
         return map(self.__getitem__, self.raw)
 
 
+TRIED: Final = -1  # the arm of a block that is the body of a `try`: unlike those of an `if` it always begins
+
+
 class Block(NamedTuple):
     """A stretch of code that runs or doesn't run together."""
 

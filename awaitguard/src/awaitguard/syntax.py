@@ -36,6 +36,10 @@ def expects_error(context: ast.expr) -> bool:
     name = dotted_name(context.func).rpartition(".")[2]
     if name == "RaisesGroup":
         return True
+    if name in ("patch", "object"):
+        # `with patch("shop.Client.__init__", return_value=None)`: what takes no arguments now.
+        texts = [str(one.value) for one in context.args[:2] if type(one) is ast.Constant]
+        return any(text.endswith("__init__") for text in texts)
     if name not in RAISES and name != "suppress":
         return False
     names = {dotted_name(part).rpartition(".")[2] for one in context.args[:2] for part in
@@ -67,7 +71,10 @@ def constant_truth(test: ast.expr, constants: dict[str, bool]) -> bool | None:
 
 
 def is_skipped(decorator: ast.expr, constants: dict[str, bool]) -> bool:
-    """`@unittest.skipUnless(not _IS_SYNC, ...)`, where a constant of the module says that the test never runs."""
+    """`@unittest.skipUnless(not _IS_SYNC, ...)`, where a constant says that the test never runs, or one that is to fail."""
+    called = decorator.func if type(decorator) is ast.Call else decorator
+    if dotted_name(called).rpartition(".")[2] in ("xfail", "expectedFailure"):
+        return True
     if type(decorator) is not ast.Call or not decorator.args:
         return False
     skips = {"skipIf": True, "skipUnless": False}.get(dotted_name(decorator.func).rpartition(".")[2])

@@ -33,6 +33,10 @@ class Table:
         """Whether some code sets an attribute of this name on another object."""
         return self.has("=" + name)
 
+    def may_be_either(self, name: str) -> bool:
+        """Whether some code asks what colour a method of this name has, and so takes both."""
+        return self.has("?" + name)
+
     def has(self, word: str) -> bool:
         self.touched.add(word)
         return word in self.words

@@ -40,7 +40,10 @@ ASKS_LOOP: Final = frozenset(
     {"fork", "get_running_loop", "_get_running_loop", "is_running", "sniff", "current_async_library"}
 )
 FILLS_NAMESPACES: Final = frozenset({"exec", "globals", "setattr", "vars", "locals", "__setattr__"})
-TELLING_CALLS: Final = FILLS_NAMESPACES | ASKS_COLOUR | ASKS_LOOP | ASKS_KIND
+# Functions by these names await what may be a coroutine.
+TAKES_BOTH: Final = frozenset({"maybe_future", "maybe_await", "maybe_coroutine", "maybe_async", "maybe_awaitable", "await_maybe",
+    "ensure_async", "await_if_needed", "await_if_coroutine"})  # fmt: skip
+TELLING_CALLS: Final = TAKES_BOTH | FILLS_NAMESPACES | ASKS_COLOUR | ASKS_LOOP | ASKS_KIND
 SCHEDULERS: Final = frozenset({"gather", "create_task", "ensure_future", "wait_for", "shield", "run_until_complete",
     "run_coroutine_threadsafe", "run", "as_completed", "wait"})  # fmt: skip
 # Methods that are looked at even when nothing is known about the object: their names say enough.

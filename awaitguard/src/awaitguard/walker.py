@@ -14,11 +14,13 @@ from awaitguard.summary import (
     NONE,
     OP_ELEMENT,
     OP_ENTER,
+    TRIED,
     UNKNOWN,
     Flag,
     Use,
 )
 from awaitguard.syntax import (
+    called_names,
     caught_names,
     constant_truth,
     equality,
@@ -30,6 +32,7 @@ from awaitguard.syntax import (
 )
 
 IGNORE: Final = re.compile(r"#\s*awaitguard:\s*ignore(?:\[([^\]]*)\])?[ \t]*([^#\n]*)")
+RUNS: Final = (".run", "run_until_complete")
 LEAVING_CALLS: Final = frozenset({"exit", "_exit", "abort", "fail", "skip", "xfail"})
 IMPORT_ERRORS: Final = frozenset({"ImportError", "ModuleNotFoundError"})
 BROAD_ERRORS: Final = frozenset({"Exception", "BaseException"})
@@ -57,8 +60,12 @@ class Walker(Definitions):
         )
 
     def names(self) -> str:
-        """Names that the rest of the project should know: `>Class` has subclasses here, `=name` is set on other objects."""
-        return " ".join(sorted([*(">" + one for one in self.base_names), *("=" + one for one in self.set_outside)]))
+        """Names that the rest of the project should know.
+
+        `>Class` has subclasses here, `=name` is set on other objects, `?name` is a method whose colour is asked about.
+        """
+        marked = ((">", self.base_names), ("=", self.set_outside), ("?", self.asked))
+        return " ".join(sorted([mark + name for mark, names in marked for name in names]))
 
     def body(self, statements: list[ast.stmt]) -> bool:
         for number, statement in enumerate(statements):
@@ -224,9 +231,11 @@ class Walker(Definitions):
         # `except Exception` around real work is no sign that the import may fail; around nothing but imports it is.
         guarded = bool(caught & IMPORT_ERRORS) or (bool(caught & BROAD_ERRORS) and only_imports(node.body))
         muted = int(falls_back(node))
+        if "RuntimeError" in caught and any(name.endswith(RUNS) for name in called_names(node.body)):
+            self.frame.flags |= Flag.ASKS_LOOP  # it tries whether a loop can be started
         self.guarded_imports += guarded
         self.muted += muted
-        leaves = self.arm(node.body, statement, 0)
+        leaves = self.arm(node.body, statement, TRIED)
         self.muted -= muted
         self.guarded_imports -= guarded
         for number, handler in enumerate(node.handlers):
@@ -236,7 +245,7 @@ class Walker(Definitions):
             if handler.name:
                 self.bind_name(handler.name, UNKNOWN, handler.type)
             self.guarded_imports += fallback
-            leaves &= self.arm(handler.body, statement, number + 1, fallback=fallback)
+            leaves &= self.arm(handler.body, statement, number, fallback=fallback)
             self.guarded_imports -= fallback
         if node.orelse:
             leaves |= self.arm(node.orelse, self.next_statement(), 0, exclusive=False)

@@ -63,7 +63,7 @@ class Arguments(Group):
                 break
             complaints.append(complaint)
         else:
-            if complaints:
+            if complaints and not self.asks_signature(file, site.scope):
                 rule, message = complaints[0]
                 name = f"{file.text(expr[1])}()"
                 level = LIKELY if "super" in targets[0].via or targets[0].extra == "self" else ""
@@ -77,8 +77,18 @@ class Arguments(Group):
         ):
             yield from self.swapped(file, site, expr, targets[0])
 
+    @staticmethod
+    def asks_signature(file: FileCheck, scope: int) -> bool:
+        """Whether the function looks at signatures itself, and so calls each function as it wants to be called."""
+        functions = [call[1] for call in calls_in(file, scope)]
+        texts = [str(file.expr(one)[1]) for one in functions if one > 1 and file.expr(one)[0] == OP_NAME]
+        return any(text.rpartition(".")[2] in ("signature", "getfullargspec") for text in texts)
+
     def complain(self, file: FileCheck, expr: Expr, target: Value) -> tuple[Rule, str] | None:
         """What is wrong with a call, if it surely is."""
+        name = file.text(expr[1]).rpartition(".")[2]
+        if name.startswith("__") and name not in ("__init__", "__call__"):
+            return None  # on a class it may be the method of its metaclass or of its instances
         if target.kind == LIBRARY:
             return self.complain_of_replace(file, expr, target)
         if target.kind == PARTIAL:
@@ -98,7 +108,9 @@ class Arguments(Group):
             return MISSING_FIELD if of_class else TOO_MANY, (
                 f"takes {len(parameters.positional)} positional argument(s) and is given {len(positional)}"
             )
-        twice = sorted(set(parameters.positional[: len(positional)]) & given) if not has_star else []
+        # The name of a positional-only parameter is free for `**kwargs`.
+        by_name = given & parameters.by_keyword
+        twice = sorted(set(parameters.positional[: len(positional)]) & by_name) if not has_star else []
         if twice:
             return MISSING_FIELD if of_class else TOO_MANY, f"gets `{twice[0]}` twice: by position and by name"
         filled = set(parameters.positional[: len(positional)]) | given
@@ -127,7 +139,9 @@ class Arguments(Group):
         if len(values) != 1 or values[0].kind != INSTANCE or not file.resolver.is_dataclass(*values[0].definition):
             return None
         parameters = parameters_of(file.resolver, Value(CLASS, *values[0].definition))
-        unknown = sorted({name for name, _ in expr[3] if name} - parameters.by_keyword) if parameters else []
+        if parameters is None or parameters.var_keyword:
+            return None
+        unknown = sorted({name for name, _ in expr[3] if name} - parameters.by_keyword)
         return (FIELD, f"gives `{unknown[0]}`, which the dataclass doesn't have") if unknown else None
 
     def swapped(self, file: FileCheck, site: Site, expr: Expr, target: Value) -> Iterator[Finding]:
@@ -145,10 +159,25 @@ class Arguments(Group):
                 around = f"{scope.name} {file.text(expr[1])}".lower()
                 short = len(name) < 3 or len(wanted[first]) < 3
                 itself = target.definition == (file.path, site.scope)  # recursion, as in the towers of Hanoi
-                level = HINT if short or itself or any(word in around for word in REVERSING) else SWAPPED.level
+                both = self.calls_straight(file, site.scope, expr, (first, second), wanted)
+                reversing = both or any(word in around for word in REVERSING)
+                level = HINT if short or itself or reversing else SWAPPED.level
                 message = f"{file.text(expr[1])}() gets `{name}` as `{wanted[first]}` and `{wanted[first]}` as `{name}`"
                 yield file.finding(SWAPPED, expr[5], message, target.definition, level)
                 return
+
+    def calls_straight(
+        self, file: FileCheck, scope: int, expr: Expr, places: tuple[int, int], wanted: tuple[str, ...]
+    ) -> bool:
+        """Whether the function is called in the usual order too, so that the other direction is meant."""
+        for call in calls_in(file, scope):
+            if (
+                file.text(call[1]) == file.text(expr[1])
+                and len(call[2]) > places[1]
+                and all(self.argument_name(file, call[2][one]) == wanted[one] for one in places)
+            ):
+                return True
+        return False
 
     @staticmethod
     def argument_name(file: FileCheck, argument: int | str) -> str:
@@ -157,3 +186,10 @@ class Arguments(Group):
         if argument > 1 and file.expr(argument)[0] == OP_NAME:
             return str(file.expr(argument)[1]).rpartition(".")[2]
         return ""
+
+
+def calls_in(file: FileCheck, scope: int) -> Iterator[Expr]:
+    """The calls that stand in a function itself."""
+    for raw in file.summary.sites:
+        if raw[2] == scope and file.expr(raw[1])[0] == OP_CALL:
+            yield file.expr(raw[1])

@@ -107,6 +107,7 @@ ROUTES: Final = (("decorated", DECORATED), ("partial", PARTIAL_RULE), ("getattr"
 SCHEDULERS: Final = {"asyncio.gather": (None, ""), "asyncio.create_task": (0, "coro"), "asyncio.ensure_future": (0, "coro_or_future"),
     "asyncio.wait_for": (0, "fut"), "asyncio.shield": (0, "arg"), "asyncio.run": (0, "main"), "asyncio.run_coroutine_threadsafe": (0, "coro"),
     "asyncio.as_completed": (0, "fs"), "asyncio.wait": (0, "fs")}  # fmt: skip
+HANDED: Final = 3  # functions in a row that only hand on what the next one gives
 OF_LISTS: Final = frozenset({"asyncio.as_completed", "asyncio.wait"})
 SCHEDULING_METHODS: Final = frozenset(
     {"create_task", "ensure_future", "run_until_complete", "run_coroutine_threadsafe"}
@@ -146,13 +147,14 @@ class Awaits(Group):
         if not judged or True in judged:
             return ""
         if None not in judged:
-            if any(self.hands_on(file, value) for value in values):
+            if any(isinstance(value.origin, tuple) and hands_on(file, value.origin) for value in values):
                 return ""
             only_none = all(value.kind == NONE_KIND for value in values)
             # A bare None may be a placeholder that is replaced somewhere else.
             if only_none and not any(value.origin for value in values):
                 return ""
-            return LIKELY if any("virtual" in value.via for value in values) else CERTAIN
+            unsure = any("virtual" in value.via or self.is_promised(file, value) for value in values)
+            return LIKELY if unsure else CERTAIN
         # One way out of the function gives something that can't be awaited; the others can't be followed.
         solid = [
             value for value, verdict in zip(values, judged, strict=True)
@@ -164,18 +166,13 @@ class Awaits(Group):
         return ""
 
     @staticmethod
-    def hands_on(file: FileCheck, value: Value) -> bool:
-        """Whether the function that is declared to give a value in fact hands on something awaitable."""
+    def is_promised(file: FileCheck, value: Value) -> bool:
+        """Whether only a Protocol says that the function is plain: what stands for it may be async all the same."""
         if not isinstance(value.origin, tuple):
             return False
-        path, index = value.origin
-        summary = file.resolver.table.summary(path)
-        scope = summary.scopes[index] if summary is not None else None
-        if scope is None or scope.kind != "function" or scope.annotation < 0 or scope.is_async or scope.is_generator:
-            return False
-        return any(
-            file.resolver.is_awaitable(one) for returned in scope.returns for one in file.resolver.infer(path, returned)
-        )
+        summary = file.resolver.table.summary(value.origin[0])
+        parent = summary.scopes[value.origin[1]].parent if summary is not None else -1
+        return summary is not None and parent > 0 and file.resolver.is_protocol((value.origin[0], parent))
 
     def schedules(self, file: FileCheck, site: Site) -> bool:
         """Whether the call around a value is one of asyncio's that need awaitables, in this position."""
@@ -186,12 +183,28 @@ class Awaits(Group):
                 if (target.extra in OF_LISTS) != (site.argument != "*" and file.expr(site.expr)[0] == OP_ELEMENT):
                     return False
                 position, keyword = SCHEDULERS[target.extra]
-                return site.argument in (position, keyword, "*") if position is not None else True
+                return site.argument in (position, keyword, "*") or (
+                    position is None and isinstance(site.argument, int)
+                )
             if target.kind == METHOD and target.extra in SCHEDULING_METHODS:
                 # Of objects that aren't known some take generators too.
                 of_generator = any(value.kind == GENERATOR for value in file.values(site.expr))
                 return site.argument == 0 and (bool(target.origin) or not of_generator)
         return False
+
+
+def hands_on(file: FileCheck, function: Definition, depth: int = 0) -> bool:
+    """Whether a function that is declared to give a value in fact hands on something awaitable, itself or by another."""
+    path, index = function
+    summary = file.resolver.table.summary(path)
+    scope = summary.scopes[index] if summary is not None else None
+    if scope is None or scope.kind != "function" or scope.annotation < 0 or scope.is_async or scope.is_generator:
+        return False
+    handed = [one for returned in scope.returns for one in file.resolver.infer(path, returned)]
+    if any(file.resolver.is_awaitable(one) for one in handed):
+        return True
+    further = {one.origin for one in handed if isinstance(one.origin, tuple) and one.origin != function}
+    return depth < HANDED and any(hands_on(file, one, depth + 1) for one in further)
 
 
 def choose(value: Value, is_call: bool) -> Rule:

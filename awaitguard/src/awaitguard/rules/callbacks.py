@@ -22,6 +22,7 @@ from awaitguard.summary import (
     FLAGS,
     NO_EXPR,
     OP_ATTR,
+    OP_AWAIT,
     OP_CALL,
     OP_GETATTR,
     OP_NAME,
@@ -146,12 +147,24 @@ class Callbacks(Group):
             if not isinstance(argument, int) or argument < 0:
                 continue
             values = file.values(argument)
+            if rule is CALLBACK and any(one.module.startswith("tornado") for one in file.summary.imports):
+                continue  # Tornado's loop takes coroutine functions
+            if site.use == Use.AWAIT and self.is_used_awaitable(file, site.expr):
+                continue
             if values and all(makes_coroutine(file, value) for value in values):
                 text = file.text(argument)
                 named = "a lambda that makes a coroutine" if text == "the value" else f"{text}, an async function,"
                 yield file.finding(
                     rule, expr[5], f"{file.text(expr[1])}() is given {named} and never awaits it", values[0].definition
                 )
+
+    @staticmethod
+    def is_used_awaitable(file: FileCheck, call: int) -> bool:
+        """Whether the coroutine that a thread made is awaited or scheduled: `create_task(await to_thread(load))`."""
+        awaited = (OP_AWAIT, call)
+        return any(
+            raw[0] in (Use.AWAIT, Use.SCHEDULED) and file.expr(raw[1])[:2] == awaited for raw in file.summary.sites
+        )
 
     def parameters(self, file: FileCheck, expr: Expr, target: Value) -> Iterator[Finding]:
         """Functions given to parameters of the project's own functions."""

@@ -109,6 +109,11 @@ class Contexts(Group):
         answers = file.resolver.answers_to
         if any(value.kind == FUNCTION for value in values):
             return False
+        # What is declared to be iterable may be both; only a generator is surely not.
+        if use == Use.ASYNC_ITERATE and any(
+            str(value.origin).endswith((".Iterable", ".Collection")) for value in values
+        ):
+            return False
         return all(answers(value, OWN[use]) is False for value in values) and any(
             answers(value, OTHER[use]) for value in values
         )

@@ -192,7 +192,8 @@ def is_twin(path: str) -> bool:
     """Whether a path says that it holds one colour of something that exists in both."""
     parts = path.lower().removesuffix(".py").split("/")
     words = {word for part in parts for word in (part, *part.split("_"))}
-    return bool(words & (TWINS - {"aio"})) or "aio" in parts[:-1]
+    versions = any(part.startswith("v") and part[1:2].isdigit() for part in parts)
+    return versions or bool(words & (TWINS - {"aio"})) or "aio" in parts[:-1]
 
 
 def drift(first: PublicFunction, second: PublicFunction, strict: bool) -> str:
@@ -216,6 +217,9 @@ def drift(first: PublicFunction, second: PublicFunction, strict: bool) -> str:
     if len(different) != 1 or different[0][2] in one or different[0][1] in two:
         return ""
     index, left, right = different[0]
+    types = first.params[index][1], second.params[index][1]
+    if all(types) and types[0] != types[1]:
+        return ""  # a key for the one and an object for the other: different things
     same_type = bool(first.params[index][1]) and first.params[index][1] == second.params[index][1] and first.params[index][1] not in (
         "str", "int", "bool", "dict", "list", "float", "bytes", "Any")  # fmt: skip
     if similar(left, right) or same_type:

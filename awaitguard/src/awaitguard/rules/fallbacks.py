@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.rules.rule import Group, Rule
 from awaitguard.rules.signatures import Parameters, parameters_of
-from awaitguard.summary import Binding
+from awaitguard.summary import TRIED, Binding
 from awaitguard.value import CLASS, COROUTINE, FUNCTION, UNKNOWN_KIND, Value, Values
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Fallbacks(Group):
                 for fallback in replaced:
                     statement = blocks[fallback.block].statement
                     for first in bindings:
-                        same_try = blocks[first.block].statement == statement and blocks[first.block].arm == 0
+                        same_try = blocks[first.block].statement == statement and blocks[first.block].arm == TRIED
                         if same_try and not blocks[first.block].fallback:
                             yield from self.compare(file, name, first, fallback)
 

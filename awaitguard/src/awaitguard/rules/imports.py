@@ -101,12 +101,14 @@ class Imports(Group):
                 continue
             if not above.endswith("__init__.py"):
                 summary = file.resolver.table.summary(above)
-                return "" if summary is None or "__path__" in summary.scopes[0].bindings else one.module
+                names = summary.scopes[0].bindings if summary is not None else None
+                dynamic = names is None or "__path__" in names or "__getattr__" in names
+                return "" if dynamic else one.module
             if self.is_dynamic(file, above) or modules.find_outside(one.module):
                 return ""
             if any(
                 modules.is_generated(posixpath.dirname(path), parts[cut])
-                for path in modules.names[".".join(parts[:cut])]
+                for path in modules.names.get(".".join(parts[:cut]), ())
             ):
                 return ""
             return one.module

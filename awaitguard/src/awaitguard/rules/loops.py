@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.finding import CERTAIN
+from awaitguard.discovery import is_test
+from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.library import RUNNERS
 from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
-from awaitguard.summary import OP_CALL, OP_METHOD, OP_NAME, Flag, Use, qualname
+from awaitguard.summary import NONE, OP_CALL, OP_METHOD, OP_NAME, TRIED, Flag, Summary, Use, qualname
 from awaitguard.value import CLASS, FUNCTION, LIBRARY, METHOD, Definition, Value
 
 if TYPE_CHECKING:
@@ -72,35 +74,44 @@ class Loops(Group):
                 and not target.module.startswith("/")
                 and "wrapped" not in target.via
             ):
-                chain = file.resolver.remember(("loop chain", target), partial(self.chain, file, target, 0, set()))
+                chain, doubts = file.resolver.remember(
+                    ("loop chain", target), partial(self.chain, file, target, 0, set())
+                )
                 if chain:
+                    # Each `if` on the way makes it less likely that this call gets there, in a test above all.
+                    level = CERTAIN if not doubts else LIKELY if doubts == 1 and not is_test(file.path) else HINT
                     message = f"{file.text(site.expr)} starts an event loop ({' -> '.join(chain)}), but a loop runs here already"
-                    yield file.finding(THROUGH, site.position, message, target.definition)
+                    yield file.finding(THROUGH, site.position, message, target.definition, level)
 
-    def chain(self, file: FileCheck, target: Value, depth: int, seen: set[Definition]) -> list[str]:
-        """The calls by which a plain function comes to start a loop; empty if it doesn't."""
+    def chain(self, file: FileCheck, target: Value, depth: int, seen: set[Definition]) -> tuple[list[str], int]:
+        """The calls by which a plain function comes to start a loop, and how many conditions stand before them.
+
+        The list is empty if it doesn't start one.
+        """
         definition = target.definition
         if target.kind == CLASS:
             members, _ = file.resolver.class_member(definition, "__init__")
             if not members or len(members) != 1 or members[0].kind != FUNCTION:
-                return []
+                return [], 0
             definition = members[0].definition
         if depth > DEPTH or definition in seen:
-            return []
+            return [], 0
         seen.add(definition)
         resolver = file.resolver
         summary = resolver.table.summary(definition[0])
         if summary is None:
-            return []
+            return [], 0
         scope = summary.scopes[definition[1]]
         if scope.flags & (Flag.ASYNC | Flag.GENERATOR | Flag.ASKS_LOOP):
-            return []
+            return [], 0
         name = qualname(summary, definition[1])
+        found: list[tuple[list[str], int]] = []
         for call in scope.calls:
+            doubts = conditions(summary, call)
             function = summary.exprs[summary.exprs[call][1]]
             if function[0] == OP_METHOD:
                 if function[1] == "run_until_complete":
-                    return [name, "run_until_complete"]
+                    found.append(([name, "run_until_complete"], doubts))
                 continue
             if not (scope.flags & Flag.RUNS_LOOP) and function[0] != OP_NAME:
                 continue
@@ -108,18 +119,51 @@ class Loops(Group):
                 continue  # it may run no time at all
             for target in resolver.infer(definition[0], summary.exprs[call][1])[:1]:
                 if target.kind == LIBRARY and target.extra in RUNNERS:
-                    return [name, str(target.extra)]
-                if runs_loop(resolver, target):
-                    return [name, "run_until_complete"]
-                if (
+                    found.append(([name, str(target.extra)], doubts))
+                elif runs_loop(resolver, target):
+                    found.append(([name, "run_until_complete"], doubts))
+                elif (
                     target.kind in (FUNCTION, CLASS)
                     and not target.module.startswith("/")
                     and "wrapped" not in target.via
                 ):
-                    rest = self.chain(file, target, depth + 1, seen)
+                    if asks_loop(resolver, target):
+                        return [], 0
+                    rest, more = self.chain(file, target, depth + 1, seen)
                     if rest:
-                        return [name, *rest]
-        return []
+                        found.append(([name, *rest], doubts + more))
+        return min(found, key=itemgetter(1)) if found else ([], 0)
+
+
+def asks_loop(resolver: Resolver, target: Value) -> bool:
+    """Whether a function tells its caller that a loop is running (`is_inside_event_loop()`)."""
+    summary = resolver.table.summary(target.module) if target.kind == FUNCTION else None
+    flags = summary.scopes[target.scope].flags if summary is not None else 0
+    return bool(flags & Flag.ASKS_LOOP) and not flags & Flag.RUNS_LOOP
+
+
+def conditions(summary: Summary, call: int) -> int:
+    """In how many arms of an `if`, `match` or `except` of its function a call stands."""
+    block = block_of(summary, call, 0)
+    count = 0
+    while block >= 0:
+        entry = summary.blocks[block]
+        if entry.parent >= 0 and summary.blocks[entry.parent].scope != entry.scope:
+            break
+        count += entry.exclusive and entry.arm != TRIED
+        block = entry.parent
+    return count
+
+
+def block_of(summary: Summary, index: int, depth: int) -> int:
+    """The block in which an expression stands, by a name in it; -1 if there is none."""
+    expr = summary.exprs[index] if index > NONE else ()
+    if not expr or depth > DEPTH:
+        return -1
+    if expr[0] == OP_NAME:
+        return max(expr[2], -1)
+    parts = [expr[1], *expr[2]] if expr[0] == OP_CALL else expr[1:2]
+    return max((block_of(summary, one, depth + 1) for one in parts if isinstance(one, int)), default=-1)
 
 
 def runs_loop(resolver: Resolver, target: Value) -> bool:

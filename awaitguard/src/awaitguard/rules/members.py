@@ -52,16 +52,19 @@ class Members(Group):
         what = "module" if owner.kind == MODULE else "class"
         cause = file.cause(owner.definition) if owner.kind != MODULE else None
         holder = cause.name if cause else owner.module
-        if file.resolver.table.is_set_outside(name):
+        # An attribute of that name is set on some object, or another class in the place of this one.
+        if any(map(file.resolver.table.is_set_outside, (name, holder.rpartition(".")[2] if cause else name))):
             return
         level = CERTAIN if len(owners) == 1 and owner.origin == owner.definition else LIKELY
-        if owner.extra in ("self", "declared"):
-            unsure = (
-                owner.extra == "self"
-                or file.resolver.may_be_subclass(owner)
-                or file.resolver.is_protocol(owner.definition)
-            )
-            level = HINT if unsure else LIKELY
+        for one in owners:
+            if one.extra in ("self", "declared"):
+                unsure = (
+                    one.extra == "self"
+                    or "dict" in one.via  # an element of what is declared, which may hold others too
+                    or file.resolver.may_be_subclass(one)
+                    or file.resolver.is_protocol(one.definition)
+                )
+                level = HINT if unsure or len(owners) > 1 else LIKELY if level != HINT else level
         yield file.finding(
             MEMBER, expr[5], f"{text} is of {what} {holder}, which has nothing called `{name}`", owner.definition, level
         )
@@ -77,6 +80,29 @@ class Members(Group):
             return values, name
         return None
 
+    @staticmethod
+    def is_factory(file: FileCheck, owner: Value) -> bool:
+        """Whether a class has only static and class methods: what is declared to be of it is what it makes."""
+        summary = file.resolver.table.summary(owner.module)
+        if summary is None:
+            return False
+        methods = [
+            file.resolver.decorator_names(summary, summary.scopes[binding.value])
+            for bindings in summary.scopes[owner.scope].bindings.values()
+            for binding in bindings
+            if binding.kind == "def"
+        ]
+        return bool(methods) and all({"staticmethod", "classmethod"} & set(names) for names in methods)
+
+    @staticmethod
+    def has_metaclass(file: FileCheck, owner: Value) -> bool:
+        """Whether a class has a metaclass, whose methods (`register` of ABCMeta) it has too."""
+        for path, index in file.resolver.lineage(owner.definition)[0]:
+            summary = file.resolver.table.summary(path)
+            if summary is not None and any(key == "metaclass" for key, _ in summary.scopes[index].keywords):
+                return True
+        return False
+
     def lacks(self, file: FileCheck, owner: Value, name: str) -> bool:
         if owner.kind not in (INSTANCE, CLASS, MODULE) or owner.module.startswith("/"):
             return False
@@ -84,8 +110,11 @@ class Members(Group):
             return not owner.module.endswith("/") and file.resolver.attribute(owner, name) is None
         if owner.kind == CLASS and name in OF_TYPES:
             return False
-        if owner.kind == CLASS and any(
-            name.startswith("abc.") for name in file.resolver.library_bases(owner.definition)
+        if owner.extra == "declared" and self.is_factory(file, owner):
+            return False
+        if owner.kind == CLASS and (
+            self.has_metaclass(file, owner)
+            or any(name.startswith("abc.") for name in file.resolver.library_bases(owner.definition))
         ):
             return False
         return file.resolver.attribute(owner, name) is None

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.library import AWAITABLE_TYPES, GIVES_AWAITABLE
+from awaitguard.lookup import reaching_bindings
 from awaitguard.rules.rule import ALWAYS, FOLLOWING, NEVER, Group, Rule
 from awaitguard.rules.signatures import parameter
-from awaitguard.summary import NO_EXPR, OP_CALL, OP_NAME, OP_SUBSCRIPTED, ParamUse, Use
+from awaitguard.summary import NO_EXPR, NONE, OP_CALL, OP_NAME, OP_SUBSCRIPTED, Flag, ParamUse, Use
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
     from awaitguard.resolver import Resolver
-    from awaitguard.summary import Site
+    from awaitguard.summary import Binding, Scope, Site
 
 WHY: Final = "Calling an async function only makes a coroutine; until it is awaited, nothing of it runs. "
 LOAD: Final = "async def load():\n    return {'a': 1}\n\n"
@@ -156,10 +157,17 @@ class NeverAwaited(Group):
             yield file.finding(GENERATOR, site.position, message, values[0].origin)
             return
         if use in OF_FUTURES and all(is_future(value) for value in values):
+            function = file.summary.scopes[site.scope]
+            if function.is_generator and not function.is_async:
+                return  # `yield from task` waits for it, as coroutines once did
             message = f"{file.text(site.expr)} is a task or future, whose result is there only after await"
             yield file.finding(FUTURE, site.position, message, values[0].origin)
             return
         if not all(is_coroutine(value) for value in values):
+            return
+        if use == Use.ASYNC_ITERATE and all(is_stub(file, value) for value in values):
+            return
+        if use in (Use.TRUTH, Use.COMPARE) and may_be_none(file, site.expr):
             return
         if use == Use.RETURN and not self.returns_by_mistake(file, site):
             return
@@ -214,15 +222,33 @@ class NeverAwaited(Group):
     def returns_by_mistake(self, file: FileCheck, site: Site) -> bool:
         """An async function that returns a coroutine may mean to, if its annotation says so."""
         function = file.summary.scopes[site.scope]
+        if self.chooses(file, function):
+            return False
         if function.annotation < 0:
             return file.expr(site.expr)[0] in (OP_CALL, OP_NAME)
         declared = file.resolver.annotated(file.path, function.annotation)
         return not is_unknown(declared) and all(file.resolver.is_awaitable(value) is False for value in declared)
 
+    @staticmethod
+    def chooses(file: FileCheck, function: Scope) -> bool:
+        """Whether a function gives a coroutine to those who ask for one: it has other ways out that are no mistakes.
+
+        A plain function does so whatever the others give (`if is_async: return aload()`), an async one if it never
+        gives a finished value.
+        """
+        made = [file.resolver.infer(file.path, one) for one in function.returns if one != NONE]
+        if len(made) < 2:
+            return False
+        if not function.is_async:
+            return not all(is_coroutine(value) for values in made for value in values)
+        return all(is_unknown(values) or any(file.resolver.is_awaitable(one) for one in values) for values in made)
+
     def wants_value(self, file: FileCheck, site: Site) -> str:
         """How sure it is that the called function wants a value in this position; empty when it may want an awaitable."""
         level = CERTAIN
         targets = file.values(file.expr(site.call)[1])
+        if file.text(file.expr(site.call)[1]).rpartition(".")[2].startswith("assert"):
+            return ""  # a test may look at the coroutine itself
         for target in targets:
             found = parameter(file, target, site.argument)
             if found is None:
@@ -237,6 +263,22 @@ class NeverAwaited(Group):
             else:
                 level = LIKELY
         return level if targets else ""
+
+
+def is_stub(file: FileCheck, value: Value) -> bool:
+    """Whether a coroutine is of a function that only stands for the async generators that take its place."""
+    summary = file.resolver.table.summary(value.module)
+    return summary is not None and bool(summary.scopes[value.scope].flags & (Flag.STUB | Flag.NEVER_RETURNS))
+
+
+def may_be_none(file: FileCheck, index: int) -> bool:
+    """Whether a variable that holds a coroutine can be None too, so that a test asks which of them it is."""
+    expr = file.expr(index)
+    if expr[0] != OP_NAME or expr[2] < 0:
+        return False
+    bindings: list[Binding] = file.summary.scopes[file.summary.scope_of(expr[2])].bindings.get(expr[1]) or []
+    reaching, _ = reaching_bindings(file.summary.blocks, bindings, expr[2], index)
+    return any(one.kind == "value" and one.value == NONE for one in reaching)
 
 
 def names_inside(file: FileCheck, annotation: int) -> set[str]:

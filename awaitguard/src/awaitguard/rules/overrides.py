@@ -7,15 +7,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
+from awaitguard.rules.awaits import hands_on
 from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
 from awaitguard.summary import (
     ANNOTATION,
     BASES,
     KIND,
+    NONE,
     OP_ANNOTATED,
     OP_CALL,
     OP_NAME,
+    OP_SUBSCRIPTED,
     Flag,
+    Summary,
     Use,
     qualname,
 )
@@ -62,6 +66,8 @@ PROTOCOL: Final = Rule("AG206", "protocol-other-colour", CERTAIN, "a class used 
 ENTERED: Final = {"with": "__enter__", "async with": "__aenter__"}
 # Methods that frameworks find by name and call in whatever colour they have.
 HOOKS: Final = ("on_", "action_")
+# Handlers of requests, which web frameworks call so too.
+VERBS: Final = frozenset({"get", "post", "put", "delete", "patch", "head", "options", "prepare"})
 GUESSED: Final = "a plain function (def)"
 # How a method of each colour is called: colours of one form can stand for each other.
 CALLED, AWAITED, READ = "called", "awaited", "read"
@@ -140,7 +146,13 @@ class Overrides(Group):
             else file.summary.scopes[index].position
         )
         holder = file.cause(owner)
-        if self.is_twin(file, index, owner) or name.lstrip("_").startswith(HOOKS):
+        handles = name in VERBS and not file.resolver.lineage(definition)[1]
+        if (
+            handles
+            or self.is_twin(file, index, owner)
+            or name.lstrip("_").startswith(HOOKS)
+            or file.resolver.table.may_be_either(name)
+        ):
             level = HINT
         message = f"{file.summary.scopes[index].name}.{name} is {mine}, but {holder.name if holder else 'its base'}.{name} is {other}"
         yield file.finding(rule, position, message, base[0].definition, level)
@@ -235,6 +247,8 @@ class Overrides(Group):
         """The two colours in words and how sure it is, if callers of one can't call the other alike."""
         if not {mine.kind, base.kind} <= {FUNCTION, PROPERTY}:
             return None
+        if self.is_open(file, base):
+            return None
         own, other = self.colour(file, mine), self.colour(file, base)
         if not own or not other or FORMS[own] == FORMS[other]:
             return None
@@ -246,14 +260,40 @@ class Overrides(Group):
         summary = file.resolver.table.summary(base.module)
         scope = summary.scopes[base.scope] if summary else None
         stub = scope is not None and bool(scope.flags & Flag.STUB)
-        if stub and FORMS[own] not in (CALLED, AWAITED):
+        if (stub or self.refuses(file, base)) and FORMS[own] not in (CALLED, AWAITED):
             return None  # a stub of an async generator or context manager can't be told from one of a coroutine
+        if self.refuses(file, mine) and FORMS[own] == CALLED:
+            return None  # it raises an error in whatever colour it is called
         unsure = scope is not None and stub and not scope.is_async and scope.annotation < 0
         if not unsure:
             return own, other, LIKELY if GUESSED in (own, other) else CERTAIN
         # A plain stub that may be left as it is is a hook: frameworks call those and look at what comes back.
         hook = scope is not None and bool(scope.flags & Flag.FALLS_THROUGH) and not scope.decorators
         return own, other, HINT if hook else LIKELY
+
+    @staticmethod
+    def is_open(file: FileCheck, function: Value) -> bool:
+        """Whether a plain function is declared to give something that can't be followed (`MaybeAwaitable[int]`)."""
+        summary = file.resolver.table.summary(function.module)
+        scope = summary.scopes[function.scope] if summary is not None else None
+        if summary is None or scope is None or scope.is_async or scope.annotation <= NONE:
+            return False
+        expr = summary.exprs[scope.annotation]
+        name = str(summary.exprs[expr[1]][1]).rpartition(".")[2] if expr[0] == OP_SUBSCRIPTED else ""
+        return "await" in name.lower() and is_unknown(file.resolver.annotated(function.module, scope.annotation))
+
+    @staticmethod
+    def refuses(file: FileCheck, function: Value) -> bool:
+        """Whether a function does nothing but raise an error."""
+        summary = file.resolver.table.summary(function.module)
+        scope = summary.scopes[function.scope] if summary is not None else None
+        if summary is None or scope is None or scope.flags & Flag.NEVER_RETURNS:
+            return scope is not None
+        if len(scope.returns) != 1 or scope.returns[0] <= NONE or summary.exprs[scope.returns[0]][0] != OP_CALL:
+            return False
+        # Or hands on to one that does.
+        targets = file.resolver.infer(function.module, summary.exprs[scope.returns[0]][1])
+        return all(one.kind == FUNCTION and file.resolver.never_returns(one) for one in targets)
 
     @staticmethod
     def gives_values(file: FileCheck, function: Value) -> bool:
@@ -298,9 +338,17 @@ class Overrides(Group):
         if UNKNOWN_KIND in kinds or not kinds:
             stub = scope.flags & Flag.STUB and scope.annotation < 0
             return "a plain function" if stub else GUESSED if self.gives_values(file, function) else ""
+        if scope.annotation > 1 and never_comes_back(summary, scope.annotation):
+            return ""
         if all(file.resolver.is_awaitable(one) is False for one in made):
-            return "a plain function"
+            return "" if hands_on(file, function.definition) else "a plain function"
         return ""
+
+
+def never_comes_back(summary: Summary, annotation: int) -> bool:
+    """Whether a function is declared to raise an error always: it refuses what its base does, in whatever colour."""
+    expr = summary.exprs[annotation]
+    return expr[0] == OP_NAME and str(expr[1]).rpartition(".")[2] in ("NoReturn", "Never")
 
 
 def wanted_protocol(resolver: Resolver, path: str, annotation: int) -> Definition | None:

@@ -23,6 +23,7 @@ from awaitguard.value import CLASS, FUNCTION, INSTANCE, Definition, Value
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
 
+SELVES: Final = frozenset({"self", "cls", "this", "klass", "mcs", "s", "me"})
 ALLOWED: Final = KEEPING | {"contextlib.contextmanager", "contextlib.asynccontextmanager", ""}
 
 
@@ -67,10 +68,25 @@ def of_function(resolver: Resolver, target: Value) -> Parameters | None:
         return None  # some object has another one, a test's double most often
     if parent.kind == "class" and resolver.is_protocol((target.module, scope.parent)):
         return None  # what is called is something else, which may take more
+    if parent.kind == "class" and is_interface(resolver, target, scope):
+        return None
     static = "staticmethod" in resolver.decorator_names(summary, scope) or "staticmethod" in target.via
     if parent.kind == "class" and not target.bound and not static:
+        if not resolver.lineage((target.module, scope.parent))[1]:
+            return None  # a base that can't be read may make something else of its methods (Reflex does)
         return from_scope(scope, 0) if scope.params and scope.params[0].kind in "op" else None
     return from_scope(scope, 1 if target.bound else 0)
+
+
+def is_interface(resolver: Resolver, target: Value, scope: Scope) -> bool:
+    """Whether a method lacks `self` because its class, of a base that can't be read, only describes (zope.interface)."""
+    names = (*resolver.decorator_paths(target.module, scope), *target.via)
+    if any(name.endswith(("staticmethod", "classmethod")) for name in names):
+        return False
+    first = scope.params[0].name if scope.params and scope.params[0].kind in "op" else ""
+    summary = resolver.table.summary(target.module)
+    parent = summary.scopes[target.scope].parent if summary is not None else 0
+    return first.strip("_") not in SELVES and not resolver.lineage((target.module, parent))[1]
 
 
 def from_scope(scope: Scope, skipped: int) -> Parameters:
@@ -96,6 +112,8 @@ def of_class(resolver: Resolver, definition: Definition) -> Parameters | None:
         if summary is None or path.startswith("/"):
             return None
         scope = summary.scopes[index]
+        if resolver.table.is_set_outside(scope.name):
+            return None  # another class is put in its place
         if "__new__" in scope.bindings or scope.keywords:
             return None
         if scope.decorators and not resolver.is_dataclass(path, index):
@@ -137,8 +155,10 @@ def of_dataclass(resolver: Resolver, lineage: list[Definition], is_tuple: bool =
             return None
         keyword_only = "kw_only" in options
         for name, bindings in summary.scopes[index].bindings.items():
-            expr = summary.exprs[bindings[-1].value] if bindings and bindings[-1].kind == "value" else None
-            if expr is None or expr[0] != OP_ANNOTATED:
+            # The annotation counts, also where a method of the same name takes the default's place.
+            values = [summary.exprs[one.value] for one in bindings if one.kind == "value"]
+            expr = next((one for one in reversed(values) if one[0] == OP_ANNOTATED), None)
+            if expr is None:
                 continue
             annotation = type_name(summary, expr[1])
             if annotation == "KW_ONLY":

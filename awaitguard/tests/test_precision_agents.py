@@ -1,0 +1,89 @@
+"""More findings that were false at first sight on published projects that nothing had been mended for (see precision.md)."""
+
+from textwrap import dedent
+
+import pytest
+
+from awaitguard.memory import check_sources
+
+SILENT = {
+    "packages in directories without __init__.py, named like a library (agentops)": {
+        "shop/__init__.py": "",
+        "shop/integration/callbacks/dspy/__init__.py": "from shop.integration.callbacks.dspy.callback import Handler\nprint(Handler)\n",
+        "shop/integration/callbacks/dspy/callback.py": "from dspy.utils import Base\nimport dspy\ndspy.configure()\n"
+        "class Handler(Base):\n    pass\n",
+    },
+    "a class whose __init__ a test takes away (aider)": """
+        from unittest.mock import patch
+        class Coder:
+            def __init__(self, model):
+                self.model = model
+        def test():
+            with patch('app.Coder.__init__', return_value=None):
+                coder = Coder()
+            assert coder
+    """,
+    "methods that hand on to one that refuses (dspy)": """
+        class Unsupported(Exception):
+            pass
+        class Plain:
+            def upload(self, request) -> dict[str, int]:
+                raise Unsupported(request)
+        class Base:
+            async def upload(self, request):
+                return request
+        class Blocked(Base):
+            def __init__(self):
+                self.inner = Plain()
+            def upload(self, request):
+                return self.inner.upload(request)
+    """,
+    "a method that is declared to give either (strands-agents)": """
+        from typing import Awaitable, TypeVar, Union
+        T = TypeVar('T')
+        MaybeAwaitable = Union[T, Awaitable[T]]
+        class Handler:
+            def before(self, event) -> MaybeAwaitable[int]:
+                return 1
+        class Confirm(Handler):
+            async def before(self, event):
+                return 2
+    """,
+    "a plain function that runs an async one inside it (langchain-community)": {
+        "shop/__init__.py": "",
+        "shop/cohere.py": "def acompletion_with_retry(llm):\n    @llm.retry(3)\n"
+        "    async def inner():\n        return await llm.generate()\n    return inner()\n",
+        "shop/fireworks.py": "async def acompletion_with_retry(llm):\n    return await llm.generate()\n",
+    },
+    "a field of a dataclass that has the name of a method (praisonaiagents)": """
+        from dataclasses import dataclass
+        @dataclass
+        class Action:
+            kind: str
+            command: str | None = None
+            @classmethod
+            def command(cls, command):
+                return cls(kind='command', command=command)
+        print(Action(kind='a', command='b'))
+    """,
+    "a function that is called in both directions (ragas)": """
+        def decompose(reference, response):
+            return reference, response
+        def score(reference, response):
+            return decompose(reference, response), decompose(response, reference)
+        class Metric:
+            async def decompose(self, reference, response):
+                return [reference, response]
+            async def score(self, row):
+                reference, response = row.reference, row.response
+                first = self.decompose(reference, response)
+                second = self.decompose(response, reference)
+                return await first, await second
+    """,
+}
+
+
+@pytest.mark.parametrize("source", [pytest.param(value, id=key) for key, value in SILENT.items()])
+def test_silent(source: str | dict[str, str]):
+    files = {"app.py": dedent(source)} if isinstance(source, str) else source
+    assert [(one.code, one.path, one.line) for one in check_sources(files) if one.level != "hint"] == []

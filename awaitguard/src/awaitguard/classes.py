@@ -354,6 +354,8 @@ class Classes(Lookup):
         """Whether an object that is only declared to be of a class may be of a subclass in the project."""
         if value.extra not in ("self", "declared"):
             return False
+        if "default" in value.via:
+            return True
         summary = self.table.summary(value.module)
         return summary is None or self.table.is_subclassed(summary.scopes[value.scope].name)
 
@@ -377,6 +379,8 @@ class Classes(Lookup):
         if kind == INSTANCE:
             found, _ = self.class_member(value.definition, dunder)
             if found is None:
+                if "default" in value.via and dunder != "__get__":
+                    return None  # what callers give may well have it
                 names = self.library_bases(value.definition)
                 return (
                     None

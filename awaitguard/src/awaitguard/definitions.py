@@ -12,6 +12,7 @@ from awaitguard.summary import (
     ABSENT,
     NONE,
     OP_ANNOTATED,
+    OP_DEFAULT,
     OP_NAME,
     UNKNOWN,
     Binding,
@@ -24,6 +25,10 @@ from awaitguard.vocabulary import QUIET_LIBRARY
 
 PLAIN_TYPES = frozenset({"int", "str", "float", "bool", "bytes", "dict", "list", "set", "tuple", "Any", "Dict", "List",
     "Set", "Tuple", "Callable", "Optional", "object", "None"})  # fmt: skip
+
+
+# What a type that is given a name begins with: `Users = Annotated[Store, Depends(get_store)]`.
+TYPE_FORMS = frozenset({"Annotated", "Optional", "Union", "Type"})
 
 
 class Definitions(Expressions):
@@ -125,7 +130,7 @@ class Definitions(Expressions):
                 return any(name == one or name.startswith(one + ".") for one in tested)
             if entry[0] == "c" and any(isinstance(one, int) and self.is_tested(one, tested) for one in entry[2]):
                 return True
-            if entry[0] not in "cw.Gsi":
+            if entry[0] not in "cw.Gsio":
                 return False
             expr = entry[1]
         return False
@@ -174,32 +179,36 @@ class Definitions(Expressions):
         self.frame, self.block, self.loops, self.owner = parent, outer_block, outer_loops, owner
         return frame.index
 
-    def parameters(self, node: ast.arguments) -> list[tuple[str, str, int, bool]]:
+    def parameters(self, node: ast.arguments) -> list[tuple[str, str, int, bool, int]]:
         """The parameters with their annotations and defaults, which belong to the scope around the function."""
-        found: list[tuple[str, str, int, bool]] = []
+        found: list[tuple[str, str, int, bool, int]] = []
         positional = [(one, "o") for one in node.posonlyargs] + [(one, "p") for one in node.args]
         without = len(positional) - len(node.defaults)
         for number, (one, kind) in enumerate(positional):
-            found.append((one.arg, kind, self.annotation(one.annotation), number >= without))
+            default = self.default(node.defaults[number - without]) if number >= without else UNKNOWN
+            found.append((one.arg, kind, self.annotation(one.annotation), number >= without, default))
         if node.vararg:
-            found.append((node.vararg.arg, "v", UNKNOWN, False))
-        for one, default in zip(node.kwonlyargs, node.kw_defaults, strict=True):
-            found.append((one.arg, "k", self.annotation(one.annotation), default is not None))
+            found.append((node.vararg.arg, "v", UNKNOWN, False, UNKNOWN))
+        for one, given in zip(node.kwonlyargs, node.kw_defaults, strict=True):
+            default = self.default(given) if given is not None else UNKNOWN
+            found.append((one.arg, "k", self.annotation(one.annotation), given is not None, default))
         if node.kwarg:
-            found.append((node.kwarg.arg, "w", UNKNOWN, False))
-        for default in (*node.defaults, *node.kw_defaults):
-            if default is not None:
-                self.visit(default, Use.OTHER)
+            found.append((node.kwarg.arg, "w", UNKNOWN, False, UNKNOWN))
         return found
 
-    def bind_parameters(self, frame: Frame, params: list[tuple[str, str, int, bool]], method: bool) -> None:
+    def default(self, node: ast.expr) -> int:
+        """Visit a parameter's default; only an object that is made there says something about the parameter."""
+        index = self.visit(node, Use.OTHER)
+        return index if index > NONE and type(node) is ast.Call else UNKNOWN
+
+    def bind_parameters(self, frame: Frame, params: list[tuple[str, str, int, bool, int]], method: bool) -> None:
         frame.params = params
-        for number, (name, kind, annotation, _default) in enumerate(params):
+        for number, (name, kind, annotation, _, default) in enumerate(params):
             frame.bindings[name] = []
             frame.param_use[name] = 0
             if method and number == 0 and kind in "op":
                 frame.self_name = name
-            elif annotation <= NONE or self.is_plain_type(annotation):
+            elif (annotation <= NONE and default < 0) or (annotation > NONE and self.is_plain_type(annotation)):
                 frame.fuzzy.add(name)
 
     def is_plain_type(self, annotation: int) -> bool:
@@ -328,6 +337,13 @@ class Definitions(Expressions):
             use = Use.ITERATE if type(value) is ast.Call else Use.OTHER
         index = self.visit(value, use)
         self.owner = None
+        if (
+            type(value) is ast.Subscript
+            and kind is ast.Name
+            and self.frame.kind != "function"
+            and dotted_name(value.value).rpartition(".")[2] in TYPE_FORMS
+        ):
+            return self.annotation(value)
         return index
 
     def is_self(self, name: str) -> bool:
@@ -354,6 +370,8 @@ class Definitions(Expressions):
                 else:
                     self.constants.pop(name, None)
             self.forget(name, index, value)
+            if name == self.absent and type(value) is ast.Call and index > NONE:
+                index = self.add((OP_DEFAULT, index))
             self.bind_name(name, index, value)
         elif kind is ast.Attribute:
             self.bind_attribute(cast("ast.Attribute", target), index)

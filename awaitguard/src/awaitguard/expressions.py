@@ -160,6 +160,8 @@ class Expressions(Operators):
         keywords: list[tuple[str | None, int]] = []
         for keyword in node.keywords:
             index = self.visit(keyword.value, argument_use if keyword.arg else Use.UNPACKED)
+            if index < 0 and type(keyword.value) is ast.Name and self.crosses(keyword, node.keywords):
+                index = self.add((OP_NAME, keyword.value.id, self.block))
             keywords.append((keyword.arg, index))
             if index > NONE and keyword.arg and type(keyword.value) in (ast.Call, ast.Name):
                 found.append((index, keyword.value, keyword.arg))
@@ -199,6 +201,14 @@ class Expressions(Operators):
         elif name == "release":
             frame.held.pop(dotted_name(function).removesuffix("release") + "acquire", None)
         return call
+
+    @staticmethod
+    def crosses(keyword: ast.keyword, others: list[ast.keyword]) -> bool:
+        """Whether `source=target` stands beside `target=source`: the names are kept for the rule about swapping."""
+        name = keyword.value.id if type(keyword.value) is ast.Name else ""
+        return name != keyword.arg and any(
+            one.arg == name and type(one.value) is ast.Name and one.value.id == keyword.arg for one in others
+        )
 
     def plain_call(self, function: ast.expr) -> int:
         """A call of something that isn't followed: what is known to give numbers, texts and the like is plain."""

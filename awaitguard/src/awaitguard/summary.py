@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 if TYPE_CHECKING:
     from _collections_abc import dict_items, dict_values
 
-FORMAT = 9  # part of the cache key: raise it when the walker or this layout changes
+FORMAT = 10  # part of the cache key: raise it when the walker or this layout changes
 
 FOREIGN_REASON = "said to another tool"  # the reason of ignores that are comments for type checkers
 UNKNOWN = -1
@@ -44,6 +44,7 @@ OP_UNPACK = "x"  # expression, index
 OP_ANNOTATED = "a"  # annotation, value or ABSENT
 OP_SUBSCRIPTED = "["  # base, arguments: in annotations
 SLICE = "[:]"  # no key that anyone would write
+OP_DEFAULT = "o"  # expression: what stands in for a parameter that isn't given
 OP_METHOD = "m"  # attribute of an unknown object, kept because the name says enough
 
 
@@ -102,6 +103,7 @@ class Flag:
     FALLS_THROUGH = 32  # the end of the body can be reached
     NEVER_RETURNS = 64
     ASKS_LOOP = 128  # looks whether a loop is running
+    CHOOSES = 512  # compares a name with something, which may be the key of a table
     OWN_NAMESPACE = 256  # exec, globals(), setattr on itself: names can appear that no one sees
 
 
@@ -113,6 +115,7 @@ class Param(NamedTuple):
     annotation: int
     has_default: bool
     use: int
+    default: int = UNKNOWN  # the call that makes the default
 
 
 POSITIONAL_ONLY, POSITIONAL, VAR_POSITIONAL, KEYWORD, VAR_KEYWORD = "opvkw"

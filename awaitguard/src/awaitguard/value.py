@@ -65,6 +65,7 @@ LIBRARY = "library"  # extra: dotted name outside of the project
 OBJECT = "object"  # an instance of something of the library; extra: its dotted name
 SUPER = "super"
 PROPERTY = "property"
+ALIAS = "alias"  # a type that was given a name, `Users = Annotated[Store, ...]`; module and scope: where it is written
 METHOD = "method"  # a telling method of an unknown object; extra: its name
 
 UNKNOWN_VALUE = Value(UNKNOWN_KIND)

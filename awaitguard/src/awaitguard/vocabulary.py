@@ -50,7 +50,7 @@ CONTAINER_CALLS = {"list": "list", "set": "list", "deque": "list", "dict": "dict
 # Modules of the standard library whose functions matter for colours; the rest is looked at only where it is awaited.
 FOLLOWED_LIBRARY = frozenset({"asyncio", "contextlib", "functools", "threading", "concurrent", "signal", "atexit",
     "dataclasses", "abc", "typing", "types", "multiprocessing", "enum", "collections", "inspect", "unittest", "itertools",
-    "weakref"})  # fmt: skip
+    "weakref", "queue"})  # fmt: skip
 QUIET_LIBRARY = frozenset(sys.stdlib_module_names) - FOLLOWED_LIBRARY
 
 KEEP_UNKNOWN = frozenset({Use.AWAIT, Use.ASYNC_WITH, Use.ASYNC_ITERATE, Use.SCHEDULED})
@@ -59,6 +59,7 @@ HANDED_OVER = frozenset({Use.ARGUMENT, Use.AWAIT, Use.YIELD, Use.CALLEE, Use.OTH
     Use.SCHEDULED, Use.SUBSCRIPT, Use.ATTRIBUTE, Use.WITH, Use.ASYNC_WITH, Use.UNPACKED})  # fmt: skip
 LOOKS_AT = frozenset({Use.TRUTH, Use.COMPARE, Use.FORMAT, Use.VALUE_ARGUMENT, Use.STATEMENT, Use.OPERAND})
 TRACKED_USES = frozenset({Use.TRUTH, Use.COMPARE, Use.FORMAT, Use.OPERAND, Use.SUBSCRIPT, Use.VALUE_ARGUMENT})
+USES_OF_GLOBALS = frozenset({Use.SUBSCRIPT, Use.OPERAND, Use.FORMAT})
 SITED_USES = frozenset({Use.AWAIT, Use.WITH, Use.ASYNC_WITH, Use.ITERATE, Use.ASYNC_ITERATE, Use.UNPACKED})
 VALUE_USES = frozenset({Use.ATTRIBUTE, Use.SUBSCRIPT, Use.OPERAND, Use.FORMAT, Use.COMPARE, Use.TRUTH, Use.ITERATE,
     Use.UNPACKED, Use.VALUE_ARGUMENT})  # fmt: skip

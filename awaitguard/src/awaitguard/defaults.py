@@ -1,0 +1,62 @@
+"""What a parameter is when nobody says so but its default."""
+
+from __future__ import annotations
+
+from awaitguard.containers import Containers
+from awaitguard.summary import NO_EXPR, NONE, OP_CALL, Expr
+from awaitguard.value import (
+    ASYNC_GENERATOR,
+    COROUTINE,
+    GENERATOR,
+    INSTANCE,
+    LIBRARY,
+    UNKNOWN_VALUES,
+    Value,
+    Values,
+    merge,
+)
+
+INJECTING = frozenset({"Depends", "Security"})  # FastAPI's: the parameter is what the given function gives
+
+
+class Defaults(Containers):
+    """Objects that stand in for parameters: `clock or Clock()`, `clock=Clock()`, `repo=Depends(get_repo)`.
+
+    Callers may give something else of the same shape, so what follows from a default is never certain.
+    """
+
+    def by_default(self, path: str, index: int) -> Values:
+        """Instances of the project's classes that the default gives; unknown if it gives anything else."""
+        summary = self.table.summary(path)
+        expr: Expr = summary.exprs[index] if summary is not None else NO_EXPR
+        if expr[0] != OP_CALL:
+            return UNKNOWN_VALUES
+        targets = self.infer(path, expr[1])
+        if len(targets) == 1 and targets[0].kind == LIBRARY:
+            name = str(targets[0].extra).rpartition(".")[2]
+            first = expr[2][0] if expr[2] else -1
+            if name not in INJECTING or not isinstance(first, int) or first <= NONE:
+                return UNKNOWN_VALUES
+            values = merge([self.injected(one) for one in self.infer(path, first)])
+        else:
+            values = self.infer(path, index)
+        if not values or any(one.kind != INSTANCE or one.module.startswith("/") for one in values):
+            return UNKNOWN_VALUES
+        return tuple([one._replace(extra="declared").reached("default") for one in values])
+
+    def injected(self, function: Value) -> Values:
+        """What a framework hands over for a dependency: it awaits, and it enters generators."""
+        found: list[Values] = []
+        for one in self.call(function):
+            if one.kind == COROUTINE:
+                found.append(self.awaited(one))
+            elif one.kind in (GENERATOR, ASYNC_GENERATOR):
+                found.append(self.returned(one))
+            else:
+                found.append((one,))
+        return merge(found)
+
+    # Implemented by the resolver
+
+    def awaited(self, value: Value) -> Values:
+        raise NotImplementedError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from awaitguard.library import ASYNC_METHODS, FUTURE_METHODS, SYNC_METHODS
 from awaitguard.lookup import LATE, Lookup
-from awaitguard.summary import ABSENT, OP_ANNOTATED, Binding, Flag, Scope, Summary
+from awaitguard.summary import ABSENT, OP_ANNOTATED, OP_CALL, OP_NAME, Binding, Flag, Scope, Summary
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -228,9 +228,22 @@ class Classes(Lookup):
         for binding in assigned:
             groups.append(self.infer(path, binding.value) if binding.kind == "value" else UNKNOWN_VALUES)
         found = merge(groups) if groups else None
+        if found == (PLAIN_VALUE,) and name + "[]" in scope.attributes:
+            found = self.filled(path, summary, scope.attributes[name + "[]"])
         if found is not None and self.is_annotation_only(summary, scope, name):
             found = found or UNKNOWN_VALUES
         return found
+
+    def filled(self, path: str, summary: Summary, items: list[Binding]) -> Values:
+        """An empty list or dict of `__init__` that methods fill with objects of the project's classes."""
+        if not all(one.kind == "value" and summary.exprs[one.value][0] in (OP_CALL, OP_NAME) for one in items):
+            return (PLAIN_VALUE,)
+        held = merge([self.infer(path, one.value) for one in items])
+        ways = {one.name for one in items}
+        if len(ways) > 1 or any(one.kind != INSTANCE or one.module.startswith("/") for one in held):
+            return (PLAIN_VALUE,)
+        held = tuple([one._replace(extra="declared").reached("default") for one in held])
+        return (Value(MAPPING, extra=((None, held),)) if "key" in ways else Value(CONTAINER, extra=(held,)),)
 
     @staticmethod
     def is_annotation_only(summary: Summary, scope: Scope, name: str) -> bool:

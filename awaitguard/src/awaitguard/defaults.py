@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from awaitguard.containers import Containers
-from awaitguard.summary import NO_EXPR, NONE, OP_CALL, Expr
+from awaitguard.summary import NO_EXPR, NONE, OP_CALL, Binding, Expr
 from awaitguard.value import (
     ASYNC_GENERATOR,
     COROUTINE,
+    FUNCTION,
     GENERATOR,
     INSTANCE,
     LIBRARY,
@@ -17,6 +18,13 @@ from awaitguard.value import (
 )
 
 INJECTING = frozenset({"Depends", "Security"})  # FastAPI's: the parameter is what the given function gives
+
+
+def stand_ins(values: Values) -> Values:
+    """The same instances as what somebody else may replace by others; unknown if there is anything but instances."""
+    if not values or any(one.kind != INSTANCE or one.module.startswith("/") for one in values):
+        return UNKNOWN_VALUES
+    return tuple([one._replace(extra="declared").reached("default") for one in values])
 
 
 class Defaults(Containers):
@@ -40,9 +48,25 @@ class Defaults(Containers):
             values = merge([self.injected(one) for one in self.infer(path, first)])
         else:
             values = self.infer(path, index)
-        if not values or any(one.kind != INSTANCE or one.module.startswith("/") for one in values):
-            return UNKNOWN_VALUES
-        return tuple([one._replace(extra="declared").reached("default") for one in values])
+        return stand_ins(values)
+
+    def by_fixture(self, path: str, name: str) -> Values:
+        """What pytest gives a test for a parameter: the fixture of that name in the file, or the nearest conftest.py."""
+        return self.remember(("fixture", path, name), lambda: self.find_fixture(path, name))
+
+    def find_fixture(self, path: str, name: str) -> Values:
+        parts = path.split("/")[:-1]
+        above = ["/".join([*parts[:count], "conftest.py"]) for count in range(len(parts), -1, -1)]
+        for place in (path, *above):
+            summary = self.table.summary(place) if place == path or place in self.modules.paths else None
+            bindings: list[Binding] = summary.scopes[0].bindings.get(name) or [] if summary is not None else []
+            if summary is None or not bindings:
+                continue
+            scope = summary.scopes[bindings[-1].value] if bindings[-1].kind == "def" else None
+            if scope is None or len(bindings) > 1 or "fixture" not in self.decorator_names(summary, scope):
+                return UNKNOWN_VALUES
+            return stand_ins(self.injected(Value(FUNCTION, place, bindings[-1].value)))
+        return UNKNOWN_VALUES
 
     def injected(self, function: Value) -> Values:
         """What a framework hands over for a dependency: it awaits, and it enters generators."""

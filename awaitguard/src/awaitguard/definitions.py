@@ -20,7 +20,7 @@ from awaitguard.summary import (
     ParamUse,
     Use,
 )
-from awaitguard.syntax import decorator_names, is_skipped, is_stub
+from awaitguard.syntax import decorator_names, is_fixture, is_skipped, is_stub, telling_properties
 from awaitguard.vocabulary import QUIET_LIBRARY
 
 PLAIN_TYPES = frozenset({"int", "str", "float", "bool", "bytes", "dict", "list", "set", "tuple", "Any", "Dict", "List",
@@ -148,6 +148,8 @@ class Definitions(Expressions):
         frame = self.enter("function", node.name, node)
         frame.position = position(node)
         frame.decorators, frame.annotation = decorators, annotation
+        if decorators and parent is self.module and is_fixture(node):
+            self.fixtures.add(node.name)
         self.loops, self.guards = False, {}
         if type(node) is ast.AsyncFunctionDef:
             frame.flags |= Flag.ASYNC
@@ -208,6 +210,8 @@ class Definitions(Expressions):
             frame.param_use[name] = 0
             if method and number == 0 and kind in "op":
                 frame.self_name = name
+            elif name in self.fixtures and annotation == UNKNOWN and frame.name.startswith("test"):
+                continue
             elif (annotation <= NONE and default < 0) or (annotation > NONE and self.is_plain_type(annotation)):
                 frame.fuzzy.add(name)
 
@@ -236,6 +240,7 @@ class Definitions(Expressions):
         frame = self.enter("class", node.name, node)
         frame.decorators, frame.bases, frame.keywords = decorators, tuple(bases), keywords
         self.loops = False
+        self.watched.update(telling_properties(node))
         self.body(node.body)
         self.leave(frame)
         self.frame, self.block, self.loops = parent, outer_block, outer_loops
@@ -387,6 +392,8 @@ class Definitions(Expressions):
                 self.bind_item(name, index, value)
             else:
                 self.visit(subscript.value, Use.STATEMENT)
+                if type(subscript.value) is ast.Attribute:
+                    self.bind_attribute_item(subscript.value, index, value, by_key=True)
             self.value_wanted(subscript.slice, Use.OPERAND)
         elif kind in (ast.Tuple, ast.List):
             whole = index
@@ -428,6 +435,19 @@ class Definitions(Expressions):
             frame.bindings.setdefault(name + "[]", []).append(
                 tuple(Binding(kind, index, len(self.exprs), self.block, value.lineno))
             )
+
+    def bind_attribute_item(self, container: ast.Attribute, index: int, value: ast.expr, by_key: bool) -> None:
+        """`self.items.append(x)`, `self.items[key] = x`: what the attribute's container may hold."""
+        owner = container.value
+        if type(owner) is not ast.Name:
+            return
+        method: Frame | None = self.frame
+        while method is not None and method.self_name != owner.id:
+            method = method.parent
+        if method is not None and method.parent is not None and method.parent.kind == "class":
+            kind = "value" if index > NONE else "unknown"
+            item = tuple(Binding(kind, index, len(self.exprs), self.block, value.lineno, "key" if by_key else ""))
+            method.parent.attributes.setdefault(container.attr + "[]", []).append(item)
 
     def annotated(self, node: ast.AnnAssign) -> bool:
         annotation = self.annotation(node.annotation)

@@ -176,6 +176,9 @@ class Expressions(Operators):
             self.bind_item(function.value.id, first if isinstance(first, int) else UNKNOWN, node)
         elif name in FILLING_METHODS and type(function) is ast.Attribute and type(function.value) is ast.Name:
             self.bind_item(function.value.id, UNKNOWN, node)
+        elif name in FILLING_METHODS and type(function) is ast.Attribute and type(function.value) is ast.Attribute:
+            first = arguments[0] if arguments and name in ("append", "add", "appendleft") else UNKNOWN
+            self.bind_attribute_item(function.value, first if isinstance(first, int) else UNKNOWN, node, by_key=False)
         if name in FILLING_METHODS and type(function) is ast.Attribute and dotted_name(function.value) == "__all__":
             self.bind_name("__all__", UNKNOWN, node)
         if target < 0:

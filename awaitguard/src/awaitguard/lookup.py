@@ -182,7 +182,9 @@ class Lookup:
             return UNKNOWN_VALUES  # a function that a decorator makes a method of something else
         if param.annotation >= 0 and param.kind not in "vw":
             return self.annotated(path, param.annotation, env)
-        return self.by_default(path, param.default) if param.default >= 0 else UNKNOWN_VALUES
+        if param.default >= 0:
+            return self.by_default(path, param.default)
+        return self.by_fixture(path, name) if scope.name.startswith("test") else UNKNOWN_VALUES
 
     # Modules
 
@@ -338,6 +340,9 @@ class Lookup:
         raise NotImplementedError
 
     def by_default(self, path: str, index: int) -> Values:
+        raise NotImplementedError
+
+    def by_fixture(self, path: str, name: str) -> Values:
         raise NotImplementedError
 
     def decorator_names(self, summary: Summary, scope: Scope) -> tuple[str, ...]:

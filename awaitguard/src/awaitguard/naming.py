@@ -74,6 +74,8 @@ class Names:
         self.guards: dict[str, Any] = {}
         self.constants: dict[str, bool] = {}  # `_IS_SYNC = True` at the top level
         self.attribute_name = ""
+        self.fixtures: set[str] = set()  # functions of this file that pytest calls to fill parameters
+        self.watched: set[str] = set()  # properties of this file's classes that are async or run a loop
         self.absent: str = ""  # the parameter that wasn't given, in a branch under `if name is None`
         self.frame = Frame("module", "", 0, None, 0)
         self.module = self.frame
@@ -227,6 +229,10 @@ class Names:
                 self.site(Use.ATTRIBUTE, self.add((OP_NAME, name, self.block)), value, UNKNOWN, parts[1])
             if use in SITED_USES and use != Use.AWAIT:
                 self.site(use, index, node)
+            if parts[-1] in self.watched:
+                self.site(Use.READ, index, node)
+                if use in TRACKED_USES:
+                    self.site(use, index, node)
             return index
         self.attribute_name = parts[-1]
         base = self.visit(value, Use.ATTRIBUTE)
@@ -322,6 +328,9 @@ class Names:
         raise NotImplementedError
 
     def bind_item(self, name: str, index: int, value: ast.expr) -> None:
+        raise NotImplementedError
+
+    def bind_attribute_item(self, container: ast.Attribute, index: int, value: ast.expr, by_key: bool) -> None:
         raise NotImplementedError
 
     # Binding

@@ -382,6 +382,8 @@ class Resolver(Defaults):
         ):
             return UNKNOWN_VALUES
         values = self.infer(path, expr[2], env)
+        if any(one.kind == INSTANCE and one.module.endswith("/dataclasses.py") for one in values):
+            return self.annotated(path, expr[1], env)  # `field(default_factory=list)` stands for what it makes
         if not is_unknown(values) and not all(one.kind in ("none", PLAIN_KIND, MAPPING) for one in values):
             return values
         declared = self.annotated(path, expr[1], env)

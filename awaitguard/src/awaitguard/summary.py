@@ -79,6 +79,7 @@ class Use:
     SCHEDULED = 25
     UNPACKED = 26
     RETURNED_LIST = 27
+    READ = 28  # of a property that runs a loop; only there
 
     ALL = frozenset(range(28))
 

@@ -10,6 +10,7 @@ from awaitguard.naming import dotted_name
 
 DELIBERATE_ERRORS = frozenset({"TypeError", "AttributeError", "RuntimeError", "RuntimeWarning", "Exception",
     "BaseException", "ImportError", "ModuleNotFoundError"})  # fmt: skip
+RUNS = frozenset({"run", "run_until_complete"})
 RAISES = frozenset({"raises", "assertRaises", "assertRaisesRegex", "warns", "assertWarns", "assertWarnsRegex"})
 
 
@@ -151,3 +152,20 @@ def lazy_names(table: ast.expr | None) -> Iterator[tuple[str, str]]:
             module.startswith(".") or len(texts) == 3
         ):
             yield name, module
+
+
+def telling_properties(node: ast.ClassDef) -> Iterator[str]:
+    """The properties of a class that are async, or that run a loop when they are read."""
+    for one in node.body:
+        if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and {"property", "cached_property"} & set(
+            decorator_names(one)
+        ):
+            runs = (type(inner) is ast.Attribute and inner.attr in RUNS for inner in ast.walk(one))
+            if type(one) is ast.AsyncFunctionDef or any(runs):
+                yield one.name
+
+
+def is_fixture(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether pytest calls a function to fill the parameter of its name."""
+    found = [one.func if type(one) is ast.Call else one for one in node.decorator_list]
+    return any(dotted_name(one).rpartition(".")[2] == "fixture" for one in found)

@@ -10,7 +10,7 @@ from awaitguard.finding import CERTAIN
 from awaitguard.library import RUNNERS
 from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
 from awaitguard.summary import OP_CALL, OP_METHOD, OP_NAME, Flag, Use, qualname
-from awaitguard.value import CLASS, FUNCTION, LIBRARY, METHOD, Definition, Value
+from awaitguard.value import CLASS, FUNCTION, INSTANCE, LIBRARY, METHOD, PROPERTY, Definition, Value
 
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
@@ -32,6 +32,27 @@ THROUGH = Rule("AG153", "loop-run-through-call", CERTAIN, "an async function cal
     LOAD + "def load_now():\n    return asyncio.run(load())\n\nasync def main():\n    return await asyncio.to_thread(load_now)\n")  # fmt: skip
 DEPTH = 5
 RUNNING = (".run_until_complete", ".run_forever")
+
+
+class LoopProperties(Group):
+    """Looks at reads of properties that may start a loop."""
+
+    rules = (THROUGH,)
+    uses = frozenset({Use.READ})
+    in_coroutines = True
+
+    def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
+        scope, expr = file.summary.scopes[site.scope], file.expr(site.expr)
+        base, _, name = str(expr[1]).rpartition(".")
+        if scope.flags & Flag.ASKS_LOOP or not base:
+            return
+        for owner in file.resolver.dotted(file.path, file.summary, site.expr, base, expr[2])[:1]:
+            found, _ = file.resolver.class_member(owner.definition, name) if owner.kind == INSTANCE else ((), None)
+            for member in found or ():
+                chain = Loops().chain(file, member, 0, set()) if member.kind == PROPERTY else []
+                if chain:
+                    message = f"{file.text(site.expr)} starts an event loop ({' -> '.join(chain)}), but a loop runs here already"
+                    yield file.finding(THROUGH, site.position, message, member.definition)
 
 
 class Loops(Group):

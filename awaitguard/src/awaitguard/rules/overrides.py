@@ -97,11 +97,20 @@ class Overrides(Group):
             above = file.resolver.names_above((file.path, index))
             for name in [one for one in scope.bindings if one in above]:
                 bindings = scope.bindings[name]
-                if bindings and bindings[-1].kind == "def" and not (name.startswith("__") and name.endswith("__")):
+                # `run = _run` makes a method too.
+                is_method = bool(bindings) and (
+                    bindings[-1].kind == "def"
+                    or (bindings[-1].kind == "value" and file.expr(bindings[-1].value)[0] == OP_NAME)
+                )
+                if is_method and not (name.startswith("__") and name.endswith("__")):
                     yield from self.method(file, index, name)
             if len(scope.bases) > 1:
                 yield from self.mixed(file, index)
         for scope in file.summary.scopes:
+            for param in scope.params:
+                if param.default > NONE and param.annotation > NONE:
+                    position = file.expr(param.default)[5]
+                    yield from self.stands_for(file, param.default, file.path, param.annotation, position)
             if scope.kind == "function" and scope.annotation > 1:
                 for returned in scope.returns:
                     if returned > 1 and file.expr(returned)[0] in (OP_CALL, OP_NAME):
@@ -325,7 +334,9 @@ class Overrides(Group):
             return ""
         scope = summary.scopes[function.scope]
         if function.kind == PROPERTY:
-            return "" if scope.is_async or scope.flags & (Flag.STUB | Flag.NEVER_RETURNS) else "a property"
+            abstract = "abstractmethod" in file.resolver.decorator_names(summary, scope)
+            says_nothing = scope.flags & (Flag.STUB | Flag.NEVER_RETURNS) and not abstract
+            return "" if scope.is_async or says_nothing else "a property"
         made = file.resolver.result(function)
         kinds = {one.kind for one in made}
         if kinds == {COROUTINE}:

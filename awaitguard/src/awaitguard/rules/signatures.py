@@ -215,8 +215,7 @@ def type_name(summary: Summary, annotation: int) -> str | None:
     if expr[0] == OP_SUBSCRIPTED:
         expr = summary.exprs[expr[1]]
     if expr[0] == OP_NAME:
-        name = str(expr[1]).rpartition(".")[2]
-        return None if name == "InitVar" else name
+        return str(expr[1]).rpartition(".")[2]
     return ""
 
 

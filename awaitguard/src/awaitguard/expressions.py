@@ -39,7 +39,9 @@ from awaitguard.vocabulary import (
     PLAIN_METHODS,
     SCHEDULERS,
     TELLING_CALLS,
+    VALUE_CLASSES,
     VALUE_FUNCTIONS,
+    VALUE_METHODS,
     VALUE_MODULES,
     VALUE_USES,
 )
@@ -72,7 +74,7 @@ class Expressions(Operators):
             if name == "getattr" and len(node.args) >= 2:
                 self.owner = owner
                 return self.visit_getattr(node, use)
-            if name in VALUE_FUNCTIONS and self.is_builtin(name):
+            if (name in VALUE_FUNCTIONS and self.is_builtin(name)) or name in VALUE_CLASSES:
                 argument_use = Use.VALUE_ARGUMENT
             elif name in self.module.quiet and name not in self.frame.bindings:
                 argument_use = self.quiet_use(self.module.quiet[name])
@@ -99,7 +101,9 @@ class Expressions(Operators):
                     argument_use = self.quiet_use(f"{self.module.quiet[base]}.{name}")
             elif type(function.value) is ast.Constant and isinstance(function.value.value, str):
                 argument_use = Use.FORMAT
-            if name in LOG_METHODS and dotted_name(function.value).rpartition(".")[2] in LOGGERS:
+            if name in VALUE_METHODS:
+                argument_use = Use.VALUE_ARGUMENT
+            elif name in LOG_METHODS and dotted_name(function.value).rpartition(".")[2] in LOGGERS:
                 argument_use = Use.FORMAT
             if name in TELLING_CALLS:
                 self.note_tests(name, node)

@@ -20,6 +20,12 @@ VALUE_FUNCTIONS = frozenset({"len", "print", "str", "int", "float", "bool", "rep
 # Modules whose functions work on values.
 VALUE_MODULES = frozenset({"json", "os", "re", "math", "datetime", "hashlib", "uuid", "base64", "pathlib", "urllib", "html",
     "shlex", "textwrap", "string", "struct", "time", "statistics", "decimal", "fractions", "binascii"})  # fmt: skip
+# Methods that want values whatever they are called on: of test cases, and of websockets.
+VALUE_METHODS = frozenset({"assertEqual", "assertNotEqual", "assertTrue", "assertFalse", "assertIn", "assertNotIn", "assertIsNone",
+    "assertGreater", "assertGreaterEqual", "assertLess", "assertLessEqual", "assertAlmostEqual", "assertDictEqual",
+    "assertListEqual", "assertTupleEqual", "assertSetEqual", "assertCountEqual", "send_json", "send_text", "send_bytes"})  # fmt: skip
+# Classes of web frameworks, which need not be installed, that are made from values.
+VALUE_CLASSES = frozenset({"JSONResponse", "ORJSONResponse", "HTMLResponse", "PlainTextResponse"})
 LOG_METHODS = frozenset({"debug", "info", "warning", "error", "critical", "exception", "log"})
 LOGGERS = frozenset({"log", "logger", "logging", "_log", "_logger", "LOG", "LOGGER", "_LOGGER"})
 # Methods that give text, numbers or truth whatever they are called on.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from awaitguard.summary import Expr, Site
 
 OF_TYPES = frozenset(dir(type))  # what every class has
+HALVES = ("Mixin", "Base", "Abstract", "Interface", "Protocol", "Template")  # classes that something else completes
 STORE = "class Store:\n    def load(self):\n        return 1\n\n"
 MEMBER = Rule("AG310", "missing-method", CERTAIN, "a method that the class doesn't have",
     "The object is known to be of this class, and neither the class nor its bases have the method: it raises AttributeError.",
@@ -56,8 +57,9 @@ class Members(Group):
             return
         level = CERTAIN if len(owners) == 1 and owner.origin == owner.definition else LIKELY
         if owner.extra in ("self", "declared"):
+            # Nobody in the project makes a subclass, and no name says that others should.
             unsure = (
-                owner.extra == "self"
+                (owner.extra == "self" and (text not in ("self", "cls") or any(word in holder for word in HALVES)))
                 or file.resolver.may_be_subclass(owner)
                 or file.resolver.is_protocol(owner.definition)
             )

@@ -61,8 +61,9 @@ profile: setup ## Draw where the server's time goes under 200 streams (docs/imag
 bench-awaitguard: setup ## Time awaitguard beside its peers on an idle machine (BENCH="installed --runs 1")
 	$(BIN)/python -m benchmarks.awaitguard --peers .venv/.peers $(BENCH)
 
-images: setup $(BROWSER) ## Take the pictures in docs/images anew
+images: setup $(BROWSER) ## Take the pictures of the documentation anew
 	$(BIN)/python -m tests.e2e.pictures
+	$(BIN)/python awaitguard/tests/picture.py
 
 test-long: setup $(WEB) $(BROWSER) ## Run the long forms too: 200 cuts, 50 kills, a page for 10 minutes
 	$(BIN)/python -m pytest -m long

@@ -5,9 +5,10 @@
 
 Trees: `installed` is a copy of the running Python's standard library and site-packages, `generated` has 10,000 files
 and 4 million lines; any directory can be given instead. The peers (pyrefly, mypy, ty, ruff) are installed from PyPI
-into an environment of their own. All tools run in turn, as often as asked; what takes longer than a minute runs once,
-and what takes longer than the limit is stopped and shown as `> limit`. Prints Markdown: median wall seconds, their
-ratio to awaitguard's cold run, processor seconds, and peak memory. Run it on an idle machine.
+into an environment of their own, with a wheel of awaitguard built from this checkout. All tools run in turn, as often
+as asked; what takes longer than a minute runs once, and what takes longer than the limit is stopped and shown as
+`> limit`. Prints Markdown: median wall seconds, their ratio to awaitguard's cold run, processor seconds, and peak
+memory. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from awaitguard.discovery import discover
 from awaitguard.engine import check, no_progress, refresh
 from awaitguard.walker import Walker
 
+PROJECT = Path(__file__).parents[1] / "awaitguard"
 PEERS = ("pyrefly", "mypy", "ty", "ruff")
 FILES, LINES = 10_000, 420
 SLOW = 60.0  # seconds: what takes longer runs only once
@@ -177,21 +179,26 @@ def edited(files: list[Path]) -> Iterator[None]:
 
 
 def environment(directory: Path) -> Path:
-    """An environment with the peers in it; gives its directory of programs."""
+    """An environment with the peers and awaitguard's wheel in it, as users get it; gives its directory of programs."""
     programs = directory / ("Scripts" if os.name == "nt" else "bin")
-    if not all((programs / peer).exists() for peer in PEERS):
+    install = [programs / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    if not all((programs / peer).exists() for peer in (*PEERS, "awaitguard")):
         venv.create(directory, with_pip=True)
-        subprocess.run([programs / "python", "-m", "pip", "install", "--quiet", *PEERS], check=True)
+        subprocess.run([*install, *PEERS, "psutil", PROJECT], check=True)
+    else:
+        subprocess.run([*install, "--no-deps", "--force-reinstall", PROJECT], check=True)
     return programs
 
 
 def tools_for(tree: Path, programs: Path) -> list[Tool]:
-    own = [sys.executable, "-m", "awaitguard", "check", str(tree)]
+    own = [str(programs / "awaitguard"), "check", str(tree)]
+    source = [sys.executable, "-m", "awaitguard", "check", str(tree)]
     only = ["--preset", "default", "--only", "not-async,unused-coroutine"]
     return [
         Tool("awaitguard, cold", own, fresh=True),
         Tool("awaitguard, nothing changed", own),
         Tool("awaitguard, ten files changed", own, edited=True),
+        Tool("awaitguard in a checkout, cold", source, fresh=True),
         Tool("pyrefly", [str(programs / "pyrefly"), "check", *only, str(tree)]),
         Tool("ruff", [str(programs / "ruff"), "check", "--no-cache", "--isolated", str(tree)]),
         Tool("ty", [str(programs / "ty"), "check", str(tree)]),
@@ -204,7 +211,7 @@ def measure(name: str, tree: Path, programs: Path, runs: int, limit: float, only
     (tree / "pyproject.toml").touch()  # the root of the tree, for every tool
     files = [path for path in sorted(tree.rglob("*.py")) if path.stat().st_size]
     lines = sum(path.read_bytes().count(b"\n") for path in files)
-    tools = [one for one in tools_for(tree, programs) if not only or one.name.partition(",")[0] in only]
+    tools = [one for one in tools_for(tree, programs) if not only or one.name.replace(",", " ").split()[0] in only]
     for number in range(runs):
         for tool in tools:
             if tool.trouble or (number and max(tool.seconds, default=0.0) > SLOW and "awaitguard" not in tool.name):
@@ -270,7 +277,7 @@ def describe(programs: Path) -> None:
     print(f"{platform.system()}, Python {platform.python_version()};", end=" ")
     versions = [
         subprocess.run([programs / peer, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-        for peer in PEERS
+        for peer in ("awaitguard", *PEERS)
     ]
     print(", ".join(versions) + ".")
     print(

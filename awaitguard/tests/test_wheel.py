@@ -1,7 +1,10 @@
 """What is handed out: the wheel has all that a run needs, and nothing else."""
 
+import os
 import subprocess
 import sys
+import sysconfig
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -11,14 +14,29 @@ PROJECT = Path(__file__).parents[1]
 SOURCES = PROJECT / "src"
 
 
+def build(target: Path, compiled: str) -> Path:
+    """A wheel as `pip wheel` builds it, quicker to compile and slower to run."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(target)]
+    environment = {**os.environ, "AWAITGUARD_COMPILE": compiled, "MYPYC_OPT_LEVEL": "0"}
+    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = target.glob("*.whl")
+    return wheel
+
+
 @pytest.fixture(scope="module")
 def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    target = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(target)]
-    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True)
-    (wheel,) = target.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
+    with zipfile.ZipFile(build(tmp_path_factory.mktemp("wheel"), "0")) as archive:
         return set(archive.namelist())
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a compiled wheel puts into an environment."""
+    target = tmp_path_factory.mktemp("compiled")
+    with zipfile.ZipFile(build(target, "1")) as archive:
+        archive.extractall(target)
+    return target
 
 
 def test_the_wheel_has_every_source_and_data_file(names: set[str]):
@@ -32,3 +50,27 @@ def test_the_wheel_has_every_source_and_data_file(names: set[str]):
 def test_the_wheel_has_the_command(names: set[str]):
     assert any(name.endswith(".dist-info/entry_points.txt") for name in names)
     assert not any("test" in name.lower() for name in names)
+
+
+@pytest.mark.timeout(600)
+def test_the_compiled_wheel_finds_what_the_sources_find(installed: Path):
+    """The tests of the rules once more, on the compiled parts; mypyc also checks every type as it runs."""
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    tests = [f"tests/test_{name}.py" for name in ("pairs", "kinds", "robust", "fuzz")]
+    run = [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", *tests]
+    done = subprocess.run(run, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+    version = [sys.executable, "-m", "awaitguard", "--version"]
+    assert (
+        "compiled"
+        in subprocess.run(version, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True).stdout
+    )
+
+
+def test_every_compiled_part_is_in_the_wheel(installed: Path):
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))
+    modules = settings["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]["modules"]
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    missing = [name for name in modules if not (installed / f"awaitguard/{name}{suffix}").exists()]
+    assert missing == []
+    assert not list(PROJECT.rglob("src/**/*" + suffix)), "an extension among the sources hides later changes to them"

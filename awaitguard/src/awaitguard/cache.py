@@ -155,6 +155,7 @@ class Reader:
 
     def __init__(self, path: str) -> None:
         self.connection = sqlite3.connect(path, timeout=30)
+        self.connection.execute("PRAGMA synchronous=OFF")
 
     def summary(self, path: str) -> bytes | None:
         """The summary of a file; None if it isn't there or isn't what was stored."""

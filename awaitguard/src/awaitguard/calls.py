@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from awaitguard.library import (
     AWAITABLE_TYPES,
 )
@@ -45,22 +47,22 @@ from awaitguard.value import (
 )
 
 # Decorators of the library that leave a function as callable as it was, and as coloured.
-KEEPING = frozenset({"builtins.staticmethod", "builtins.classmethod", "functools.lru_cache", "functools.cache",
+KEEPING: Final = frozenset({"builtins.staticmethod", "builtins.classmethod", "functools.lru_cache", "functools.cache",
     "functools.wraps", "abc.abstractmethod", "typing.override", "typing_extensions.override", "typing.final",
     "typing.overload", "typing_extensions.overload", "typing.no_type_check", "atexit.register",
     "typing_extensions.deprecated", "warnings.deprecated", "typing.runtime_checkable", "functools.singledispatch",
     "functools.total_ordering", "pytest.mark.asyncio", "typing_extensions.final",
     "abc.abstractclassmethod", "abc.abstractstaticmethod"})  # fmt: skip
 # These keep the colour but may change the parameters.
-COLOUR_KEEPING = ("pytest.mark.", "unittest.mock.patch", "mock.patch", "tenacity.retry", "backoff.on_", "hypothesis.given",
+COLOUR_KEEPING: Final = ("pytest.mark.", "unittest.mock.patch", "mock.patch", "tenacity.retry", "backoff.on_", "hypothesis.given",
     "hypothesis.settings", "unittest.skip", "pytest.skip")  # fmt: skip
 # Functions of the library whose result is made from their arguments.
-HANDS_BACK = frozenset({"functools.partial", "functools.partialmethod", "functools.update_wrapper", "builtins.list",
+HANDS_BACK: Final = frozenset({"functools.partial", "functools.partialmethod", "functools.update_wrapper", "builtins.list",
     "builtins.tuple", "builtins.set", "builtins.sorted", "builtins.iter", "builtins.map", "builtins.staticmethod",
     "builtins.classmethod", "builtins.property", "typing.cast", "typing_extensions.cast"})  # fmt: skip
 # Routes that say what a function is, not only how it was reached.
-KINDS = frozenset({"contextmanager", "asynccontextmanager", "awaitable", "wrapped"})
-PROPERTIES = frozenset({"builtins.property", "functools.cached_property", "abc.abstractproperty"})
+KINDS: Final = frozenset({"contextmanager", "asynccontextmanager", "awaitable", "wrapped"})
+PROPERTIES: Final = frozenset({"builtins.property", "functools.cached_property", "abc.abstractproperty"})
 
 
 class Calls(LibraryCalls):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from awaitguard.finding import Cause, Finding
 from awaitguard.resolver import Resolver
-from awaitguard.rules.rule import Rule
+from awaitguard.rules import CALL_GROUPS, CHOOSY_GROUPS, GROUPS, VALUE_GROUPS
+from awaitguard.rules.rule import ALWAYS, Rule
 from awaitguard.signature import colour_of_scope, signature_of_scope
 from awaitguard.summary import (
     FLAGS,
@@ -160,8 +161,6 @@ class FileCheck:
 
 def check_file(path: str, summary: Summary, resolver: Resolver) -> tuple[list[Finding], int]:
     """All findings of one file and the number of calls that couldn't be resolved."""
-    from awaitguard.rules import GROUPS, VALUE_GROUPS
-
     file = FileCheck(path, summary, resolver)
     found: list[Finding] = []
     exprs, scopes = summary.exprs, summary.scopes.raw
@@ -179,9 +178,6 @@ def check_file(path: str, summary: Summary, resolver: Resolver) -> tuple[list[Fi
 
 def interest(resolver: Resolver, targets: Values) -> Interest:
     """The groups that may say something about a call of one of these, without and with arguments to follow."""
-    from awaitguard.rules import CALL_GROUPS, CHOOSY_GROUPS
-    from awaitguard.rules.rule import ALWAYS
-
     plain: list[Group] = []
     following: list[Group] = []
     for group in CALL_GROUPS:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from awaitguard.library import ASYNC_METHODS, FUTURE_METHODS, SYNC_METHODS
 from awaitguard.lookup import LATE, Lookup
 from awaitguard.summary import ABSENT, OP_ANNOTATED, OP_CALL, OP_NAME, Binding, Flag, Scope, Summary
@@ -36,19 +38,19 @@ from awaitguard.value import (
 )
 
 # Bases that add nothing a rule asks about.
-NEUTRAL_BASES = frozenset({"builtins.object", "typing.Generic", "typing.Protocol", "abc.ABC", "typing_extensions.Protocol",
+NEUTRAL_BASES: Final = frozenset({"builtins.object", "typing.Generic", "typing.Protocol", "abc.ABC", "typing_extensions.Protocol",
     "typing_extensions.Generic", "enum.Enum", "enum.IntEnum", "enum.StrEnum", "enum.Flag", "enum.IntFlag",
     "typing.NamedTuple", "typing.TypedDict", "typing_extensions.TypedDict"})  # fmt: skip
 # Of these, the ones that bring no attributes of their own.
-SILENT_BASES = frozenset({"builtins.object", "typing.Generic", "typing.Protocol", "abc.ABC", "typing_extensions.Protocol",
+SILENT_BASES: Final = frozenset({"builtins.object", "typing.Generic", "typing.Protocol", "abc.ABC", "typing_extensions.Protocol",
     "typing_extensions.Generic"})  # fmt: skip
-ENUM_BASES = frozenset({"enum.Enum", "enum.IntEnum", "enum.StrEnum", "enum.Flag", "enum.IntFlag"})
-BUILTIN_EXCEPTION = ("Error", "Exception", "Warning", "BaseException", "StopIteration", "KeyboardInterrupt")
-BUILTIN_TYPES = frozenset(
+ENUM_BASES: Final = frozenset({"enum.Enum", "enum.IntEnum", "enum.StrEnum", "enum.Flag", "enum.IntFlag"})
+BUILTIN_EXCEPTION: Final = ("Error", "Exception", "Warning", "BaseException", "StopIteration", "KeyboardInterrupt")
+BUILTIN_TYPES: Final = frozenset(
     {"int", "str", "float", "bool", "bytes", "dict", "list", "set", "tuple", "frozenset", "bytearray"}
 )
 # What values of these kinds answer to, beyond what their classes say.
-SPECIAL = {
+SPECIAL: Final = {
     COROUTINE: {"__await__"},
     AWAITABLE: {"__await__"},
     GENERATOR: {"__iter__"},
@@ -63,16 +65,16 @@ SPECIAL = {
     CLASS: set[str](),
     MODULE: set[str](),
 }
-KNOWN_METHODS = {
+KNOWN_METHODS: Final = {
     kind: ASYNC_METHODS.get(kind, frozenset[str]()) | SYNC_METHODS.get(kind, frozenset[str]())
     for kind in (ASYNC_GENERATOR, PLAIN_KIND)
 }
 KNOWN_METHODS[AWAITABLE] = FUTURE_METHODS
 KNOWN_METHODS[CONTAINER] = SYNC_METHODS[CONTAINER]
 # Classes of well-known libraries, which need not be installed, whose instances can't be awaited.
-NOT_AWAITABLE = frozenset({"pydantic.BaseModel", "pydantic.main.BaseModel", "pydantic_settings.BaseSettings", "django.db.models.Model",
+NOT_AWAITABLE: Final = frozenset({"pydantic.BaseModel", "pydantic.main.BaseModel", "pydantic_settings.BaseSettings", "django.db.models.Model",
     "sqlalchemy.orm.DeclarativeBase", "marshmallow.Schema", "builtins.Exception", "builtins.dict", "builtins.list", "builtins.str"})  # fmt: skip
-PLAIN_SPECIAL = {"__iter__"}
+PLAIN_SPECIAL: Final = {"__iter__"}
 
 
 class Classes(Lookup):
@@ -266,7 +268,7 @@ class Classes(Lookup):
             scope = summary.scopes[index]
             if scope.flags & Flag.OWN_NAMESPACE or (scope.decorators and not self.is_dataclass(path, index)):
                 return True
-            if {"__getattr__", "__getattribute__"} & scope.bindings.keys():
+            if "__getattr__" in scope.bindings or "__getattribute__" in scope.bindings:
                 return True
         return False
 
@@ -346,7 +348,8 @@ class Classes(Lookup):
                     result.append((member.reached("loose"),))  # bound or not: it depends on where it was put
                 elif (
                     value.kind == INSTANCE
-                    or "classmethod" in (*names, *member.via)
+                    or "classmethod" in names
+                    or "classmethod" in member.via
                     or self.is_implicit(summary, member)
                 ):
                     bound = member._replace(bound=True)

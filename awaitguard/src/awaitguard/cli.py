@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from awaitguard import walker
 from awaitguard.baseline import BaselineError, apply_baseline, write_baseline
 from awaitguard.config import Config, ConfigError, find_root, load_config
 from awaitguard.engine import no_progress, run
@@ -62,7 +64,8 @@ Jobs = Annotated[int, typer.Option(min=0, help="Processes; 0 means one per proce
 
 def version(value: bool) -> None:
     if value:
-        typer.echo(f"awaitguard {__version__}")
+        parts = "pure Python" if str(walker.__file__).endswith(".py") else "compiled"
+        typer.echo(f"awaitguard {__version__} ({parts})")
         raise typer.Exit
 
 
@@ -237,4 +240,7 @@ def failures() -> Generator[None]:
 
 def main() -> None:
     """The entry point of the `awaitguard` command."""
-    app()
+    try:
+        app()
+    finally:
+        gc.freeze()  # the process ends: all that it holds need not be looked through for cycles before

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from awaitguard.containers import Containers
 from awaitguard.summary import NO_EXPR, NONE, OP_CALL, Binding, Expr
 from awaitguard.value import (
@@ -17,7 +19,7 @@ from awaitguard.value import (
     merge,
 )
 
-INJECTING = frozenset({"Depends", "Security"})  # FastAPI's: the parameter is what the given function gives
+INJECTING: Final = frozenset({"Depends", "Security"})  # FastAPI's: the parameter is what the given function gives
 
 
 def stand_ins(values: Values) -> Values:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from awaitguard.expressions import Expressions
 from awaitguard.frame import Frame
@@ -23,7 +23,7 @@ from awaitguard.summary import (
 from awaitguard.syntax import decorator_names, is_fixture, is_skipped, is_stub, telling_properties
 from awaitguard.vocabulary import QUIET_LIBRARY
 
-PLAIN_TYPES = frozenset({"int", "str", "float", "bool", "bytes", "dict", "list", "set", "tuple", "Any", "Dict", "List",
+PLAIN_TYPES: Final = frozenset({"int", "str", "float", "bool", "bytes", "dict", "list", "set", "tuple", "Any", "Dict", "List",
     "Set", "Tuple", "Callable", "Optional", "object", "None"})  # fmt: skip
 
 
@@ -305,7 +305,7 @@ class Definitions(Expressions):
         value = node.value
         if type(first) in (ast.Tuple, ast.List) and type(value) in (ast.Tuple, ast.List) and len(node.targets) == 1:
             left, right = cast("ast.Tuple", first).elts, cast("ast.Tuple", value).elts
-            if len(left) == len(right) and not any(type(one) is ast.Starred for one in (*left, *right)):
+            if len(left) == len(right) and not any(type(one) is ast.Starred for one in [*left, *right]):
                 found = [self.assigned(one, two) for one, two in zip(left, right, strict=True)]
                 for one, two, index in zip(left, right, found, strict=True):
                     self.store(one, index, two)

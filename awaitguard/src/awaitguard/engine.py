@@ -140,8 +140,8 @@ def check(
     modules = Modules(root, (file.path for file in files), config.roots)
     done = 0
     jobs = jobs if len(stale) > 40 else 1
-    stretch = min(STRETCH, sum(size for _, size in stale) // (8 * jobs) + 1)
-    for results in spread(check_files, batches(stale, stretch), jobs, start_checker, (cache.path, modules, names)):
+    tasks = batches(stale, STRETCH, BATCH, 4 * jobs)
+    for results in spread(check_files, tasks, jobs, start_checker, (cache.path, modules, names)):
         rows: list[tuple[str, bytes, bytes]] = []
         for path, touched, outcome in results:
             rows.append((path, depends(path, touched, digests, salt, names), marshal.dumps((touched, outcome))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from awaitguard.frame import Frame
 from awaitguard.library import AWAITABLE_TYPES, PASSES_THROUGH, PLAIN_BUILTINS, PLAIN_MODULES
@@ -47,8 +47,8 @@ from awaitguard.vocabulary import (
 )
 
 # How the result of a call is used when nobody can await it later.
-CALLED_USES = VALUE_USES | {Use.STATEMENT}
-OF_LISTS = frozenset({"as_completed", "wait"})  # schedulers that take a list of awaitables
+CALLED_USES: Final = VALUE_USES | {Use.STATEMENT}
+OF_LISTS: Final = frozenset({"as_completed", "wait"})  # schedulers that take a list of awaitables
 
 
 class Expressions(Operators):
@@ -409,7 +409,7 @@ def asks_for_awaitable(node: ast.Call) -> bool:
 
 Visitor = Callable[[Any, Any, int], int]
 
-VISITORS: dict[type[ast.AST], Visitor] = {
+VISITORS: Final[dict[type[ast.AST], Visitor]] = {
     ast.Name: Expressions.visit_name,
     ast.Attribute: Expressions.visit_attribute,
     ast.Call: Expressions.visit_call,

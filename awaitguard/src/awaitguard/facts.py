@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import posixpath
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from awaitguard.resolver import Resolver
 from awaitguard.signature import colour_of_scope, signature_of_scope
 from awaitguard.summary import NONE, OP_NAME, Summary, pack_position, unpack_position
 from awaitguard.value import CLASS, COROUTINE, FUNCTION, INSTANCE, Value
 
-ASIDE = frozenset({"tests", "test", "testing", "examples", "example", "docs", "doc", "docs_src", "scripts",
+ASIDE: Final = frozenset({"tests", "test", "testing", "examples", "example", "docs", "doc", "docs_src", "scripts",
     "benchmarks", "benchmark", "samples", "tools", "demo", "demos", "_testbase", "testutils", "test_utils",
     "_testing", "utils_test", "migrations", "fixtures", "conftest", "sample", "recipes", "tutorials", "e2e",
     "integration"})  # fmt: skip
 # Builtin types by which two functions of one name can be told apart.
-TYPES = frozenset({"int", "str", "bool", "float", "bytes", "dict", "list", "set", "tuple"})
+TYPES: Final = frozenset({"int", "str", "bool", "float", "bytes", "dict", "list", "set", "tuple"})
 
 
 # How the names of functions begin that hand out objects; of others nobody asks what they give.
-VERBS = ("get_", "create_", "make_", "build_", "new_", "open_", "obtain_", "provide_")
+VERBS: Final = ("get_", "create_", "make_", "build_", "new_", "open_", "obtain_", "provide_")
 # Beginnings of names of functions that give something which can be compared.
-RETURNING = (*VERBS, "load_", "fetch_", "find_", "read_", "resolve_")
+RETURNING: Final = (*VERBS, "load_", "fetch_", "find_", "read_", "resolve_")
 
 
 class PublicFunction(NamedTuple):
@@ -99,14 +99,10 @@ def file_facts(path: str, summary: Summary, resolver: Resolver) -> FileFacts:
                 )
     for scope in summary.scopes:
         for name, bindings in scope.bindings.items():
-            last = bindings[-1] if bindings else None
-            if (
-                last is None
-                or last.kind != "from"
-                or name.startswith("_")
-                or last.name in (name, "*")
-                or last.name.startswith("_")
-            ):
+            if not bindings:
+                continue
+            last = bindings[-1]
+            if last.kind != "from" or name.startswith("_") or last.name in (name, "*") or last.name.startswith("_"):
                 continue
             target = renamed(path, summary, last.name, name, last.block, resolver)
             if target:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 CERTAIN, LIKELY, HINT = "certain", "likely", "hint"
-LEVELS = (CERTAIN, LIKELY, HINT)
+LEVELS: Final = (CERTAIN, LIKELY, HINT)
 
 
 class Cause(NamedTuple):

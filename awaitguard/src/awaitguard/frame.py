@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from awaitguard.summary import PLAIN, UNKNOWN, Binding, Flag
 
@@ -130,4 +130,4 @@ class Frame:
         return kept
 
 
-VALUE_KINDS = frozenset({"value", "unknown"})
+VALUE_KINDS: Final = frozenset({"value", "unknown"})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from awaitguard.finding import CERTAIN, Finding
 from awaitguard.summary import FOREIGN_REASON, Ignore
 
-UNUSED = "AG002"
+UNUSED: Final = "AG002"
 
 
 def apply_ignores(findings: Iterable[Finding], ignores: dict[str, list[Ignore]]) -> list[Finding]:

@@ -7,33 +7,35 @@ functions do with the functions they are given.
 
 from __future__ import annotations
 
+from typing import Final
+
 # Modules whose functions give numbers, text, files and the like, never something to await.
-PLAIN_MODULES = frozenset({"time", "json", "os", "re", "math", "random", "datetime", "subprocess", "shutil", "hashlib",
+PLAIN_MODULES: Final = frozenset({"time", "json", "os", "re", "math", "random", "datetime", "subprocess", "shutil", "hashlib",
     "uuid", "logging", "base64", "pathlib", "sqlite3", "csv", "urllib", "http", "zlib", "gzip", "struct", "secrets",
     "string", "textwrap", "statistics", "decimal", "fractions", "socket", "select", "platform", "tempfile", "glob",
     "hmac", "html", "ipaddress", "calendar", "locale", "binascii", "getpass", "smtplib", "ftplib", "ssl", "sys",
     "threading", "tarfile", "zipfile", "configparser", "argparse", "traceback", "warnings", "gc", "errno", "io",
     "collections", "heapq", "bisect", "array", "difflib", "pprint", "email", "mimetypes", "fnmatch"})  # fmt: skip
 # Functions of those modules that hand back what they are given.
-PASSES_THROUGH = frozenset({"heapq.heappop", "heapq.heappushpop", "heapq.heapreplace", "json.load", "sys.exc_info",
+PASSES_THROUGH: Final = frozenset({"heapq.heappop", "heapq.heappushpop", "heapq.heapreplace", "json.load", "sys.exc_info",
     "sys.intern", "collections.deque", "collections.ChainMap", "warnings.deprecated", "re.sub"})  # fmt: skip
-PLAIN_BUILTINS = frozenset({"print", "len", "str", "int", "float", "bool", "repr", "abs", "round", "bytes", "hash",
+PLAIN_BUILTINS: Final = frozenset({"print", "len", "str", "int", "float", "bool", "repr", "abs", "round", "bytes", "hash",
     "format", "ord", "chr", "any", "all", "dict", "range", "enumerate", "zip", "isinstance", "issubclass", "callable",
     "hasattr", "id", "input", "bytearray", "frozenset", "hex", "bin", "oct", "divmod", "dir", "delattr", "setattr",
     "complex", "memoryview", "ascii", "reversed", "slice", "locals", "globals"})  # fmt: skip
 # Calls that give a task or future.
-GIVES_AWAITABLE = frozenset({"asyncio.create_task", "asyncio.ensure_future", "asyncio.gather", "asyncio.shield",
+GIVES_AWAITABLE: Final = frozenset({"asyncio.create_task", "asyncio.ensure_future", "asyncio.gather", "asyncio.shield",
     "asyncio.wrap_future", "asyncio.Future", "asyncio.Task", "asyncio.futures.Future", "asyncio.tasks.Task",
     "builtins.anext", "asyncio.tasks.gather", "asyncio.tasks.create_task", "asyncio.tasks.ensure_future"})  # fmt: skip
 # Methods of tasks and futures that give nothing to wait for.
-FUTURE_METHODS = frozenset({"cancel", "done", "cancelled", "set_result", "set_exception", "add_done_callback", "set_name", "get_name",
+FUTURE_METHODS: Final = frozenset({"cancel", "done", "cancelled", "set_result", "set_exception", "add_done_callback", "set_name", "get_name",
     "cancelling", "uncancel", "remove_done_callback"})  # fmt: skip
-AWAITABLE_TYPES = frozenset({"Awaitable", "Coroutine", "Future", "Task", "CoroutineType"})
-LOCKS = frozenset({"threading.Lock", "threading.RLock", "threading.Condition", "threading.Semaphore",
+AWAITABLE_TYPES: Final = frozenset({"Awaitable", "Coroutine", "Future", "Task", "CoroutineType"})
+LOCKS: Final = frozenset({"threading.Lock", "threading.RLock", "threading.Condition", "threading.Semaphore",
     "threading.BoundedSemaphore", "multiprocessing.Lock", "multiprocessing.RLock", "multiprocessing.Semaphore",
     "_thread.allocate_lock", "_thread.RLock"})  # fmt: skip
 # What is known about instances that C code or the library's factories make: which special methods they have.
-OBJECTS = {
+OBJECTS: Final = {
     **dict.fromkeys(LOCKS, frozenset({"__enter__"})),
     "builtins.open": frozenset({"__enter__", "__iter__"}),
     "multiprocessing.Pool": frozenset({"__enter__"}),
@@ -68,7 +70,7 @@ OBJECTS = {
     "queue.SimpleQueue": frozenset[str](),
 }
 # Methods of such objects that are coroutine functions, and those that aren't though they look so.
-ASYNC_METHODS = {
+ASYNC_METHODS: Final = {
     "asyncio.Lock": frozenset({"acquire"}),
     "asyncio.Condition": frozenset({"acquire", "wait", "wait_for"}),
     "asyncio.Semaphore": frozenset({"acquire"}),
@@ -80,7 +82,7 @@ ASYNC_METHODS = {
     "contextlib.AsyncExitStack": frozenset({"aclose", "enter_async_context"}),
     "async generator": frozenset({"aclose", "asend", "athrow", "__anext__"}),
 }
-SYNC_METHODS = {
+SYNC_METHODS: Final = {
     "container": frozenset(
         {
             "append",
@@ -137,17 +139,17 @@ SYNC_METHODS = {
     "threading.Event": frozenset({"set", "clear", "is_set", "wait"}),
     **dict.fromkeys(LOCKS, frozenset({"acquire", "release", "locked", "notify", "notify_all"})),
 }
-RUNNERS = frozenset({"asyncio.run", "anyio.run", "trio.run", "uvloop.run"})
+RUNNERS: Final = frozenset({"asyncio.run", "anyio.run", "trio.run", "uvloop.run"})
 
 # What takes a plain function and calls it without awaiting: dotted name -> (position, keyword) of the function.
 # Lists of the same for methods of objects that can't be followed, by the method's name alone.
-THREAD_TARGETS: dict[str, tuple[int | None, str]] = {
+THREAD_TARGETS: Final[dict[str, tuple[int | None, str]]] = {
     "threading.Thread": (1, "target"),
     "threading.Timer": (1, "function"),
     "multiprocessing.Process": (1, "target"),
     "_thread.start_new_thread": (0, "function"),
 }
-EXECUTORS: dict[str, tuple[int | None, str]] = {
+EXECUTORS: Final[dict[str, tuple[int | None, str]]] = {
     "asyncio.to_thread": (0, "func"),
     "anyio.to_thread.run_sync": (0, "func"),
     "loop.run_in_executor": (1, "func"),
@@ -158,7 +160,7 @@ EXECUTORS: dict[str, tuple[int | None, str]] = {
         for name in ("map", "apply", "apply_async", "map_async", "imap", "imap_unordered", "starmap")
     },
 }
-SORTS: dict[str, tuple[int | None, str]] = {
+SORTS: Final[dict[str, tuple[int | None, str]]] = {
     "builtins.filter": (0, "function"),
     "builtins.sorted": (None, "key"),
     "builtins.min": (None, "key"),
@@ -174,16 +176,16 @@ SORTS: dict[str, tuple[int | None, str]] = {
     "dataclasses.field": (None, "default_factory"),
     "list.sort": (None, "key"),
 }
-SIGNALS: dict[str, tuple[int | None, str]] = {
+SIGNALS: Final[dict[str, tuple[int | None, str]]] = {
     "signal.signal": (1, "handler"),
     "loop.add_signal_handler": (1, "callback"),
 }
-EXIT_HANDLERS: dict[str, tuple[int | None, str]] = {
+EXIT_HANDLERS: Final[dict[str, tuple[int | None, str]]] = {
     "atexit.register": (0, "func"),
     "weakref.finalize": (1, "func"),
     "stack.callback": (0, "callback"),
 }
-LOOP_CALLBACKS: dict[str, tuple[int | None, str]] = {
+LOOP_CALLBACKS: Final[dict[str, tuple[int | None, str]]] = {
     "loop.call_soon": (0, "callback"),
     "loop.call_soon_threadsafe": (0, "callback"),
     "loop.call_later": (1, "callback"),
@@ -192,5 +194,5 @@ LOOP_CALLBACKS: dict[str, tuple[int | None, str]] = {
     "loop.add_writer": (1, "callback"),
     "future.add_done_callback": (0, "callback"),
 }
-EXECUTOR_CLASSES = frozenset({"concurrent.futures.ThreadPoolExecutor", "concurrent.futures.ProcessPoolExecutor",
+EXECUTOR_CLASSES: Final = frozenset({"concurrent.futures.ThreadPoolExecutor", "concurrent.futures.ProcessPoolExecutor",
     "concurrent.futures.thread.ThreadPoolExecutor", "concurrent.futures.process.ProcessPoolExecutor"})  # fmt: skip

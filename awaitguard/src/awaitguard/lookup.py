@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
 from awaitguard.modules import STANDARD_LIBRARY, Modules
 from awaitguard.summary import OP_DEFAULT, Binding, Block, Flag, Lazy, Scope, Summary
@@ -25,11 +25,11 @@ from awaitguard.value import (
     merge,
 )
 
-DEPTH = 14
-LATE = 1 << 60
+DEPTH: Final = 14
+LATE: Final = 1 << 60
 
 
-REMEMBERED = 60_000  # results that are kept across files
+REMEMBERED: Final = 60_000  # results that are kept across files
 Answer = TypeVar("Answer")
 
 

@@ -7,12 +7,26 @@ import posixpath
 import sys
 import sysconfig
 from collections.abc import Iterable
+from typing import Final
 
-SUFFIXES = (".pyi", "/__init__.pyi", ".py", "/__init__.py")
+SUFFIXES: Final = (".pyi", "/__init__.pyi", ".py", "/__init__.py")
 # Files of these kinds beside the sources give modules too, but say nothing that could be read.
-COMPILED = (".so", ".pyd", ".pyx", ".pyi", ".abi3.so", ".c", ".cpp", ".rs", ".py.in", ".tmpl", ".proto", ".jinja")
+COMPILED: Final = (
+    ".so",
+    ".pyd",
+    ".pyx",
+    ".pyi",
+    ".abi3.so",
+    ".c",
+    ".cpp",
+    ".rs",
+    ".py.in",
+    ".tmpl",
+    ".proto",
+    ".jinja",
+)
 # Directories whose own packages no one else imports.
-ASIDE = frozenset(
+ASIDE: Final = frozenset(
     {"examples", "example", "samples", "sample", "demo", "demos", "docs", "doc", "docs_src", "benchmarks"}
 )
 
@@ -217,4 +231,4 @@ def library_paths(root: str) -> list[str]:
     return found
 
 
-STANDARD_LIBRARY = sys.stdlib_module_names
+STANDARD_LIBRARY: Final = sys.stdlib_module_names

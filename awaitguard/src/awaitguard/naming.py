@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from awaitguard.frame import Frame, Owner, RawSite
 from awaitguard.summary import (
@@ -216,8 +216,8 @@ class Names:
                 self.load(name, Use.ATTRIBUTE)
                 if name in frame.param_use and (parts[-1] in OF_COROUTINES or parts[-1] == "__class__"):
                     frame.param_use[name] |= ParamUse.AWAITED  # it is driven by hand
-            inner = use if use in KEEP_UNKNOWN and use != Use.AWAIT else Use.CALLEE
-            if not self.is_known(name, inner):
+            kept = use if use in KEEP_UNKNOWN and use != Use.AWAIT else Use.CALLEE
+            if not self.is_known(name, kept):
                 return self.telling(parts[0], use, ".".join([name, *reversed(parts[1:])]))
             parts.append(name)
             parts.reverse()
@@ -426,5 +426,5 @@ def dotted_name(node: ast.expr) -> str:
     return ".".join(reversed(parts))
 
 
-MOST_PARTS = 40  # a longer chain of attributes is no one's code
-NO_CALL = ast.Call(ast.Name("globals"), [], [])
+MOST_PARTS: Final = 40  # a longer chain of attributes is no one's code
+NO_CALL: Final = ast.Call(ast.Name("globals"), [], [])

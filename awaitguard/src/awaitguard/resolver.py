@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
 from awaitguard.defaults import Defaults
 from awaitguard.library import AWAITABLE_TYPES, OBJECTS
@@ -63,16 +64,18 @@ from awaitguard.value import (
 )
 from awaitguard.vocabulary import TELLING_METHODS
 
-STEPS = 1500  # expressions that are looked at to answer one question
-CHAIN = 20  # attributes in a row that are followed
-MOST = 40  # elements of a display that are looked at
-PLAIN_TYPES = frozenset({"int", "str", "float", "bool", "bytes", "bytearray", "complex", "frozenset", "range", "memoryview",
+STEPS: Final = 1500  # expressions that are looked at to answer one question
+CHAIN: Final = 20  # attributes in a row that are followed
+MOST: Final = 40  # elements of a display that are looked at
+PLAIN_TYPES: Final = frozenset({"int", "str", "float", "bool", "bytes", "bytearray", "complex", "frozenset", "range", "memoryview",
     "list", "dict", "set", "tuple", "List", "Dict", "Set", "Tuple", "FrozenSet", "Sequence", "Mapping", "MutableMapping",
     "DefaultDict", "OrderedDict", "Counter", "Deque", "deque", "defaultdict"})  # fmt: skip
-CONTAINER_TYPES = frozenset({"list", "List", "set", "Set", "Sequence", "Iterable", "Iterator", "tuple", "Tuple", "deque",
+CONTAINER_TYPES: Final = frozenset({"list", "List", "set", "Set", "Sequence", "Iterable", "Iterator", "tuple", "Tuple", "deque",
     "Deque", "frozenset", "FrozenSet", "Collection"})  # fmt: skip
-MAPPING_TYPES = frozenset({"dict", "Dict", "Mapping", "MutableMapping", "DefaultDict", "defaultdict", "OrderedDict"})
-GENERIC = frozenset({"typing", "builtins", "collections", "contextlib", "typing_extensions", "types", "asyncio"})
+MAPPING_TYPES: Final = frozenset(
+    {"dict", "Dict", "Mapping", "MutableMapping", "DefaultDict", "defaultdict", "OrderedDict"}
+)
+GENERIC: Final = frozenset({"typing", "builtins", "collections", "contextlib", "typing_extensions", "types", "asyncio"})
 
 
 class Resolver(Defaults):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from awaitguard.summary import NONE, OP_NAME, OP_SUBSCRIPTED, OP_UNION, Scope, Summary
 
 SYNC, ASYNC, GENERATOR, ASYNC_GENERATOR = "sync", "async", "generator", "async generator"
 CONTEXT_MANAGER, ASYNC_CONTEXT_MANAGER, PROPERTY = "context manager", "async context manager", "property"
-CLASS = "class"
+CLASS: Final = "class"
 
 
 def colour_of_scope(scope: Scope, decorators: tuple[str, ...]) -> str:

@@ -11,7 +11,7 @@ import sys
 import tokenize
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from awaitguard.summary import FOREIGN_REASON
 from awaitguard.walker import IGNORE, Walker
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 # Pure Python calls need no C stack, so a tree that the parser accepts can be walked at any depth.
-WALK_DEPTH = 1_000_000
-NEWER = re.compile(
+WALK_DEPTH: Final = 1_000_000
+NEWER: Final = re.compile(
     r"^\s*(?:lazy\s+(?:import|from)\b|type\s+\w+\s*(?:\[.*\])?\s*=|(?:async\s+)?def\s+\w+\s*\[|class\s+\w+\s*\[)|except\s+\w+\s*,\s*\w+|\bt[\"']",
     re.MULTILINE,
 )
 
 
 # What authors write to tell type checkers that a dropped coroutine is meant.
-FOREIGN = re.compile(r"#.*(?:unused-coroutine|unused-awaitable|reportUnusedCoroutine)")
+FOREIGN: Final = re.compile(r"#.*(?:unused-coroutine|unused-awaitable|reportUnusedCoroutine)")
 
 
 class UnreadableSourceError(Exception):

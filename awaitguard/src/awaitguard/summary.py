@@ -9,103 +9,100 @@ from __future__ import annotations
 
 import marshal
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
-if TYPE_CHECKING:
-    from _collections_abc import dict_items, dict_values
+FORMAT: Final = 10  # part of the cache key: raise it when the walker or this layout changes
 
-FORMAT = 10  # part of the cache key: raise it when the walker or this layout changes
-
-FOREIGN_REASON = "said to another tool"  # the reason of ignores that are comments for type checkers
-UNKNOWN = -1
-PLAIN = 0
-NONE = 1
-ABSENT = -2
+FOREIGN_REASON: Final = "said to another tool"  # the reason of ignores that are comments for type checkers
+UNKNOWN: Final = -1
+PLAIN: Final = 0
+NONE: Final = 1
+ABSENT: Final = -2
 
 Expr = tuple[Any, ...]
-NO_EXPR: Expr = ("",)  # stands for what can't be followed, where an entry of the table is looked at
+NO_EXPR: Final[Expr] = ("",)  # stands for what can't be followed, where an entry of the table is looked at
 
 # Operators of the expression table, with what follows the letter.
-OP_CONST = "k"  # type name, value or None
-OP_NAME = "n"  # dotted name, block
-OP_ATTR = "."  # base, attribute
-OP_GETATTR = "G"  # base, attribute: getattr() with a constant name
-OP_CALL = "c"  # function, arguments, keywords, has_star, position
-OP_AWAIT = "w"  # expression
-OP_DICT = "d"  # ((key, expression), ...)
-OP_LIST = "t"  # elements
-OP_ITEM = "s"  # base, constant key or None or SLICE
-OP_UNION = "u"  # alternatives
-OP_SCOPE = "f"  # scope index of a lambda
-OP_COMPREHENSION = "g"  # element, is_generator, is_async
-OP_ELEMENT = "i"  # iterated expression, is_async
-OP_ENTER = "e"  # context manager expression, is_async
-OP_UNPACK = "x"  # expression, index
-OP_ANNOTATED = "a"  # annotation, value or ABSENT
-OP_SUBSCRIPTED = "["  # base, arguments: in annotations
-SLICE = "[:]"  # no key that anyone would write
-OP_DEFAULT = "o"  # expression: what stands in for a parameter that isn't given
-OP_METHOD = "m"  # attribute of an unknown object, kept because the name says enough
+OP_CONST: Final = "k"  # type name, value or None
+OP_NAME: Final = "n"  # dotted name, block
+OP_ATTR: Final = "."  # base, attribute
+OP_GETATTR: Final = "G"  # base, attribute: getattr() with a constant name
+OP_CALL: Final = "c"  # function, arguments, keywords, has_star, position
+OP_AWAIT: Final = "w"  # expression
+OP_DICT: Final = "d"  # ((key, expression), ...)
+OP_LIST: Final = "t"  # elements
+OP_ITEM: Final = "s"  # base, constant key or None or SLICE
+OP_UNION: Final = "u"  # alternatives
+OP_SCOPE: Final = "f"  # scope index of a lambda
+OP_COMPREHENSION: Final = "g"  # element, is_generator, is_async
+OP_ELEMENT: Final = "i"  # iterated expression, is_async
+OP_ENTER: Final = "e"  # context manager expression, is_async
+OP_UNPACK: Final = "x"  # expression, index
+OP_ANNOTATED: Final = "a"  # annotation, value or ABSENT
+OP_SUBSCRIPTED: Final = "["  # base, arguments: in annotations
+SLICE: Final = "[:]"  # no key that anyone would write
+OP_DEFAULT: Final = "o"  # expression: what stands in for a parameter that isn't given
+OP_METHOD: Final = "m"  # attribute of an unknown object, kept because the name says enough
 
 
 class Use:
     """How the value of an expression is used by the syntax around it."""
 
-    STATEMENT = 0
-    AWAIT = 1
-    TRUTH = 2
-    COMPARE = 3
-    ITERATE = 4
-    FORMAT = 5
-    ELEMENT = 6
-    RETURN = 7
-    ARGUMENT = 8
-    ATTRIBUTE = 9
-    SUBSCRIPT = 10
-    OPERAND = 11
-    ASSIGN = 12
-    YIELD = 13
-    WITH = 14
-    ASYNC_WITH = 15
-    ASYNC_ITERATE = 16
-    CALLEE = 17
-    STORED = 18
-    FORGOTTEN = 19
-    VALUE_ARGUMENT = 20
-    LOCKED = 21
-    OTHER = 22
-    RETURNED_DICT = 23
-    MAPPED = 24
-    SCHEDULED = 25
-    UNPACKED = 26
-    RETURNED_LIST = 27
-    READ = 28  # of a property that runs a loop; only there
+    STATEMENT: Final = 0
+    AWAIT: Final = 1
+    TRUTH: Final = 2
+    COMPARE: Final = 3
+    ITERATE: Final = 4
+    FORMAT: Final = 5
+    ELEMENT: Final = 6
+    RETURN: Final = 7
+    ARGUMENT: Final = 8
+    ATTRIBUTE: Final = 9
+    SUBSCRIPT: Final = 10
+    OPERAND: Final = 11
+    ASSIGN: Final = 12
+    YIELD: Final = 13
+    WITH: Final = 14
+    ASYNC_WITH: Final = 15
+    ASYNC_ITERATE: Final = 16
+    CALLEE: Final = 17
+    STORED: Final = 18
+    FORGOTTEN: Final = 19
+    VALUE_ARGUMENT: Final = 20
+    LOCKED: Final = 21
+    OTHER: Final = 22
+    RETURNED_DICT: Final = 23
+    MAPPED: Final = 24
+    SCHEDULED: Final = 25
+    UNPACKED: Final = 26
+    RETURNED_LIST: Final = 27
+    READ: Final = 28  # of a property that runs a loop; only there
 
-    ALL = frozenset(range(28))
+    ALL: Final = frozenset(range(28))
 
 
 class ParamUse:
     """What a function does with a parameter."""
 
-    AWAITED = 1
-    PASSED_ON = 2
-    AS_VALUE = 4
-    CALLED = 8  # and what comes back is used at once, never awaited
+    AWAITED: Final = 1
+    PASSED_ON: Final = 2
+    AS_VALUE: Final = 4
+    CALLED: Final = 8  # and what comes back is used at once, never awaited
 
 
 class Flag:
     """Facts about a function or class scope."""
 
-    ASYNC = 1
-    GENERATOR = 2
-    STUB = 4  # the body says nothing: `...`, `pass`, a docstring, `raise NotImplementedError`
-    ASKS_COLOUR = 8  # looks at iscoroutinefunction, isawaitable or the like
-    RUNS_LOOP = 16  # calls asyncio.run or run_until_complete itself
-    FALLS_THROUGH = 32  # the end of the body can be reached
-    NEVER_RETURNS = 64
-    ASKS_LOOP = 128  # looks whether a loop is running
-    CHOOSES = 512  # compares a name with something, which may be the key of a table
-    OWN_NAMESPACE = 256  # exec, globals(), setattr on itself: names can appear that no one sees
+    ASYNC: Final = 1
+    GENERATOR: Final = 2
+    STUB: Final = 4  # the body says nothing: `...`, `pass`, a docstring, `raise NotImplementedError`
+    ASKS_COLOUR: Final = 8  # looks at iscoroutinefunction, isawaitable or the like
+    RUNS_LOOP: Final = 16  # calls asyncio.run or run_until_complete itself
+    FALLS_THROUGH: Final = 32  # the end of the body can be reached
+    NEVER_RETURNS: Final = 64
+    ASKS_LOOP: Final = 128  # looks whether a loop is running
+    CHOOSES: Final = 512  # compares a name with something, which may be the key of a table
+    OWN_NAMESPACE: Final = 256  # exec, globals(), setattr on itself: names can appear that no one sees
 
 
 class Param(NamedTuple):
@@ -139,6 +136,62 @@ class Binding(NamedTuple):
     level: int = 0
 
 
+Item = TypeVar("Item")
+
+
+class Lazy(Generic[Item]):
+    """A sequence whose items are put together when they are first asked for: of most files only a few are."""
+
+    __slots__ = ("made", "make", "raw")
+
+    def __init__(self, raw: list[tuple[Any, ...]], make: Callable[[tuple[Any, ...]], Item]) -> None:
+        self.raw = raw
+        self.make = make
+        self.made: list[Item | None] = [None] * len(raw)
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def __getitem__(self, index: int) -> Item:
+        found = self.made[index]
+        if found is None:
+            found = self.made[index] = self.make(self.raw[index])
+        return found
+
+    def __iter__(self) -> Iterator[Item]:
+        return map(self.__getitem__, range(len(self.raw)))
+
+
+class Bindings:
+    """Bindings by name; their stored tuples are turned into bindings when someone asks for the name."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: dict[str, list[Any]]) -> None:
+        self.raw = raw
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.raw
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.raw)
+
+    def __getitem__(self, name: str) -> list[Binding]:
+        found = self.raw[name]
+        if found and type(found[0]) is tuple:
+            found[:] = [Binding._make(one) for one in found]
+        return found
+
+    def get(self, name: str) -> list[Binding] | None:
+        return self[name] if name in self.raw else None
+
+    def items(self) -> Iterator[tuple[str, list[Binding]]]:
+        return ((name, self[name]) for name in self.raw)
+
+    def values(self) -> Iterator[list[Binding]]:
+        return map(self.__getitem__, self.raw)
+
+
 class Block(NamedTuple):
     """A stretch of code that runs or doesn't run together."""
 
@@ -152,7 +205,7 @@ class Block(NamedTuple):
     fallback: bool
 
 
-SCOPE = Block._fields.index("scope")
+SCOPE: Final = Block._fields.index("scope")
 
 
 class Scope(NamedTuple):
@@ -185,7 +238,7 @@ class Scope(NamedTuple):
         return bool(self.flags & Flag.GENERATOR)
 
 
-FLAGS = Scope._fields.index("flags")
+FLAGS: Final = Scope._fields.index("flags")
 
 
 class Site(NamedTuple):
@@ -269,59 +322,6 @@ def load(data: bytes) -> Summary:
 def make_scope(raw: tuple[Any, ...]) -> Scope:
     params = tuple([Param(*one) for one in raw[8]])
     return Scope._make((*raw[:6], Bindings(raw[6]), raw[7], params, *raw[9:14], Bindings(raw[14]), *raw[15:]))
-
-
-Item = TypeVar("Item")
-
-
-class Lazy(Generic[Item]):
-    """A sequence whose items are put together when they are first asked for: of most files only a few are."""
-
-    __slots__ = ("made", "make", "raw")
-
-    def __init__(self, raw: list[tuple[Any, ...]], make: Callable[[tuple[Any, ...]], Item]) -> None:
-        self.raw = raw
-        self.make = make
-        self.made: list[Item | None] = [None] * len(raw)
-
-    def __len__(self) -> int:
-        return len(self.raw)
-
-    def __getitem__(self, index: int) -> Item:
-        found = self.made[index]
-        if found is None:
-            found = self.made[index] = self.make(self.raw[index])
-        return found
-
-    def __iter__(self) -> Iterator[Item]:
-        return map(self.__getitem__, range(len(self.raw)))
-
-
-class Bindings(dict[str, list[Binding]]):
-    """Bindings by name; their stored tuples are turned into bindings when someone asks for the name."""
-
-    __slots__ = ()
-
-    def __getitem__(self, name: str) -> list[Binding]:
-        found = super().__getitem__(name)
-        if found and type(found[0]) is tuple:
-            found[:] = [Binding._make(one) for one in found]
-        return found
-
-    def get(self, name: str, default: Any = None, /) -> Any:
-        return self[name] if name in self else default  # noqa: SIM401 - this is that get
-
-    def items(self) -> dict_items[str, list[Binding]]:
-        self.complete()
-        return super().items()
-
-    def values(self) -> dict_values[str, list[Binding]]:
-        self.complete()
-        return super().values()
-
-    def complete(self) -> None:
-        for name in self:
-            self[name]
 
 
 def qualname(summary: Summary, scope: int) -> str:

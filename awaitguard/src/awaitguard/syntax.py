@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from awaitguard.naming import dotted_name
 
-DELIBERATE_ERRORS = frozenset({"TypeError", "AttributeError", "RuntimeError", "RuntimeWarning", "Exception",
+DELIBERATE_ERRORS: Final = frozenset({"TypeError", "AttributeError", "RuntimeError", "RuntimeWarning", "Exception",
     "BaseException", "ImportError", "ModuleNotFoundError"})  # fmt: skip
-RUNS = frozenset({"run", "run_until_complete"})
-RAISES = frozenset({"raises", "assertRaises", "assertRaisesRegex", "warns", "assertWarns", "assertWarnsRegex"})
+RUNS: Final = frozenset({"run", "run_until_complete"})
+RAISES: Final = frozenset({"raises", "assertRaises", "assertRaisesRegex", "warns", "assertWarns", "assertWarnsRegex"})
 
 
 def equality(test: ast.expr) -> tuple[str, Any] | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from awaitguard.modules import Modules
 from awaitguard.source import summarise
 from awaitguard.summary import Summary, load
 
-KEPT = 16_000_000  # bytes of stored summaries that are unpacked in memory at a time
+KEPT: Final = 16_000_000  # bytes of stored summaries that are unpacked in memory at a time
 
 
 class Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 Definition = tuple[str, int]  # path of the file, index of the scope in it
 
@@ -45,33 +45,35 @@ class Value(NamedTuple):
         return self.module, self.scope
 
 
-UNKNOWN_KIND = "unknown"
-NONE_KIND = "none"
-PLAIN_KIND = "plain"  # a number, text, list or the like
-FUNCTION = "function"
-CLASS = "class"
-INSTANCE = "instance"
-COROUTINE = "coroutine"
-ASYNC_GENERATOR = "async generator"
-GENERATOR = "generator"
-CONTEXT = "context manager"
-ASYNC_CONTEXT = "async context manager"
-AWAITABLE = "awaitable"  # a task, a future or something annotated so
-MODULE = "module"
-PARTIAL = "partial"
-CONTAINER = "container"  # extra: (path, expression of the elements, ...)
-MAPPING = "mapping"
-LIBRARY = "library"  # extra: dotted name outside of the project
-OBJECT = "object"  # an instance of something of the library; extra: its dotted name
-SUPER = "super"
-PROPERTY = "property"
-ALIAS = "alias"  # a type that was given a name, `Users = Annotated[Store, ...]`; module and scope: where it is written
-METHOD = "method"  # a telling method of an unknown object; extra: its name
+UNKNOWN_KIND: Final = "unknown"
+NONE_KIND: Final = "none"
+PLAIN_KIND: Final = "plain"  # a number, text, list or the like
+FUNCTION: Final = "function"
+CLASS: Final = "class"
+INSTANCE: Final = "instance"
+COROUTINE: Final = "coroutine"
+ASYNC_GENERATOR: Final = "async generator"
+GENERATOR: Final = "generator"
+CONTEXT: Final = "context manager"
+ASYNC_CONTEXT: Final = "async context manager"
+AWAITABLE: Final = "awaitable"  # a task, a future or something annotated so
+MODULE: Final = "module"
+PARTIAL: Final = "partial"
+CONTAINER: Final = "container"  # extra: (path, expression of the elements, ...)
+MAPPING: Final = "mapping"
+LIBRARY: Final = "library"  # extra: dotted name outside of the project
+OBJECT: Final = "object"  # an instance of something of the library; extra: its dotted name
+SUPER: Final = "super"
+PROPERTY: Final = "property"
+ALIAS: Final = (
+    "alias"  # a type that was given a name, `Users = Annotated[Store, ...]`; module and scope: where it is written
+)
+METHOD: Final = "method"  # a telling method of an unknown object; extra: its name
 
-UNKNOWN_VALUE = Value(UNKNOWN_KIND)
-NONE_VALUE = Value(NONE_KIND)
-PLAIN_VALUE = Value(PLAIN_KIND)
-UNKNOWN_VALUES = (UNKNOWN_VALUE,)
+UNKNOWN_VALUE: Final = Value(UNKNOWN_KIND)
+NONE_VALUE: Final = Value(NONE_KIND)
+PLAIN_VALUE: Final = Value(PLAIN_KIND)
+UNKNOWN_VALUES: Final = (UNKNOWN_VALUE,)
 
 Values = tuple[Value, ...]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from awaitguard.definitions import Definitions
 from awaitguard.expressions import VISITORS, Expressions
@@ -32,10 +32,10 @@ from awaitguard.syntax import (
     tested_for_none,
 )
 
-IGNORE = re.compile(r"#\s*awaitguard:\s*ignore(?:\[([^\]]*)\])?[ \t]*([^#\n]*)")
-LEAVING_CALLS = frozenset({"exit", "_exit", "abort", "fail", "skip", "xfail"})
-IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError"})
-BROAD_ERRORS = frozenset({"Exception", "BaseException"})
+IGNORE: Final = re.compile(r"#\s*awaitguard:\s*ignore(?:\[([^\]]*)\])?[ \t]*([^#\n]*)")
+LEAVING_CALLS: Final = frozenset({"exit", "_exit", "abort", "fail", "skip", "xfail"})
+IMPORT_ERRORS: Final = frozenset({"ImportError", "ModuleNotFoundError"})
+BROAD_ERRORS: Final = frozenset({"Exception", "BaseException"})
 Statement = Callable[[Any, Any], bool]
 
 
@@ -232,9 +232,9 @@ class Walker(Definitions):
         self.muted -= muted
         self.raising -= raising
         if self.frame.awaits > awaits and not is_async:
-            for context, item in entered:
+            for context, manager in entered:
                 if context >= 0:
-                    self.site(Use.LOCKED, context, item)
+                    self.site(Use.LOCKED, context, manager)
         return leaves and not (muted or raising)
 
     def try_(self, node: ast.Try) -> bool:
@@ -285,7 +285,7 @@ class Walker(Definitions):
         return leaves and type(node.cases[-1].pattern) is ast.MatchAs and node.cases[-1].guard is None
 
 
-STATEMENTS: dict[type[ast.AST], Statement] = {
+STATEMENTS: Final[dict[type[ast.AST], Statement]] = {
     ast.FunctionDef: Walker.function,
     ast.AsyncFunctionDef: Walker.function,
     ast.ClassDef: Walker.class_,

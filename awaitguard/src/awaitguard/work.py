@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import marshal
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing import get_all_start_methods, get_context
 from typing import Any, TypeVar
 
@@ -111,10 +112,21 @@ def ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+@contextmanager
+def without_collector() -> Generator[None]:
+    """What is made here lives until it is thrown away as a whole; looking for cycles in it only costs time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
 def start_worker(prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
     ignore_interrupts()
-    # What a worker makes lives until it is thrown away as a whole; looking for cycles in it only costs time.
-    gc.disable()
+    gc.disable()  # for the reason that `without_collector` gives
     if prepare is not None:
         prepare(*arguments)
 
@@ -127,21 +139,28 @@ def spread(
     if jobs < 2 or len(tasks) < 2:
         if prepare is not None:
             prepare(*arguments)
-        yield from map(work, tasks)
+        with without_collector():
+            yield from map(work, tasks)
         return
     context = get_context("fork" if "fork" in get_all_start_methods() else "spawn")
     with context.Pool(min(jobs, len(tasks)), start_worker, (prepare, arguments)) as pool:
         yield from pool.imap_unordered(work, tasks)
 
 
-def batches(items: Iterable[tuple[Task, int]], most: int) -> list[list[Task]]:
-    """Split items into lists whose weights add up to about `most`."""
+def batches(items: Sequence[tuple[Task, int]], most: int, least: int = 0, parts: int = 1) -> list[list[Task]]:
+    """Split items into lists of neighbours whose weights add up to about `most`.
+
+    Lists get shorter towards the end, down to `least`: each holds at most one of `parts` equal parts of what is left, so
+    that all processes are done at about the same time.
+    """
+    left = sum(weight for _, weight in items)
     found: list[list[Task]] = []
-    weight = most
-    for item, one in items:
-        if weight >= most:
+    room = 0
+    for item, weight in items:
+        if room <= 0:
+            room = min(most, max(least, left // parts))
             found.append([])
-            weight = 0
         found[-1].append(item)
-        weight += one
+        room -= weight
+        left -= weight
     return found

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
-from awaitguard.rules.signatures import ANYTHING, Parameters
+from awaitguard.rules.signatures import ANYTHING, parameters_of
 from awaitguard.summary import NONE, OP_CALL, OP_NAME, Use
 from awaitguard.value import CLASS, FUNCTION, INSTANCE, LIBRARY, PARTIAL, Value
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
     from awaitguard.resolver import Resolver
     from awaitguard.summary import Expr, Site
 
-SEND = "def send(user, text, *, retries=1):\n    return user, text, retries\n\n"
-POINT = "from dataclasses import dataclass\n\n@dataclass\nclass Point:\n    x: int\n    y: int = 0\n\n"
-ERROR = "Python raises TypeError when the call runs."
-KEYWORD = Rule("AG305", "unknown-keyword", CERTAIN, "a keyword argument that the function doesn't have",
+SEND: Final = "def send(user, text, *, retries=1):\n    return user, text, retries\n\n"
+POINT: Final = "from dataclasses import dataclass\n\n@dataclass\nclass Point:\n    x: int\n    y: int = 0\n\n"
+ERROR: Final = "Python raises TypeError when the call runs."
+KEYWORD: Final = Rule("AG305", "unknown-keyword", CERTAIN, "a keyword argument that the function doesn't have",
     f"The parameter was renamed or never was there. {ERROR}", SEND + "send('a', 'b', retry=2)\n", SEND + "send('a', 'b', retries=2)\n")  # fmt: skip
-MISSING = Rule("AG306", "missing-argument", CERTAIN, "a required argument is missing",
+MISSING: Final = Rule("AG306", "missing-argument", CERTAIN, "a required argument is missing",
     f"The function needs one more argument. {ERROR}", SEND + "send('a')\n", SEND + "send('a', 'b')\n")  # fmt: skip
-TOO_MANY = Rule("AG307", "too-many-arguments", CERTAIN, "more positional arguments than the function takes",
+TOO_MANY: Final = Rule("AG307", "too-many-arguments", CERTAIN, "more positional arguments than the function takes",
     f"The function takes fewer positional arguments. {ERROR}", SEND + "send('a', 'b', 2)\n", SEND + "send('a', 'b', retries=2)\n")  # fmt: skip
-FIELD = Rule("AG308", "unknown-field", CERTAIN, "an argument that the class's fields or __init__ don't have",
+FIELD: Final = Rule("AG308", "unknown-field", CERTAIN, "an argument that the class's fields or __init__ don't have",
     f"The field was renamed or removed. {ERROR}", POINT + "Point(x=1, z=2)\n", POINT + "Point(x=1, y=2)\n")  # fmt: skip
-MISSING_FIELD = Rule("AG309", "missing-field", CERTAIN, "a required argument of a class is missing, or there are too many",
+MISSING_FIELD: Final = Rule("AG309", "missing-field", CERTAIN, "a required argument of a class is missing, or there are too many",
     f"Making an instance needs every field without default. {ERROR}", POINT + "Point(y=2)\n", POINT + "Point(1, 2)\n")  # fmt: skip
-SWAPPED = Rule("AG311", "swapped-arguments", LIKELY, "two arguments that look swapped",
+SWAPPED: Final = Rule("AG311", "swapped-arguments", LIKELY, "two arguments that look swapped",
     "The names of the variables are those of the parameters, but in the other order. Pass them by keyword if it is meant.",
     "def move(source, target):\n    return source, target\n\ndef main(source, target):\n    return move(target, source)\n",
     "def move(source, target):\n    return source, target\n\ndef main(source, target):\n    return move(source, target)\n")  # fmt: skip
-OF_OTHERS = frozenset({"dataclasses.replace", "functools.partial"})
-REVERSING = ("swap", "revers", "inver", "flip", "transpos", "rotat", "mirror", "undo", "rollback", "other", "back", "__r", "symmetric",
+OF_OTHERS: Final = frozenset({"dataclasses.replace", "functools.partial"})
+REVERSING: Final = ("swap", "revers", "inver", "flip", "transpos", "rotat", "mirror", "undo", "rollback", "other", "back", "__r", "symmetric",
     "commut", "bidirect", "opposite", "cross", "exchange", "_r", "test")  # fmt: skip
 
 
@@ -50,7 +50,7 @@ class Arguments(Group):
     def cares(self, resolver: Resolver, target: Value) -> int:
         if target.kind == PARTIAL or (target.kind == LIBRARY and target.extra in OF_OTHERS):
             return ALWAYS
-        return ALWAYS if Parameters.of(resolver, target) not in (None, ANYTHING) else NEVER
+        return ALWAYS if parameters_of(resolver, target) not in (None, ANYTHING) else NEVER
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         expr = file.expr(site.expr)
@@ -86,7 +86,7 @@ class Arguments(Group):
             return self.complain_of_replace(file, expr, target)
         if target.kind == PARTIAL:
             return self.complain_of_partial(file, expr, target)
-        parameters = Parameters.of(file.resolver, target)
+        parameters = parameters_of(file.resolver, target)
         if parameters is None or parameters is ANYTHING:
             return None
         of_class = target.kind == CLASS
@@ -113,7 +113,7 @@ class Arguments(Group):
     def complain_of_partial(self, file: FileCheck, expr: Expr, target: Value) -> tuple[Rule, str] | None:
         """A partial takes what its function takes, less what it was given."""
         inner, before = target.extra
-        parameters = Parameters.of(file.resolver, inner)
+        parameters = parameters_of(file.resolver, inner)
         if parameters is None or parameters is ANYTHING or parameters.var_positional or expr[4]:
             return None
         left = len(parameters.positional) - len(before)
@@ -125,7 +125,7 @@ class Arguments(Group):
         """functools.partial takes what the function inside takes; what is missing may come later."""
         first = expr[2][0] if expr[2] else -1
         values = file.values(first) if isinstance(first, int) and first > NONE else ()
-        parameters = Parameters.of(file.resolver, values[0]) if len(values) == 1 else None
+        parameters = parameters_of(file.resolver, values[0]) if len(values) == 1 else None
         if parameters is None or parameters is ANYTHING or expr[4]:
             return None
         name = file.text(first)
@@ -148,12 +148,12 @@ class Arguments(Group):
         values = file.values(first)
         if len(values) != 1 or values[0].kind != INSTANCE or not file.resolver.is_dataclass(*values[0].definition):
             return None
-        parameters = Parameters.of(file.resolver, Value(CLASS, *values[0].definition))
+        parameters = parameters_of(file.resolver, Value(CLASS, *values[0].definition))
         unknown = sorted({name for name, _ in expr[3] if name} - parameters.by_keyword) if parameters else []
         return (FIELD, f"gives `{unknown[0]}`, which the dataclass doesn't have") if unknown else None
 
     def swapped(self, file: FileCheck, site: Site, expr: Expr, target: Value) -> Iterator[Finding]:
-        parameters = Parameters.of(file.resolver, target)
+        parameters = parameters_of(file.resolver, target)
         if parameters is None or parameters is ANYTHING:
             return
         names = [self.argument_name(file, one) for one in expr[2]]

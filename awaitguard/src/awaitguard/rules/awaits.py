@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, LIKELY
 from awaitguard.rules.rule import Group, Rule
@@ -34,83 +34,83 @@ if TYPE_CHECKING:
     from awaitguard.finding import Finding
     from awaitguard.summary import Binding, Site
 
-ERROR = "At run time Python raises TypeError: object can't be used in 'await' expression."
-SYNC = Rule("AG101", "await-sync-function", CERTAIN, "await of a plain function",
+ERROR: Final = "At run time Python raises TypeError: object can't be used in 'await' expression."
+SYNC: Final = Rule("AG101", "await-sync-function", CERTAIN, "await of a plain function",
     f"A plain function hands back its result at once; there is nothing to wait for. {ERROR}",
     "def load(key):\n    return {'key': key}\n\nasync def main():\n    return await load(1)\n",
     "def load(key):\n    return {'key': key}\n\nasync def main():\n    return load(1)\n")  # fmt: skip
-REEXPORT = Rule("AG102", "await-sync-reexport", CERTAIN, "await of a plain function that another module re-exports",
+REEXPORT: Final = Rule("AG102", "await-sync-reexport", CERTAIN, "await of a plain function that another module re-exports",
     f"The name is imported from a module that only passes it on, so the colour of the real definition isn't seen. {ERROR}",
     "# file: shop/__init__.py\nfrom shop.core import create_cart\n# file: shop/core.py\ndef create_cart():\n    return []\n"
     "# file: app.py\nfrom shop import create_cart\n\nasync def main():\n    return await create_cart()\n",
     "# file: shop/__init__.py\nfrom shop.core import create_cart\n# file: shop/core.py\nasync def create_cart():\n    return []\n"
     "# file: app.py\nfrom shop import create_cart\n\nasync def main():\n    return await create_cart()\n")  # fmt: skip
-ALIAS = Rule("AG103", "await-sync-alias", CERTAIN, "await of a plain function under another name",
+ALIAS: Final = Rule("AG103", "await-sync-alias", CERTAIN, "await of a plain function under another name",
     f"An alias hides which function is meant, and with it the colour. {ERROR}",
     "def create():\n    return 1\n\nget_async = create\n\nasync def main():\n    return await get_async()\n",
     "async def create():\n    return 1\n\nget_async = create\n\nasync def main():\n    return await get_async()\n")  # fmt: skip
-CONSTRUCTOR = Rule("AG104", "await-class", CERTAIN, "await of a new instance",
+CONSTRUCTOR: Final = Rule("AG104", "await-class", CERTAIN, "await of a new instance",
     f"Calling a class gives an instance. Unless the class has __await__, it can't be awaited. {ERROR}",
     "class Client:\n    pass\n\nasync def main():\n    return await Client()\n",
     "class Client:\n    def __await__(self):\n        yield\n        return self\n\nasync def main():\n    return await Client()\n")  # fmt: skip
-PROPERTY = Rule("AG105", "await-property", CERTAIN, "await of a property",
+PROPERTY: Final = Rule("AG105", "await-property", CERTAIN, "await of a property",
     f"Reading the property already gives its value. {ERROR}",
     "class User:\n    @property\n    def name(self):\n        return 'x'\n\nasync def main(user: User):\n    return await user.name\n",
     "class User:\n    @property\n    def name(self):\n        return 'x'\n\nasync def main(user: User):\n    return user.name\n")  # fmt: skip
-PARTIAL_RULE = Rule("AG106", "await-sync-partial", CERTAIN, "await of a functools.partial of a plain function",
+PARTIAL_RULE: Final = Rule("AG106", "await-sync-partial", CERTAIN, "await of a functools.partial of a plain function",
     f"A partial is as sync as the function inside it. {ERROR}",
     "from functools import partial\n\ndef save(key, value):\n    return value\n\nstore = partial(save, 'a')\n\nasync def main():\n    await store(1)\n",
     "from functools import partial\n\nasync def save(key, value):\n    return value\n\nstore = partial(save, 'a')\n\nasync def main():\n    await store(1)\n")  # fmt: skip
-DECORATED = Rule("AG107", "await-decorated", CERTAIN, "await of a function that a decorator made sync",
+DECORATED: Final = Rule("AG107", "await-decorated", CERTAIN, "await of a function that a decorator made sync",
     f"The decorator returns a plain wrapper: whatever the function below it is, callers get the wrapper's result. {ERROR}",
     "def logged(fn):\n    def wrapper(*args):\n        return str(args)\n    return wrapper\n\n@logged\nasync def load(key):\n    return key\n\n"
     "async def main():\n    return await load(1)\n",
     "def logged(fn):\n    async def wrapper(*args):\n        return await fn(*args)\n    return wrapper\n\n@logged\nasync def load(key):\n    return key\n\n"
     "async def main():\n    return await load(1)\n")  # fmt: skip
-GENERATORS = Rule("AG108", "await-generator", CERTAIN, "await of a generator or async generator",
+GENERATORS: Final = Rule("AG108", "await-generator", CERTAIN, "await of a generator or async generator",
     f"A function with yield gives an iterator; use `async for` (or `for`), not `await`. {ERROR}",
     "async def rows():\n    yield 1\n\nasync def main():\n    return await rows()\n",
     "async def rows():\n    yield 1\n\nasync def main():\n    return [row async for row in rows()]\n")  # fmt: skip
-SCHEDULED = Rule("AG109", "schedule-not-awaitable", CERTAIN, "something not awaitable given to gather, create_task or wait_for",
+SCHEDULED: Final = Rule("AG109", "schedule-not-awaitable", CERTAIN, "something not awaitable given to gather, create_task or wait_for",
     "asyncio.gather, create_task, wait_for and their kin need coroutines; a plain result, a function that isn't called or an async "
     "generator raises TypeError there.",
     "import asyncio\n\ndef load(key):\n    return key\n\nasync def main():\n    return await asyncio.gather(load(1), load(2))\n",
     "import asyncio\n\nasync def load(key):\n    return key\n\nasync def main():\n    return await asyncio.gather(load(1), load(2))\n")  # fmt: skip
-VALUE = Rule("AG110", "await-value", CERTAIN, "await of a plain value",
+VALUE: Final = Rule("AG110", "await-value", CERTAIN, "await of a plain value",
     f"The value was made by something that isn't async. {ERROR}",
     "def load():\n    return {'a': 1}\n\nasync def main():\n    data = {'a': load()}\n    return await data\n",
     "async def load():\n    return 1\n\nasync def main():\n    data = {'a': load()}\n    return await data['a']\n")  # fmt: skip
-UNCALLED = Rule("AG111", "await-uncalled", CERTAIN, "await of a function that isn't called",
+UNCALLED: Final = Rule("AG111", "await-uncalled", CERTAIN, "await of a function that isn't called",
     f"The parentheses are missing: the function itself can't be awaited. {ERROR}",
     "async def load():\n    return 1\n\nasync def main():\n    return await load\n",
     "async def load():\n    return 1\n\nasync def main():\n    return await load()\n")  # fmt: skip
-MANAGER = Rule("AG112", "await-context-manager", CERTAIN, "await of a context manager",
+MANAGER: Final = Rule("AG112", "await-context-manager", CERTAIN, "await of a context manager",
     f"A function under @contextmanager or @asynccontextmanager gives a context manager: use `with` or `async with`. {ERROR}",
     "from contextlib import asynccontextmanager\n\n@asynccontextmanager\nasync def session():\n    yield 1\n\nasync def main():\n    await session()\n",
     "from contextlib import asynccontextmanager\n\n@asynccontextmanager\nasync def session():\n    yield 1\n\nasync def main():\n    async with session():\n        pass\n")  # fmt: skip
-DICT = Rule("AG116", "await-sync-from-dict", CERTAIN, "await of a plain function taken from a dict or list",
+DICT: Final = Rule("AG116", "await-sync-from-dict", CERTAIN, "await of a plain function taken from a dict or list",
     f"Every function that the table can give here is a plain one. {ERROR}",
     "def start():\n    return 1\n\nHANDLERS = {'start': start}\n\nasync def main():\n    await HANDLERS['start']()\n",
     "async def start():\n    return 1\n\nHANDLERS = {'start': start}\n\nasync def main():\n    await HANDLERS['start']()\n")  # fmt: skip
-GETATTR = Rule("AG117", "await-sync-getattr", CERTAIN, "await of a plain method found with getattr",
+GETATTR: Final = Rule("AG117", "await-sync-getattr", CERTAIN, "await of a plain method found with getattr",
     f"getattr with a constant name is the same as writing the name, and that method is a plain one. {ERROR}",
     "class Store:\n    def load(self):\n        return 1\n\nasync def main(store: Store):\n    await getattr(store, 'load')()\n",
     "class Store:\n    async def load(self):\n        return 1\n\nasync def main(store: Store):\n    await getattr(store, 'load')()\n")  # fmt: skip
-CONDITIONAL = Rule("AG118", "await-sync-conditional", CERTAIN, "await of a function with several definitions, all of them plain",
+CONDITIONAL: Final = Rule("AG118", "await-sync-conditional", CERTAIN, "await of a function with several definitions, all of them plain",
     f"Whichever branch defines it, the function is a plain one. {ERROR}",
     "import sys\n\nif sys.platform == 'win32':\n    def load():\n        return 1\nelse:\n    def load():\n        return 2\n\nasync def main():\n    await load()\n",
     "import sys\n\nif sys.platform == 'win32':\n    def load():\n        return 1\nelse:\n    async def load():\n        return 2\n\nasync def main():\n    await load()\n")  # fmt: skip
 
-ROUTES = (("decorated", DECORATED), ("partial", PARTIAL_RULE), ("getattr", GETATTR), ("dict", DICT), ("property", PROPERTY),
+ROUTES: Final = (("decorated", DECORATED), ("partial", PARTIAL_RULE), ("getattr", GETATTR), ("dict", DICT), ("property", PROPERTY),
     ("conditional", CONDITIONAL), ("alias", ALIAS), ("reexport", REEXPORT))  # fmt: skip
 # What schedules coroutines: which of its arguments must be awaitable.
-SCHEDULERS = {"asyncio.gather": (None, ""), "asyncio.create_task": (0, "coro"), "asyncio.ensure_future": (0, "coro_or_future"),
+SCHEDULERS: Final = {"asyncio.gather": (None, ""), "asyncio.create_task": (0, "coro"), "asyncio.ensure_future": (0, "coro_or_future"),
     "asyncio.wait_for": (0, "fut"), "asyncio.shield": (0, "arg"), "asyncio.run": (0, "main"), "asyncio.run_coroutine_threadsafe": (0, "coro"),
     "asyncio.as_completed": (0, "fs"), "asyncio.wait": (0, "fs")}  # fmt: skip
 # How the names of other people's classes begin or end whose instances are there to stay, not to be awaited.
-THINGS = ("Model", "Agent", "Manager", "Service", "Repository", "Engine", "Handler", "Schema", "Settings", "Config", "Mixin",
+THINGS: Final = ("Model", "Agent", "Manager", "Service", "Repository", "Engine", "Handler", "Schema", "Settings", "Config", "Mixin",
     "Component", "Plugin", "Tool", "Store", "Factory", "View", "Registry", "Provider", "Processor", "Exception", "Error")  # fmt: skip
-AWAITED_NAMES = (
+AWAITED_NAMES: Final = (
     "await",
     "async",
     "future",
@@ -123,8 +123,10 @@ AWAITED_NAMES = (
     "lazy",
     "coro",
 )
-OF_LISTS = frozenset({"asyncio.as_completed", "asyncio.wait"})
-SCHEDULING_METHODS = frozenset({"create_task", "ensure_future", "run_until_complete", "run_coroutine_threadsafe"})
+OF_LISTS: Final = frozenset({"asyncio.as_completed", "asyncio.wait"})
+SCHEDULING_METHODS: Final = frozenset(
+    {"create_task", "ensure_future", "run_until_complete", "run_coroutine_threadsafe"}
+)
 
 
 class Awaits(Group):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, LIKELY
 from awaitguard.library import (
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from awaitguard.resolver import Resolver
     from awaitguard.summary import Expr, Site, Summary
 
-WHY = "It is called like a plain function, which makes a coroutine that no one awaits: nothing of it runs. "
-START = "import {0}\n\nasync def work(*args):\n    return 1\n\ndef plain(*args):\n    return 1\n\n"
+WHY: Final = "It is called like a plain function, which makes a coroutine that no one awaits: nothing of it runs. "
+START: Final = "import {0}\n\nasync def work(*args):\n    return 1\n\ndef plain(*args):\n    return 1\n\n"
 
 
 def _rule(code: str, name: str, title: str, why: str, module: str, line: str) -> Rule:
@@ -60,32 +60,32 @@ def _rule(code: str, name: str, title: str, why: str, module: str, line: str) ->
     )
 
 
-THREAD = _rule("AG161", "async-thread-target", "an async function as the target of a thread or process",
+THREAD: Final = _rule("AG161", "async-thread-target", "an async function as the target of a thread or process",
     "Run it on the loop, or give the thread a plain function.", "threading", "threading.Thread(target={0}).start()")  # fmt: skip
-EXECUTOR = _rule("AG162", "async-in-executor", "an async function given to an executor",
+EXECUTOR: Final = _rule("AG162", "async-in-executor", "an async function given to an executor",
     "Executors run plain functions in threads; await the coroutine on the loop instead.", "asyncio",
     "async def main():\n    await asyncio.to_thread({0})")  # fmt: skip
-SORT = _rule("AG163", "async-key-or-predicate", "an async function as predicate, key, factory or mapping function",
+SORT: Final = _rule("AG163", "async-key-or-predicate", "an async function as predicate, key, factory or mapping function",
     "filter, sorted, min, max and reduce use the result at once, and a coroutine is always true and can't be compared.", "functools",
     "print(list(filter({0}, [1, 2])))")  # fmt: skip
-SIGNAL = _rule("AG164", "async-signal-handler", "an async function as signal handler",
+SIGNAL: Final = _rule("AG164", "async-signal-handler", "an async function as signal handler",
     "Set an event in a plain handler, or schedule a task from it.", "signal", "signal.signal(signal.SIGTERM, {0})")  # fmt: skip
-EXIT = _rule("AG165", "async-exit-handler", "an async function registered for the end of the program",
+EXIT: Final = _rule("AG165", "async-exit-handler", "an async function registered for the end of the program",
     "At exit no loop runs any more.", "atexit", "atexit.register({0})")  # fmt: skip
-CALLBACK = _rule("AG166", "async-loop-callback", "an async function as callback of a loop or future",
+CALLBACK: Final = _rule("AG166", "async-loop-callback", "an async function as callback of a loop or future",
     "call_soon, call_later, add_done_callback and their kin want plain functions; create a task instead.", "asyncio",
     "async def main():\n    asyncio.get_running_loop().call_soon({0})")  # fmt: skip
-EACH = "from collections.abc import Callable\n\ndef each(rows: list[int], fn: Callable[[int], int]) -> list[int]:\n    return [fn(row) for row in rows]\n\n"
-PARAMETER = Rule("AG167", "async-callback", CERTAIN, "an async function for a parameter that takes a plain one",
+EACH: Final = "from collections.abc import Callable\n\ndef each(rows: list[int], fn: Callable[[int], int]) -> list[int]:\n    return [fn(row) for row in rows]\n\n"
+PARAMETER: Final = Rule("AG167", "async-callback", CERTAIN, "an async function for a parameter that takes a plain one",
     "The function on the other side calls it and uses what comes back at once, or its annotation says so. It gets a coroutine.",
     EACH + "async def double(n: int) -> int:\n    return n * 2\n\nprint(each([1], double))\n",
     EACH + "def double(n: int) -> int:\n    return n * 2\n\nprint(each([1], double))\n")  # fmt: skip
-SHOW = "from collections.abc import Awaitable, Callable\n\nasync def show(fn: Callable[[], Awaitable[int]]) -> int:\n    return await fn()\n\n"
-REVERSE = Rule("AG168", "sync-callback", CERTAIN, "a plain function for a parameter that takes an async one",
+SHOW: Final = "from collections.abc import Awaitable, Callable\n\nasync def show(fn: Callable[[], Awaitable[int]]) -> int:\n    return await fn()\n\n"
+REVERSE: Final = Rule("AG168", "sync-callback", CERTAIN, "a plain function for a parameter that takes an async one",
     "The function on the other side awaits what the callback gives, says its annotation. It raises TypeError there.",
     SHOW + "def load() -> int:\n    return 1\n\nasync def main():\n    print(await show(load))\n",
     SHOW + "async def load() -> int:\n    return 1\n\nasync def main():\n    print(await show(load))\n")  # fmt: skip
-TABLES = (
+TABLES: Final = (
     (THREAD, THREAD_TARGETS),
     (EXECUTOR, EXECUTORS),
     (SORT, SORTS),
@@ -93,12 +93,12 @@ TABLES = (
     (EXIT, EXIT_HANDLERS),
     (CALLBACK, LOOP_CALLBACKS),
 )
-BY_NAME = {name: (rule, *where) for rule, table in TABLES for name, where in table.items()}
-STACKS = frozenset({"contextlib.ExitStack", "contextlib.AsyncExitStack"})
+BY_NAME: Final = {name: (rule, *where) for rule, table in TABLES for name, where in table.items()}
+STACKS: Final = frozenset({"contextlib.ExitStack", "contextlib.AsyncExitStack"})
 
 
 # Rules about what calls a function in any case, so that a coroutine in its place is wrong too.
-CALLING = frozenset({THREAD, EXECUTOR, SIGNAL, EXIT, CALLBACK})
+CALLING: Final = frozenset({THREAD, EXECUTOR, SIGNAL, EXIT, CALLBACK})
 
 
 class Callbacks(Group):
@@ -162,7 +162,9 @@ class Callbacks(Group):
 
     def parameters(self, file: FileCheck, expr: Expr, target: Value) -> Iterator[Finding]:
         """Functions given to parameters of the project's own functions."""
-        given = [(number, one) for number, one in enumerate(expr[2]) if isinstance(one, int) and one > 1]
+        given: list[tuple[int | str, int]] = [
+            (number, one) for number, one in enumerate(expr[2]) if isinstance(one, int) and one > 1
+        ]
         given += [(name, one) for name, one in expr[3] if name and one > 1]
         for where, argument in given:
             values = file.values(argument) if is_reference(file, argument) else ()

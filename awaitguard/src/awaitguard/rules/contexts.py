@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN
 from awaitguard.rules.rule import Group, Rule
@@ -15,45 +15,55 @@ if TYPE_CHECKING:
     from awaitguard.finding import Finding
     from awaitguard.summary import Site
 
-SESSION = "from contextlib import asynccontextmanager, contextmanager\n\n@asynccontextmanager\nasync def session():\n    yield 1\n\n\n@contextmanager\ndef lock():\n    yield 2\n\n"
-WITH = Rule("AG141", "with-async-context-manager", CERTAIN, "`with` on an async context manager",
+SESSION: Final = "from contextlib import asynccontextmanager, contextmanager\n\n@asynccontextmanager\nasync def session():\n    yield 1\n\n\n@contextmanager\ndef lock():\n    yield 2\n\n"
+WITH: Final = Rule("AG141", "with-async-context-manager", CERTAIN, "`with` on an async context manager",
     "It has __aenter__ but no __enter__: Python raises TypeError (AttributeError before 3.11).",
     SESSION + "async def main():\n    with session():\n        pass\n",
     SESSION + "async def main():\n    async with session():\n        pass\n")  # fmt: skip
-ASYNC_WITH = Rule("AG142", "async-with-context-manager", CERTAIN, "`async with` on a plain context manager",
+ASYNC_WITH: Final = Rule("AG142", "async-with-context-manager", CERTAIN, "`async with` on a plain context manager",
     "It has __enter__ but no __aenter__: Python raises TypeError (AttributeError before 3.11).",
     SESSION + "async def main():\n    async with lock():\n        pass\n",
     SESSION + "async def main():\n    with lock():\n        pass\n")  # fmt: skip
-ROWS = "async def rows():\n    yield 1\n\ndef lines():\n    yield 2\n\n"
-FOR = Rule("AG143", "for-async-iterable", CERTAIN, "`for` over an async iterable",
+ROWS: Final = "async def rows():\n    yield 1\n\ndef lines():\n    yield 2\n\n"
+FOR: Final = Rule("AG143", "for-async-iterable", CERTAIN, "`for` over an async iterable",
     "It has __aiter__ but no __iter__: Python raises TypeError. This holds for comprehensions too.",
     ROWS + "async def main():\n    for row in rows():\n        print(row)\n",
     ROWS + "async def main():\n    async for row in rows():\n        print(row)\n")  # fmt: skip
-ASYNC_FOR = Rule("AG144", "async-for-iterable", CERTAIN, "`async for` over a plain iterable",
+ASYNC_FOR: Final = Rule("AG144", "async-for-iterable", CERTAIN, "`async for` over a plain iterable",
     "It has __iter__ but no __aiter__: Python raises TypeError. This holds for comprehensions too.",
     ROWS + "async def main():\n    return [line async for line in lines()]\n",
     ROWS + "async def main():\n    return [line for line in lines()]\n")  # fmt: skip
-OPENED = "class Session:\n    async def __aenter__(self):\n        return self\n    async def __aexit__(self, *error):\n        pass\n\nasync def connect():\n    return Session()\n\n"
-COROUTINE_WITH = Rule("AG145", "with-coroutine", CERTAIN, "`with` or `async with` on a coroutine",
+OPENED: Final = "class Session:\n    async def __aenter__(self):\n        return self\n    async def __aexit__(self, *error):\n        pass\n\nasync def connect():\n    return Session()\n\n"
+COROUTINE_WITH: Final = Rule("AG145", "with-coroutine", CERTAIN, "`with` or `async with` on a coroutine",
     "The async function has to be awaited first: only its result is a context manager.",
     OPENED + "async def main():\n    async with connect() as session:\n        return session\n",
     OPENED + "async def main():\n    async with await connect() as session:\n        return session\n")  # fmt: skip
 
-GENERATOR_WITH = Rule("AG146", "with-generator", CERTAIN, "`with` or `async with` on a generator",
+GENERATOR_WITH: Final = Rule("AG146", "with-generator", CERTAIN, "`with` or `async with` on a generator",
     "A generator function is no context manager by itself: @contextmanager or @asynccontextmanager is missing above it.",
     "async def session():\n    yield 1\n\nasync def main():\n    async with session() as current:\n        print(current)\n",
     "from contextlib import asynccontextmanager\n\n@asynccontextmanager\nasync def session():\n    yield 1\n\n"
     "async def main():\n    async with session() as current:\n        print(current)\n")  # fmt: skip
-UNCALLED = Rule("AG147", "with-uncalled", CERTAIN, "`with` or `for` on a function that isn't called",
+UNCALLED: Final = Rule("AG147", "with-uncalled", CERTAIN, "`with` or `for` on a function that isn't called",
     "The parentheses are missing: the function itself can't be entered or iterated.",
     ROWS + "async def main():\n    async for row in rows:\n        print(row)\n",
     ROWS + "async def main():\n    async for row in rows():\n        print(row)\n")  # fmt: skip
 
-OWN = {Use.WITH: "__enter__", Use.ASYNC_WITH: "__aenter__", Use.ITERATE: "__iter__", Use.ASYNC_ITERATE: "__aiter__"}
-OTHER = {Use.WITH: "__aenter__", Use.ASYNC_WITH: "__enter__", Use.ITERATE: "__aiter__", Use.ASYNC_ITERATE: "__iter__"}
-GENERATORS = frozenset({GENERATOR, ASYNC_GENERATOR})
-RULE = {Use.WITH: WITH, Use.ASYNC_WITH: ASYNC_WITH, Use.ITERATE: FOR, Use.ASYNC_ITERATE: ASYNC_FOR}
-SAYS = {
+OWN: Final = {
+    Use.WITH: "__enter__",
+    Use.ASYNC_WITH: "__aenter__",
+    Use.ITERATE: "__iter__",
+    Use.ASYNC_ITERATE: "__aiter__",
+}
+OTHER: Final = {
+    Use.WITH: "__aenter__",
+    Use.ASYNC_WITH: "__enter__",
+    Use.ITERATE: "__aiter__",
+    Use.ASYNC_ITERATE: "__iter__",
+}
+GENERATORS: Final = frozenset({GENERATOR, ASYNC_GENERATOR})
+RULE: Final = {Use.WITH: WITH, Use.ASYNC_WITH: ASYNC_WITH, Use.ITERATE: FOR, Use.ASYNC_ITERATE: ASYNC_FOR}
+SAYS: Final = {
     Use.WITH: "is an async context manager: it needs `async with`",
     Use.ASYNC_WITH: "is a plain context manager: it needs `with`",
     Use.ITERATE: "is an async iterable: it needs `async for`",

@@ -6,7 +6,7 @@ import difflib
 import itertools
 import posixpath
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from awaitguard.facts import RETURNING, VERBS
 from awaitguard.finding import CERTAIN, LIKELY, Cause, Finding
@@ -16,30 +16,30 @@ from awaitguard.summary import unpack_position
 if TYPE_CHECKING:
     from awaitguard.facts import ProjectFacts, PublicFunction
 
-COLOURS = Rule("AG201", "one-name-two-colours", LIKELY, "one name, two colours in a package",
+COLOURS: Final = Rule("AG201", "one-name-two-colours", LIKELY, "one name, two colours in a package",
     "Two functions of one package have the same name, and one has to be awaited while the other must not be. Which one a caller gets "
     "depends on an import line far from the call.",
     "# file: shop/__init__.py\n# file: shop/core.py\ndef get_cart(user):\n    return [user]\n# file: shop/aio.py\nasync def get_cart(user):\n    return [user]\n",
     "# file: shop/__init__.py\n# file: shop/core.py\ndef get_cart(user):\n    return [user]\n# file: shop/aio.py\nasync def get_cart_async(user):\n    return [user]\n")  # fmt: skip
-RETURNS = Rule("AG202", "one-name-two-returns", LIKELY, "one name, two return types in a package",
+RETURNS: Final = Rule("AG202", "one-name-two-returns", LIKELY, "one name, two return types in a package",
     "Two functions of one package have the same name and parameters and give instances of unrelated classes.",
     "# file: shop/__init__.py\n# file: shop/core.py\nclass Cart:\n    pass\n\ndef get_cart(user):\n    return Cart()\n"
     "# file: shop/legacy.py\nclass Basket:\n    pass\n\ndef get_cart(user):\n    return Basket()\n",
     "# file: shop/__init__.py\n# file: shop/core.py\nclass Cart:\n    pass\n\ndef get_cart(user):\n    return Cart()\n"
     "# file: shop/legacy.py\nfrom shop.core import Cart\n\ndef get_cart(user):\n    return Cart()\n")  # fmt: skip
-FAMILY = Rule("AG203", "family-parameter-drift", LIKELY, "functions of a family name the same parameter differently",
+FAMILY: Final = Rule("AG203", "family-parameter-drift", LIKELY, "functions of a family name the same parameter differently",
     "Functions that stand for each other (get_x, create_x, make_x, or a family of the configuration) should be callable alike: with "
     "other parameter names or another order, changing from one to the other breaks callers by keyword, or swaps values silently.",
     "def get_manager(user_context, mode):\n    return user_context, mode\n\ndef create_manager(context, mode):\n    return context, mode\n",
     "def get_manager(user_context, mode):\n    return user_context, mode\n\ndef create_manager(user_context, mode):\n    return user_context, mode\n")  # fmt: skip
-ALIASED = Rule("AG209", "import-under-anothers-name", LIKELY, "an import puts one project function under the name of another",
+ALIASED: Final = Rule("AG209", "import-under-anothers-name", LIKELY, "an import puts one project function under the name of another",
     "`from a import create_x as get_x`, while the project has a get_x of its own: readers and callers take it for the other one.",
     "# file: shop/__init__.py\n# file: shop/core.py\ndef create_cart():\n    return 1\n\nasync def get_cart():\n    return 1\n"
     "# file: shop/api.py\nfrom shop.core import create_cart as get_cart\n",
     "# file: shop/__init__.py\n# file: shop/core.py\ndef create_cart():\n    return 1\n\nasync def get_cart():\n    return 1\n"
     "# file: shop/api.py\nfrom shop.core import create_cart as new_cart\n")  # fmt: skip
 
-ACTIONS = frozenset(
+ACTIONS: Final = frozenset(
     {
         "get",
         "create",
@@ -59,9 +59,9 @@ ACTIONS = frozenset(
     }
 )
 # Directories and modules that exist to hold the other colour of the same names.
-TWINS = frozenset({"aio", "asyncio", "async", "_async", "async_", "sync", "_sync", "sync_", "blocking", "trio", "anyio", "asynchronous",
+TWINS: Final = frozenset({"aio", "asyncio", "async", "_async", "async_", "sync", "_sync", "sync_", "blocking", "trio", "anyio", "asynchronous",
     "synchronous", "_asyncio", "eventloop", "compat", "_compat", "trio_backend"})  # fmt: skip
-COMMON = frozenset({"main", "run", "setup", "handler", "handle", "test", "start", "stop", "wrapper", "decorator", "execute", "callback", "cli",
+COMMON: Final = frozenset({"main", "run", "setup", "handler", "handle", "test", "start", "stop", "wrapper", "decorator", "execute", "callback", "cli",
     "init", "close", "app", "lifespan", "index", "home", "process", "async_setup_entry", "upgrade", "downgrade"})  # fmt: skip
 
 

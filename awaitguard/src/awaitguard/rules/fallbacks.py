@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.rules.rule import Group, Rule
-from awaitguard.rules.signatures import Parameters
+from awaitguard.rules.signatures import Parameters, parameters_of
 from awaitguard.summary import Binding
 from awaitguard.value import CLASS, COROUTINE, FUNCTION, UNKNOWN_KIND, Value, Values
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
 
-FAST = "# file: shop/__init__.py\n# file: shop/fast.py\nasync def load(key):\n    return key\n# file: shop/core.py\ntry:\n    from shop.fast import load\nexcept ImportError:\n"
-COLOUR = Rule("AG207", "fallback-other-colour", CERTAIN, "an ImportError fallback of another colour",
+FAST: Final = "# file: shop/__init__.py\n# file: shop/fast.py\nasync def load(key):\n    return key\n# file: shop/core.py\ntry:\n    from shop.fast import load\nexcept ImportError:\n"
+COLOUR: Final = Rule("AG207", "fallback-other-colour", CERTAIN, "an ImportError fallback of another colour",
     "Whether callers have to await depends on what is installed: they are wrong on one kind of machine.",
     FAST + "    def load(key):\n        return {'key': key}\n", FAST + "    async def load(key):\n        return {'key': key}\n")  # fmt: skip
-SIGNATURE = Rule("AG208", "fallback-other-signature", LIKELY, "an ImportError fallback with other parameters",
+SIGNATURE: Final = Rule("AG208", "fallback-other-signature", LIKELY, "an ImportError fallback with other parameters",
     "A call that fits one of them fails with the other, depending on what is installed.",
     FAST + "    async def load(key, path):\n        return {'key': key}\n", FAST + "    async def load(key):\n        return {'key': key}\n")  # fmt: skip
 
@@ -57,7 +57,7 @@ class Fallbacks(Group):
             message = f"the fallback {name} is {colours[1]}, but what it replaces is {colours[0]}"
             yield file.finding(COLOUR, position, message, one[0].definition)
             return
-        left, right = Parameters.of(resolver, one[0]), Parameters.of(resolver, two[0])
+        left, right = parameters_of(resolver, one[0]), parameters_of(resolver, two[0])
         if one[0].kind == CLASS or two[0].kind == CLASS:
             if one[0].kind == two[0].kind:
                 yield from self.compare_classes(file, one[0], two[0])

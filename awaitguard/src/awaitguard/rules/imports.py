@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, Cause, Finding
 from awaitguard.modules import STANDARD_LIBRARY
@@ -14,18 +14,18 @@ from awaitguard.summary import Import
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
 
-SHOP = "# file: shop/__init__.py\n# file: shop/core.py\ndef create():\n    return 1\n# file: app.py\n"
-MODULE = Rule("AG301", "missing-module", CERTAIN, "import of a project module that isn't there",
+SHOP: Final = "# file: shop/__init__.py\n# file: shop/core.py\ndef create():\n    return 1\n# file: app.py\n"
+MODULE: Final = Rule("AG301", "missing-module", CERTAIN, "import of a project module that isn't there",
     "The package belongs to the project and has no such module: it was moved, renamed or deleted. Importing it raises ModuleNotFoundError.",
     SHOP + "from shop.factory import create\n", SHOP + "from shop.core import create\n")  # fmt: skip
-NAME = Rule("AG302", "missing-name", CERTAIN, "import of a name that the project module doesn't have",
+NAME: Final = Rule("AG302", "missing-name", CERTAIN, "import of a name that the project module doesn't have",
     "The module is there, but nothing in it has this name. Importing it raises ImportError.",
     SHOP + "from shop.core import make\n", SHOP + "from shop.core import create\n")  # fmt: skip
-LATE_MODULE = Rule("AG303", "missing-module-in-function", CERTAIN, "import inside a function of a project module that isn't there",
+LATE_MODULE: Final = Rule("AG303", "missing-module-in-function", CERTAIN, "import inside a function of a project module that isn't there",
     "The import only runs when the function does, so nothing fails until then; the caller gets ModuleNotFoundError.",
     SHOP + "def main():\n    from shop.factory import create\n    return create()\n",
     SHOP + "def main():\n    from shop.core import create\n    return create()\n")  # fmt: skip
-LATE_NAME = Rule("AG304", "missing-name-in-function", CERTAIN, "import inside a function of a name that the project module doesn't have",
+LATE_NAME: Final = Rule("AG304", "missing-name-in-function", CERTAIN, "import inside a function of a name that the project module doesn't have",
     "The import only runs when the function does, so nothing fails until then; the caller gets ImportError.",
     SHOP + "def main():\n    from shop.core import make\n    return make()\n",
     SHOP + "def main():\n    from shop.core import create\n    return create()\n")  # fmt: skip
@@ -117,7 +117,8 @@ class Imports(Group):
         summary = file.resolver.table.summary(path)
         return (
             summary is None
-            or bool({"__path__", "__getattr__"} & summary.scopes[0].bindings.keys())
+            or "__path__" in summary.scopes[0].bindings
+            or "__getattr__" in summary.scopes[0].bindings
             or bool(summary.scopes[0].flags & 256)
         )
 

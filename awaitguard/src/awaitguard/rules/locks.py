@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN
 from awaitguard.library import LOCKS
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from awaitguard.finding import Finding
     from awaitguard.summary import Site
 
-LOCK = Rule("AG171", "thread-lock-across-await", CERTAIN, "a thread's lock is held across an await",
+LOCK: Final = Rule("AG171", "thread-lock-across-await", CERTAIN, "a thread's lock is held across an await",
     "While the coroutine waits, every other coroutine that wants the lock blocks the whole loop, and if the lock's owner needs the loop, "
     "nothing moves any more.",
     "import asyncio\nimport threading\n\nlock = threading.Lock()\n\nasync def main():\n    with lock:\n        await asyncio.sleep(1)\n",

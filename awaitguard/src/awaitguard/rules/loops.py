@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN
 from awaitguard.library import RUNNERS
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from awaitguard.resolver import Resolver
     from awaitguard.summary import Site
 
-LOAD = "import asyncio\n\nasync def load():\n    return 1\n\n"
-RUN = Rule("AG151", "asyncio-run-in-loop", CERTAIN, "asyncio.run inside a running loop",
+LOAD: Final = "import asyncio\n\nasync def load():\n    return 1\n\n"
+RUN: Final = Rule("AG151", "asyncio-run-in-loop", CERTAIN, "asyncio.run inside a running loop",
     "Code in an async function runs inside a loop already: asyncio.run raises RuntimeError there.",
     LOAD + "async def main():\n    return asyncio.run(load())\n", LOAD + "async def main():\n    return await load()\n")  # fmt: skip
-UNTIL = Rule("AG152", "run-until-complete-in-loop", CERTAIN, "run_until_complete inside a running loop",
+UNTIL: Final = Rule("AG152", "run-until-complete-in-loop", CERTAIN, "run_until_complete inside a running loop",
     "A loop that runs can't be asked to run again: it raises RuntimeError.",
     LOAD + "async def main():\n    loop = asyncio.get_event_loop()\n    return loop.run_until_complete(load())\n",
     LOAD + "async def main():\n    return await load()\n")  # fmt: skip
-THROUGH = Rule("AG153", "loop-run-through-call", CERTAIN, "an async function calls a plain one that starts a loop",
+THROUGH: Final = Rule("AG153", "loop-run-through-call", CERTAIN, "an async function calls a plain one that starts a loop",
     "The plain function works from sync code, and raises RuntimeError when it is called inside a running loop.",
     LOAD + "def load_now():\n    return asyncio.run(load())\n\nasync def main():\n    return load_now()\n",
     LOAD + "def load_now():\n    return asyncio.run(load())\n\nasync def main():\n    return await asyncio.to_thread(load_now)\n")  # fmt: skip
-DEPTH = 5
-RUNNING = (".run_until_complete", ".run_forever")
+DEPTH: Final = 5
+RUNNING: Final = (".run_until_complete", ".run_forever")
 
 
 class LoopProperties(Group):

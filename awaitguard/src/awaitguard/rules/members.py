@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
@@ -16,10 +16,17 @@ if TYPE_CHECKING:
     from awaitguard.resolver import Resolver
     from awaitguard.summary import Expr, Site
 
-OF_TYPES = frozenset(dir(type))  # what every class has
-HALVES = ("Mixin", "Base", "Abstract", "Interface", "Protocol", "Template")  # classes that something else completes
-STORE = "class Store:\n    def load(self):\n        return 1\n\n"
-MEMBER = Rule("AG310", "missing-method", CERTAIN, "a method that the class doesn't have",
+OF_TYPES: Final = frozenset(dir(type))  # what every class has
+HALVES: Final = (
+    "Mixin",
+    "Base",
+    "Abstract",
+    "Interface",
+    "Protocol",
+    "Template",
+)  # classes that something else completes
+STORE: Final = "class Store:\n    def load(self):\n        return 1\n\n"
+MEMBER: Final = Rule("AG310", "missing-method", CERTAIN, "a method that the class doesn't have",
     "The object is known to be of this class, and neither the class nor its bases have the method: it raises AttributeError.",
     STORE + "store = Store()\nstore.save()\n", STORE + "store = Store()\nstore.load()\n")  # fmt: skip
 

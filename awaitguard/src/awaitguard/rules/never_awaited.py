@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.library import AWAITABLE_TYPES, GIVES_AWAITABLE
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from awaitguard.resolver import Resolver
     from awaitguard.summary import Site
 
-WHY = "Calling an async function only makes a coroutine; until it is awaited, nothing of it runs. "
-LOAD = "async def load():\n    return {'a': 1}\n\n"
+WHY: Final = "Calling an async function only makes a coroutine; until it is awaited, nothing of it runs. "
+LOAD: Final = "async def load():\n    return {'a': 1}\n\n"
 
 
 def _rule(code: str, name: str, title: str, why: str, bad: str, good: str, level: str = CERTAIN) -> Rule:
@@ -38,52 +38,52 @@ def _rule(code: str, name: str, title: str, why: str, bad: str, good: str, level
     )
 
 
-STATEMENT = _rule("AG121", "coroutine-never-awaited", "a coroutine that is made and dropped",
+STATEMENT: Final = _rule("AG121", "coroutine-never-awaited", "a coroutine that is made and dropped",
     "Python only warns, often much later, and the work is silently left out.", "    load()\n", "    await load()\n")  # fmt: skip
-FORGOTTEN = _rule("AG122", "coroutine-forgotten", "a coroutine that is assigned and never used",
+FORGOTTEN: Final = _rule("AG122", "coroutine-forgotten", "a coroutine that is assigned and never used",
     "The variable holds a coroutine that no one awaits.", "    data = load()\n", "    data = await load()\n    return data\n")  # fmt: skip
-TRUTH = _rule("AG123", "coroutine-truth", "a coroutine used as a condition",
+TRUTH: Final = _rule("AG123", "coroutine-truth", "a coroutine used as a condition",
     "A coroutine is always true, so the branch is always the same.", "    if load():\n        return 1\n",
     "    if await load():\n        return 1\n")  # fmt: skip
-COMPARE = _rule("AG124", "coroutine-compared", "a coroutine that is compared",
+COMPARE: Final = _rule("AG124", "coroutine-compared", "a coroutine that is compared",
     "A coroutine equals nothing but itself.", "    return load() == {}\n", "    return await load() == {}\n")  # fmt: skip
-ITERATE = _rule("AG125", "coroutine-iterated", "a loop over a coroutine",
+ITERATE: Final = _rule("AG125", "coroutine-iterated", "a loop over a coroutine",
     "A coroutine can't be iterated, neither with `for` nor with `async for`.", "    for key in load():\n        print(key)\n",
     "    for key in await load():\n        print(key)\n")  # fmt: skip
-FORMAT = _rule("AG126", "coroutine-formatted", "a coroutine in a text",
+FORMAT: Final = _rule("AG126", "coroutine-formatted", "a coroutine in a text",
     "The text will read `<coroutine object ...>`.", "    return f'got {load()}'\n", "    return f'got {await load()}'\n")  # fmt: skip
-STORED = _rule("AG127", "coroutine-stored", "a coroutine put into a container or attribute and left there",
+STORED: Final = _rule("AG127", "coroutine-stored", "a coroutine put into a container or attribute and left there",
     "Whoever reads it gets a coroutine instead of a value.", "    cache = {}\n    cache['a'] = load()\n    return cache\n",
     "    cache = {}\n    cache['a'] = await load()\n    return cache\n", LIKELY)  # fmt: skip
-RETURNED = _rule("AG128", "coroutine-returned", "an async function that returns a coroutine",
+RETURNED: Final = _rule("AG128", "coroutine-returned", "an async function that returns a coroutine",
     "Its callers await once and get a coroutine instead of a value.", "    return load()\n", "    return await load()\n", LIKELY)  # fmt: skip
-PASSED = _rule("AG129", "coroutine-passed", "a coroutine passed where a value is wanted",
+PASSED: Final = _rule("AG129", "coroutine-passed", "a coroutine passed where a value is wanted",
     "The function on the other side will work on a coroutine instead of a value.", "    return len(load())\n",
     "    return len(await load())\n")  # fmt: skip
-ATTRIBUTE = _rule("AG130", "coroutine-attribute", "an attribute of a coroutine",
+ATTRIBUTE: Final = _rule("AG130", "coroutine-attribute", "an attribute of a coroutine",
     "The result has this attribute, the coroutine hasn't.", "    return load().keys()\n", "    return (await load()).keys()\n")  # fmt: skip
-SUBSCRIPT = _rule("AG131", "coroutine-subscripted", "a coroutine with an index",
+SUBSCRIPT: Final = _rule("AG131", "coroutine-subscripted", "a coroutine with an index",
     "The result can be subscripted, the coroutine can't.", "    return load()['a']\n", "    return (await load())['a']\n")  # fmt: skip
-OPERAND = _rule("AG132", "coroutine-operand", "arithmetic with a coroutine",
+OPERAND: Final = _rule("AG132", "coroutine-operand", "arithmetic with a coroutine",
     "Operators work on the result, not on the coroutine.", "    return load() | {'b': 2}\n", "    return (await load()) | {'b': 2}\n")  # fmt: skip
-GENERATOR = Rule("AG133", "async-generator-dropped", CERTAIN, "an async generator or async context manager that is made and dropped",
+GENERATOR: Final = Rule("AG133", "async-generator-dropped", CERTAIN, "an async generator or async context manager that is made and dropped",
     "Calling it runs nothing of it: it has to be iterated with `async for`, or entered with `async with`.",
     "async def rows():\n    yield 1\n\nasync def main():\n    rows()\n",
     "async def rows():\n    yield 1\n\nasync def main():\n    async for row in rows():\n        print(row)\n")  # fmt: skip
 
-CALLED = _rule("AG134", "coroutine-called", "a coroutine that is called",
+CALLED: Final = _rule("AG134", "coroutine-called", "a coroutine that is called",
     "Only its result can be called.", "    return load()('a')\n", "    return (await load())('a')\n")  # fmt: skip
-FUTURE = Rule("AG135", "future-used-as-value", CERTAIN, "a task or future used as if it were its result",
+FUTURE: Final = Rule("AG135", "future-used-as-value", CERTAIN, "a task or future used as if it were its result",
     "create_task, ensure_future, gather and shield give a task or future; its result is there only after await.",
     LOAD + "import asyncio\n\nasync def main():\n    first, second = asyncio.gather(load(), load())\n    return first\n",
     LOAD + "import asyncio\n\nasync def main():\n    first, second = await asyncio.gather(load(), load())\n    return first\n")  # fmt: skip
 
-BY_USE = {Use.STATEMENT: STATEMENT, Use.FORGOTTEN: FORGOTTEN, Use.TRUTH: TRUTH, Use.COMPARE: COMPARE, Use.ITERATE: ITERATE,
+BY_USE: Final = {Use.STATEMENT: STATEMENT, Use.FORGOTTEN: FORGOTTEN, Use.TRUTH: TRUTH, Use.COMPARE: COMPARE, Use.ITERATE: ITERATE,
     Use.ASYNC_ITERATE: ITERATE, Use.FORMAT: FORMAT, Use.ELEMENT: STORED, Use.STORED: STORED, Use.RETURNED_DICT: STORED,
     Use.MAPPED: STORED, Use.RETURN: RETURNED, Use.ARGUMENT: PASSED, Use.VALUE_ARGUMENT: PASSED, Use.ATTRIBUTE: ATTRIBUTE,
     Use.SUBSCRIPT: SUBSCRIPT, Use.OPERAND: OPERAND, Use.UNPACKED: ITERATE, Use.RETURNED_LIST: STORED, Use.YIELD: RETURNED,
     Use.CALLEE: CALLED}  # fmt: skip
-WHERE = {
+WHERE: Final = {
     Use.STATEMENT: "is never awaited: the call alone runs nothing",
     Use.FORGOTTEN: "is assigned to `{0}` and never awaited",
     Use.TRUTH: "is tested for truth without await: a coroutine is always true",
@@ -105,16 +105,16 @@ WHERE = {
     Use.CALLEE: "is called without await",
 }
 # Uses in which a task or future fails just like a coroutine.
-OF_FUTURES = frozenset({Use.ITERATE, Use.ASYNC_ITERATE, Use.UNPACKED, Use.SUBSCRIPT})
-CACHES = frozenset({"functools.lru_cache", "functools.cache"})
+OF_FUTURES: Final = frozenset({Use.ITERATE, Use.ASYNC_ITERATE, Use.UNPACKED, Use.SUBSCRIPT})
+CACHES: Final = frozenset({"functools.lru_cache", "functools.cache"})
 # Of what coroutines, tasks and futures have, what is most often meant for the result if that has it too.
-OF_BOTH = frozenset({"send", "result", "cancel", "done"})
-CHECKED_FIRST = frozenset({Use.ATTRIBUTE, Use.ARGUMENT, Use.RETURN, Use.RETURNED_LIST})
-DROPPED = {
+OF_BOTH: Final = frozenset({"send", "result", "cancel", "done"})
+CHECKED_FIRST: Final = frozenset({Use.ATTRIBUTE, Use.ARGUMENT, Use.RETURN, Use.RETURNED_LIST})
+DROPPED: Final = {
     ASYNC_GENERATOR: "an async generator that is never iterated",
     ASYNC_CONTEXT: "an async context manager that is never entered",
 }
-CONTAINED = frozenset({Use.ELEMENT, Use.RETURNED_DICT, Use.RETURNED_LIST, Use.MAPPED})
+CONTAINED: Final = frozenset({Use.ELEMENT, Use.RETURNED_DICT, Use.RETURNED_LIST, Use.MAPPED})
 
 
 class NeverAwaited(Group):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.resolver import CONTAINER_TYPES, MAPPING_TYPES
@@ -46,29 +46,31 @@ if TYPE_CHECKING:
     from awaitguard.resolver import Resolver
     from awaitguard.summary import Site
 
-BASE = "class Store:\n    async def load(self):\n        return 1\n\n"
-OVERRIDE = Rule("AG204", "override-other-colour", CERTAIN, "an override of another colour",
+BASE: Final = "class Store:\n    async def load(self):\n        return 1\n\n"
+OVERRIDE: Final = Rule("AG204", "override-other-colour", CERTAIN, "an override of another colour",
     "Code that has the base class in mind awaits (or doesn't await) the method, and gets the other kind with this class.",
     BASE + "class Disk(Store):\n    def load(self):\n        return 2\n",
     BASE + "class Disk(Store):\n    async def load(self):\n        return 2\n")  # fmt: skip
-ABSTRACT_BASE = "from abc import ABC, abstractmethod\n\nclass Store(ABC):\n    @abstractmethod\n    async def load(self):\n        ...\n\n"
-ABSTRACT = Rule("AG205", "abstract-other-colour", CERTAIN, "an abstract method implemented in another colour",
+ABSTRACT_BASE: Final = "from abc import ABC, abstractmethod\n\nclass Store(ABC):\n    @abstractmethod\n    async def load(self):\n        ...\n\n"
+ABSTRACT: Final = Rule("AG205", "abstract-other-colour", CERTAIN, "an abstract method implemented in another colour",
     "The abstract class promises that the method is (or isn't) awaited; this implementation breaks the promise.",
     ABSTRACT_BASE + "class Disk(Store):\n    def load(self):\n        return 2\n",
     ABSTRACT_BASE + "class Disk(Store):\n    async def load(self):\n        return 2\n")  # fmt: skip
-PROTOCOL_BASE = "from typing import Protocol\n\nclass Loads(Protocol):\n    async def load(self):\n        ...\n\n"
-PROTOCOL = Rule("AG206", "protocol-other-colour", CERTAIN, "a class used for a Protocol of another colour",
+PROTOCOL_BASE: Final = (
+    "from typing import Protocol\n\nclass Loads(Protocol):\n    async def load(self):\n        ...\n\n"
+)
+PROTOCOL: Final = Rule("AG206", "protocol-other-colour", CERTAIN, "a class used for a Protocol of another colour",
     "The Protocol says how the method is called; this class has it in the other colour.",
     PROTOCOL_BASE + "class Disk:\n    def load(self):\n        return 2\n\nasync def main(store: Loads):\n    return await store.load()\n\nmain(Disk())\n".replace("\nmain(Disk())", "\nwork = main(Disk())"),
     PROTOCOL_BASE + "class Disk:\n    async def load(self):\n        return 2\n\nasync def main(store: Loads):\n    return await store.load()\n\nwork = main(Disk())\n")  # fmt: skip
-GIVEN = frozenset({OP_CALL, OP_LIST, OP_DICT})
-ENTERED = {"with": "__enter__", "async with": "__aenter__"}
+GIVEN: Final = frozenset({OP_CALL, OP_LIST, OP_DICT})
+ENTERED: Final = {"with": "__enter__", "async with": "__aenter__"}
 # Methods that frameworks find by name and call in whatever colour they have.
-HOOKS = ("on_", "action_")
-GUESSED = "a plain function (def)"
+HOOKS: Final = ("on_", "action_")
+GUESSED: Final = "a plain function (def)"
 # How a method of each colour is called: colours of one form can stand for each other.
 CALLED, AWAITED, READ = "called", "awaited", "read"
-FORMS = {
+FORMS: Final = {
     "a plain function": CALLED,
     GUESSED: CALLED,
     "a generator": CALLED,

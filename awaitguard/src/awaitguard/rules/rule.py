@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
@@ -56,10 +56,10 @@ NEVER, FOLLOWING, ALWAYS = 0, 1, 2
 class Group:
     """Rules that share one analysis. `uses` names the uses of values (`summary.Use`) it wants to see."""
 
-    rules: tuple[Rule, ...] = ()
-    uses: frozenset[int] = frozenset()
-    only_calls = False  # `site` says nothing about values that aren't calls
-    in_coroutines = False  # `site` says nothing outside of async functions
+    rules: ClassVar[tuple[Rule, ...]] = ()
+    uses: ClassVar[frozenset[int]] = frozenset()
+    only_calls: ClassVar[bool] = False  # `site` says nothing about values that aren't calls
+    in_coroutines: ClassVar[bool] = False  # `site` says nothing outside of async functions
 
     def cares(self, resolver: Resolver, target: Value) -> int:
         """Whether `site` may say something about a call of `target`: NEVER, FOLLOWING or ALWAYS.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from awaitguard.calls import KEEPING
 from awaitguard.resolver import Resolver
@@ -23,7 +23,7 @@ from awaitguard.value import CLASS, FUNCTION, INSTANCE, Definition, Value
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
 
-ALLOWED = KEEPING | {"contextlib.contextmanager", "contextlib.asynccontextmanager", ""}
+ALLOWED: Final = KEEPING | {"contextlib.contextmanager", "contextlib.asynccontextmanager", ""}
 
 
 class Parameters(NamedTuple):
@@ -35,18 +35,18 @@ class Parameters(NamedTuple):
     var_positional: bool
     var_keyword: bool
 
-    @classmethod
-    def of(cls, resolver: Resolver, target: Value) -> Parameters | None:
-        """The parameters of a function or class; None if they aren't surely known."""
-        if target.kind == FUNCTION and not {"wrapped", "decorated", "getattr", "virtual", "loose"} & set(target.via):
-            key = ("parameters", target.definition, target.bound)
-            return resolver.remember(key, lambda: of_function(resolver, target))
-        if target.kind == CLASS and not (target.extra == "self" and resolver.may_be_subclass(target)):
-            return resolver.remember(("parameters", target.definition), lambda: of_class(resolver, target.definition))
-        return None
+
+ANYTHING: Final = Parameters((), frozenset(), (), True, True)
 
 
-ANYTHING = Parameters((), frozenset(), (), True, True)
+def parameters_of(resolver: Resolver, target: Value) -> Parameters | None:
+    """The parameters of a function or class; None if they aren't surely known."""
+    if target.kind == FUNCTION and not {"wrapped", "decorated", "getattr", "virtual", "loose"} & set(target.via):
+        key = ("parameters", target.definition, target.bound)
+        return resolver.remember(key, lambda: of_function(resolver, target))
+    if target.kind == CLASS and not (target.extra == "self" and resolver.may_be_subclass(target)):
+        return resolver.remember(("parameters", target.definition), lambda: of_class(resolver, target.definition))
+    return None
 
 
 def of_function(resolver: Resolver, target: Value) -> Parameters | None:
@@ -67,7 +67,7 @@ def of_function(resolver: Resolver, target: Value) -> Parameters | None:
         return None  # some object has another one, a test's double most often
     if parent.kind == "class" and resolver.is_protocol((target.module, scope.parent)):
         return None  # what is called is something else, which may take more
-    static = "staticmethod" in (*resolver.decorator_names(summary, scope), *target.via)
+    static = "staticmethod" in resolver.decorator_names(summary, scope) or "staticmethod" in target.via
     if parent.kind == "class" and not target.bound and not static:
         return from_scope(scope, 0) if scope.params and scope.params[0].kind in "op" else None
     return from_scope(scope, 1 if target.bound else 0)
@@ -181,7 +181,7 @@ def parameter(file: FileCheck, target: Value, argument: int | str) -> tuple[str,
 
 def field_parameter(file: FileCheck, target: Value, argument: int | str) -> tuple[str, Param] | None:
     """The field of a dataclass that an argument goes to, as if it were a parameter."""
-    parameters = Parameters.of(file.resolver, target)
+    parameters = parameters_of(file.resolver, target)
     summary = file.resolver.table.summary(target.module)
     if parameters is None or summary is None or not file.resolver.is_dataclass(*target.definition):
         return None

@@ -1,0 +1,64 @@
+"""Builds the wheel: the parts that every run spends its time in are compiled with mypyc."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+WANTED = os.environ.get("AWAITGUARD_COMPILE", "")  # 1: or fail; 0: never; else: if this machine can
+
+
+class CompiledParts(BuildHookInterface[Any]):
+    """Adds the extension modules to a wheel; the sources stay in it, for tracebacks and for reading."""
+
+    PLUGIN_NAME = "custom"
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Compile in a directory of its own: an extension left among the sources would hide later changes to them."""
+        if version == "editable" or WANTED == "0":
+            return
+        missing = missing_tool()
+        if missing and WANTED != "1":
+            self.app.display_warning(f"awaitguard is built without compiled parts, and will be slower: {missing}")
+            return
+        self.workshop = tempfile.TemporaryDirectory(prefix="awaitguard-build-")
+        built = Path(self.workshop.name)
+        shutil.copytree(Path(self.root, "src/awaitguard"), built / "awaitguard")
+        modules = [f"awaitguard/{name}.py" for name in self.config["modules"]]
+        environment = {"MYPYC_OPT_LEVEL": "2", "MYPYC_DEBUG_LEVEL": "0", **os.environ}
+        done = subprocess.run(
+            [sys.executable, "-m", "mypyc", *modules], cwd=built, env=environment, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(f"mypyc could not compile awaitguard:\n{done.stdout}\n{done.stderr}")
+        suffix = sysconfig.get_config_var("EXT_SUFFIX")
+        for extension in [*built.glob(f"*{suffix}"), *built.glob(f"awaitguard/**/*{suffix}")]:
+            build_data["force_include"][str(extension)] = extension.relative_to(built).as_posix()
+        build_data["pure_python"] = False
+        build_data["infer_tag"] = True
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Remove the directory once the wheel is written."""
+        if not build_data["pure_python"]:
+            self.workshop.cleanup()
+
+
+def missing_tool() -> str:
+    """What this machine lacks to compile, in words; nothing if it can."""
+    if os.name == "nt":
+        return ""  # setuptools looks for the compiler by itself
+    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
+    if shutil.which(compiler) is None:
+        return f"there is no C compiler ({compiler})"
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        return "Python's headers are not installed"
+    return ""

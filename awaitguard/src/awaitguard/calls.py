@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, cast
+from typing import Final
 
-from awaitguard.classes import Classes
 from awaitguard.library import (
-    ASYNC_METHODS,
     AWAITABLE_TYPES,
-    FUTURE_METHODS,
-    GIVES_AWAITABLE,
-    OBJECTS,
-    PASSES_THROUGH,
-    PLAIN_BUILTINS,
-    PLAIN_MODULES,
-    SYNC_METHODS,
 )
-from awaitguard.modules import STANDARD_LIBRARY
+from awaitguard.library_calls import LibraryCalls
 from awaitguard.summary import (
     ABSENT,
     FLAGS,
@@ -35,7 +26,6 @@ from awaitguard.value import (
     ASYNC_GENERATOR,
     AWAITABLE,
     CLASS,
-    CONTAINER,
     CONTEXT,
     COROUTINE,
     FUNCTION,
@@ -44,15 +34,12 @@ from awaitguard.value import (
     LIBRARY,
     MAPPING,
     METHOD,
-    MODULE,
     NONE_VALUE,
-    OBJECT,
     PARTIAL,
-    PLAIN_KIND,
-    PLAIN_VALUE,
     PROPERTY,
     UNKNOWN_VALUE,
     UNKNOWN_VALUES,
+    Definition,
     Environment,
     Value,
     Values,
@@ -73,14 +60,14 @@ COLOUR_KEEPING: Final = ("pytest.mark.", "unittest.mock.patch", "mock.patch", "t
 # Functions of the library whose result is made from their arguments.
 HANDS_BACK: Final = frozenset({"functools.partial", "functools.partialmethod", "functools.update_wrapper", "builtins.list",
     "builtins.tuple", "builtins.set", "builtins.sorted", "builtins.iter", "builtins.map", "builtins.staticmethod",
-    "builtins.classmethod", "builtins.property"})  # fmt: skip
+    "builtins.classmethod", "builtins.property", "typing.cast", "typing_extensions.cast"})  # fmt: skip
 # Routes that say what a function or its result is, not only how it was reached.
 KINDS: Final = frozenset({"contextmanager", "asynccontextmanager", "awaitable", "wrapped", "inherited"})
 PROPERTIES: Final = frozenset({"builtins.property", "functools.cached_property", "abc.abstractproperty"})
 
 
-class Calls(Classes):
-    """The part of the resolver that knows about calls."""
+class Calls(LibraryCalls):
+    """The part of the resolver that knows about calls of the project's own functions and classes."""
 
     # Decorators
 
@@ -261,7 +248,10 @@ class Calls(Classes):
         if function.module.endswith(".pyi"):
             return UNKNOWN_VALUES
         if scope.flags & Flag.STUB:
-            free = summary.scopes[scope.parent].kind != "class" and not scope.decorators
+            owner = summary.scopes[scope.parent]
+            free = not scope.decorators and (
+                owner.kind != "class" or self.is_final((function.module, scope.parent), scope.name)
+            )
             return (NONE_VALUE,) if free and scope.flags & Flag.FALLS_THROUGH else UNKNOWN_VALUES
         if scope.flags & Flag.NEVER_RETURNS:
             return UNKNOWN_VALUES
@@ -355,141 +345,24 @@ class Calls(Classes):
             return UNKNOWN_VALUES
         return (Value(INSTANCE, *value.definition, origin=value.definition, via=value.via),)
 
-    def call_library(self, value: Value, arguments: tuple[Values, ...]) -> Values:
-        """What a function or class of the library gives."""
-        name: str = value.extra
-        root, _, rest = name.partition(".")
-        if root == "builtins":
-            return self.call_builtin(rest, arguments)
-        if name in ("functools.partial", "functools.partialmethod"):
-            if not arguments or is_unknown(arguments[0]):
-                return UNKNOWN_VALUES
-            return tuple(
-                [
-                    Value(PARTIAL, one.module, one.scope, one.origin, one.via, extra=(one, arguments[1:]))
-                    for one in arguments[0]
-                ]
-            )
-        if name == "functools.wraps":
-            return UNKNOWN_VALUES
-        if name in ("functools.update_wrapper", "typing.cast") and arguments:
-            return arguments[0] if name.startswith("functools") else UNKNOWN_VALUES
-        if name in GIVES_AWAITABLE:
-            return (Value(AWAITABLE, origin=name),)
-        if name in OBJECTS:
-            return (Value(OBJECT, extra=name, origin=name),)
-        if name.startswith(("unittest.mock.", "mock.")) or rest.rpartition(".")[2] in ("cast", "TypeVar", "NewType"):
-            return UNKNOWN_VALUES
-        expanded = self.expand(value)
-        if expanded and not any(one.kind == LIBRARY for one in expanded):
-            found = merge([self.call(one) for one in expanded])
-            if not is_unknown(found):
-                return tuple([one._replace(origin=name) if one.kind != INSTANCE else one for one in found])
-        is_function = not expanded or all(one.kind in (FUNCTION, LIBRARY) for one in expanded)
-        if is_function and root in PLAIN_MODULES and name not in PASSES_THROUGH and rest[:1].islower():
-            return (PLAIN_VALUE._replace(origin=name),)
-        return UNKNOWN_VALUES
-
-    def call_builtin(self, name: str, arguments: tuple[Values, ...]) -> Values:
-        if name in PLAIN_BUILTINS:
-            return (PLAIN_VALUE._replace(origin="builtins." + name),)
-        if name == "open":
-            return (Value(OBJECT, extra="builtins.open", origin="builtins.open"),)
-        if name in ("list", "tuple", "set", "sorted", "iter"):
-            if arguments and arguments[0] and arguments[0][0].kind == CONTAINER:
-                return arguments[0]
-            return (PLAIN_VALUE._replace(origin="builtins." + name),)
-        if name == "map" and arguments:
-            made = merge([self.call(one) for one in arguments[0]])
-            return (Value(CONTAINER, extra=(made,), origin="builtins.map"),)
-        if name == "filter":
-            return (PLAIN_VALUE._replace(origin="builtins.filter"),)
-        if name == "anext":
-            return (Value(AWAITABLE, origin="builtins.anext"),)
-        if name in ("staticmethod", "classmethod") and arguments:
-            return tuple([one.reached(name) for one in arguments[0]])
-        if name == "property" and arguments:
-            return tuple(
-                [one._replace(kind=PROPERTY) if one.kind == FUNCTION else UNKNOWN_VALUE for one in arguments[0]]
-            )
-        return UNKNOWN_VALUES
-
-    def call_method(self, value: Value) -> Values:
-        """A method of a library object, or `mapping.get`."""
-        if isinstance(value.extra, tuple):
-            name, mapping = cast("tuple[str, Value]", value.extra)
-            if name in ("get", "pop", "setdefault"):
-                return self.item(mapping, None)
-            if name == "copy":
-                return (mapping,)
-            pairs = cast("tuple[tuple[Any, Values], ...]", mapping.extra)
-            if name == "values":
-                return (Value(CONTAINER, extra=tuple([one for _, one in pairs])),)
-            if name == "items":
-                both = tuple([(Value(CONTAINER, extra=((PLAIN_VALUE,), one)),) for _, one in pairs])
-                return (Value(CONTAINER, extra=both),)
-            return UNKNOWN_VALUES
-        name, owner = str(value.extra), str(value.origin or "")
-        if owner == PLAIN_KIND:
-            return (PLAIN_VALUE._replace(origin=f"{owner}.{name}"),) if name in SYNC_METHODS[owner] else UNKNOWN_VALUES
-        if name in ASYNC_METHODS.get(owner, ()):
-            return (Value(AWAITABLE, origin=f"{owner}.{name}", extra="coroutine"),)
-        if name in SYNC_METHODS.get(owner, ()):
-            return (PLAIN_VALUE._replace(origin=f"{owner}.{name}"),)
-        if name in FUTURE_METHODS and owner == AWAITABLE:
-            return (PLAIN_VALUE._replace(origin=f"future.{name}"),)
-        if name in ("create_task", "ensure_future", "run_in_executor") and not owner:
-            return (Value(AWAITABLE, origin=f"loop.{name}"),)
-        return UNKNOWN_VALUES
-
-    def expand(self, value: Value) -> Values:
-        """The definitions behind a library name, read from its source; empty if there is none."""
-        name: str = value.extra
-        key = ("expand", name)
-        if name.startswith("builtins."):
-            return ()
-        if key in self.active or self.depth > 14:
-            self.cuts += 1
-            return ()
-        parts = name.split(".")
-        if parts[0] not in STANDARD_LIBRARY and self.modules.is_project(parts[0]):
-            return ()
-        self.active.add(key)
-        self.depth += 1
-        try:
-            return self.remember(key, lambda: self.find_expansion(parts))
-        finally:
-            self.depth -= 1
-            self.active.discard(key)
-
-    def find_expansion(self, parts: list[str]) -> Values:
-        for cut in range(len(parts) - 1, 0, -1):
-            path = self.modules.find_outside(".".join(parts[:cut]))
-            if path is None:
-                continue
-            values: Values = (Value(MODULE, path),)
-            for part in parts[cut:]:
-                found = [self.attribute(one, part) for one in values]
-                values = merge([one for one in found if one is not None])
-                values = merge([self.expand(one) or (one,) if one.kind == LIBRARY else (one,) for one in values])
-            return () if is_unknown(values) else values
-        return ()
+    def is_final(self, definition: Definition, name: str) -> bool:
+        """Whether nobody in the project puts something else in the place of a method: no subclass, no test's double."""
+        summary = self.table.summary(definition[0])
+        return (
+            summary is not None
+            and not definition[0].startswith("/")
+            and not self.table.is_subclassed(summary.scopes[definition[1]].name)
+            and not self.table.is_set_outside(name)
+            and not self.library_bases(definition) - {"builtins.object"}
+            and self.lineage(definition)[0] == [definition]
+        )
 
     def never_returns(self, function: Value) -> bool:
         summary = self.table.summary(function.module)
         return summary is not None and bool(summary.scopes[function.scope].flags & Flag.NEVER_RETURNS)
 
-    def object_answers(self, name: str, dunder: str) -> bool | None:
-        known = OBJECTS.get(name)
-        return None if known is None else dunder in known
-
     def takes_anything(self, scope: Scope) -> bool:
         return any(param.kind in (VAR_POSITIONAL, VAR_KEYWORD) for param in scope.params)
-
-    # Implemented by the resolver
-
-    def item(self, value: Value, key: object) -> Values:
-        raise NotImplementedError
 
 
 __all__ = ["ABSENT", "AWAITABLE_TYPES", "MAPPING", "Calls"]

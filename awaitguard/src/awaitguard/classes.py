@@ -6,7 +6,7 @@ from typing import Final
 
 from awaitguard.library import ASYNC_METHODS, FUTURE_METHODS, SYNC_METHODS
 from awaitguard.lookup import LATE, Lookup
-from awaitguard.summary import ABSENT, NONE, OP_ANNOTATED, OP_CALL, Binding, Flag, Scope, Summary
+from awaitguard.summary import ABSENT, NONE, OP_ANNOTATED, OP_CALL, OP_NAME, Binding, Flag, Scope, Summary
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -230,9 +230,22 @@ class Classes(Lookup):
         for binding in assigned:
             groups.append(self.infer(path, binding.value) if binding.kind == "value" else UNKNOWN_VALUES)
         found = merge(groups) if groups else None
+        if found == (PLAIN_VALUE,) and name + "[]" in scope.attributes:
+            found = self.filled(path, summary, scope.attributes[name + "[]"])
         if found is not None and self.is_annotation_only(summary, scope, name):
             found = found or UNKNOWN_VALUES
         return found
+
+    def filled(self, path: str, summary: Summary, items: list[Binding]) -> Values:
+        """An empty list or dict of `__init__` that methods fill with objects of the project's classes."""
+        if not all(one.kind == "value" and summary.exprs[one.value][0] in (OP_CALL, OP_NAME) for one in items):
+            return (PLAIN_VALUE,)
+        held = merge([self.infer(path, one.value) for one in items])
+        ways = {one.name for one in items}
+        if len(ways) > 1 or any(one.kind != INSTANCE or one.module.startswith("/") for one in held):
+            return (PLAIN_VALUE,)
+        held = tuple([one._replace(extra="declared").reached("default") for one in held])
+        return (Value(MAPPING, extra=((None, held),)) if "key" in ways else Value(CONTAINER, extra=(held,)),)
 
     @staticmethod
     def is_annotation_only(summary: Summary, scope: Scope, name: str) -> bool:
@@ -373,6 +386,8 @@ class Classes(Lookup):
         """Whether an object that is only declared to be of a class may be of a subclass in the project."""
         if value.extra not in ("self", "declared"):
             return False
+        if "default" in value.via:
+            return True
         summary = self.table.summary(value.module)
         return summary is None or self.table.is_subclassed(summary.scopes[value.scope].name)
 
@@ -405,6 +420,8 @@ class Classes(Lookup):
         if kind == INSTANCE:
             found, _ = self.class_member(value.definition, dunder)
             if found is None:
+                if "default" in value.via and dunder != "__get__":
+                    return None  # what callers give may well have it
                 names = self.library_bases(value.definition)
                 return (
                     None

@@ -12,6 +12,7 @@ from awaitguard.summary import (
     ABSENT,
     NONE,
     OP_ANNOTATED,
+    OP_DEFAULT,
     OP_NAME,
     UNKNOWN,
     Binding,
@@ -19,11 +20,15 @@ from awaitguard.summary import (
     ParamUse,
     Use,
 )
-from awaitguard.syntax import decorator_names, is_skipped, is_stub
+from awaitguard.syntax import decorator_names, is_fixture, is_skipped, is_stub, telling_properties
 from awaitguard.vocabulary import QUIET_LIBRARY
 
 PLAIN_TYPES: Final = frozenset({"int", "str", "float", "bool", "bytes", "dict", "list", "set", "tuple", "Any", "Dict", "List",
     "Set", "Tuple", "Callable", "Optional", "object", "None"})  # fmt: skip
+
+
+# What a type that is given a name begins with: `Users = Annotated[Store, Depends(get_store)]`.
+TYPE_FORMS: Final = frozenset({"Annotated", "Optional", "Union", "Type"})
 
 
 class Definitions(Expressions):
@@ -125,7 +130,7 @@ class Definitions(Expressions):
                 return any(name == one or name.startswith(one + ".") for one in tested)
             if entry[0] == "c" and any(isinstance(one, int) and self.is_tested(one, tested) for one in entry[2]):
                 return True
-            if entry[0] not in "cw.Gsi":
+            if entry[0] not in "cw.Gsio":
                 return False
             expr = entry[1]
         return False
@@ -143,6 +148,8 @@ class Definitions(Expressions):
         frame = self.enter("function", node.name, node)
         frame.position = position(node)
         frame.decorators, frame.annotation = decorators, annotation
+        if decorators and parent is self.module and is_fixture(node):
+            self.fixtures.add(node.name)
         self.loops, self.guards = False, {}
         if type(node) is ast.AsyncFunctionDef:
             frame.flags |= Flag.ASYNC
@@ -174,32 +181,38 @@ class Definitions(Expressions):
         self.frame, self.block, self.loops, self.owner = parent, outer_block, outer_loops, owner
         return frame.index
 
-    def parameters(self, node: ast.arguments) -> list[tuple[str, str, int, bool]]:
+    def parameters(self, node: ast.arguments) -> list[tuple[str, str, int, bool, int]]:
         """The parameters with their annotations and defaults, which belong to the scope around the function."""
-        found: list[tuple[str, str, int, bool]] = []
+        found: list[tuple[str, str, int, bool, int]] = []
         positional = [(one, "o") for one in node.posonlyargs] + [(one, "p") for one in node.args]
         without = len(positional) - len(node.defaults)
         for number, (one, kind) in enumerate(positional):
-            found.append((one.arg, kind, self.annotation(one.annotation), number >= without))
+            default = self.default(node.defaults[number - without]) if number >= without else UNKNOWN
+            found.append((one.arg, kind, self.annotation(one.annotation), number >= without, default))
         if node.vararg:
-            found.append((node.vararg.arg, "v", UNKNOWN, False))
-        for one, default in zip(node.kwonlyargs, node.kw_defaults, strict=True):
-            found.append((one.arg, "k", self.annotation(one.annotation), default is not None))
+            found.append((node.vararg.arg, "v", UNKNOWN, False, UNKNOWN))
+        for one, given in zip(node.kwonlyargs, node.kw_defaults, strict=True):
+            default = self.default(given) if given is not None else UNKNOWN
+            found.append((one.arg, "k", self.annotation(one.annotation), given is not None, default))
         if node.kwarg:
-            found.append((node.kwarg.arg, "w", UNKNOWN, False))
-        for default in [*node.defaults, *node.kw_defaults]:
-            if default is not None:
-                self.visit(default, Use.OTHER)
+            found.append((node.kwarg.arg, "w", UNKNOWN, False, UNKNOWN))
         return found
 
-    def bind_parameters(self, frame: Frame, params: list[tuple[str, str, int, bool]], method: bool) -> None:
+    def default(self, node: ast.expr) -> int:
+        """Visit a parameter's default; only an object that is made there says something about the parameter."""
+        index = self.visit(node, Use.OTHER)
+        return index if index > NONE and type(node) is ast.Call else UNKNOWN
+
+    def bind_parameters(self, frame: Frame, params: list[tuple[str, str, int, bool, int]], method: bool) -> None:
         frame.params = params
-        for number, (name, kind, annotation, _default) in enumerate(params):
+        for number, (name, kind, annotation, _, default) in enumerate(params):
             frame.bindings[name] = []
             frame.param_use[name] = 0
             if method and number == 0 and kind in "op":
                 frame.self_name = name
-            elif annotation <= NONE or self.is_plain_type(annotation):
+            elif name in self.fixtures and annotation == UNKNOWN and frame.name.startswith("test"):
+                continue
+            elif (annotation <= NONE and default < 0) or (annotation > NONE and self.is_plain_type(annotation)):
                 frame.fuzzy.add(name)
 
     def is_plain_type(self, annotation: int) -> bool:
@@ -227,6 +240,7 @@ class Definitions(Expressions):
         frame = self.enter("class", node.name, node)
         frame.decorators, frame.bases, frame.keywords = decorators, tuple(bases), keywords
         self.loops = False
+        self.watched.update(telling_properties(node))
         self.body(node.body)
         self.leave(frame)
         self.frame, self.block, self.loops = parent, outer_block, outer_loops
@@ -328,6 +342,13 @@ class Definitions(Expressions):
             use = Use.ITERATE if type(value) is ast.Call else Use.OTHER
         index = self.visit(value, use)
         self.owner = None
+        if (
+            type(value) is ast.Subscript
+            and kind is ast.Name
+            and self.frame.kind != "function"
+            and dotted_name(value.value).rpartition(".")[2] in TYPE_FORMS
+        ):
+            return self.annotation(value)
         return index
 
     def is_self(self, name: str) -> bool:
@@ -354,6 +375,8 @@ class Definitions(Expressions):
                 else:
                     self.constants.pop(name, None)
             self.forget(name, index, value)
+            if name == self.absent and type(value) is ast.Call and index > NONE:
+                index = self.add((OP_DEFAULT, index))
             self.bind_name(name, index, value)
         elif kind is ast.Attribute:
             self.bind_attribute(cast("ast.Attribute", target), index)
@@ -369,6 +392,8 @@ class Definitions(Expressions):
                 self.bind_item(name, index, value)
             else:
                 self.visit(subscript.value, Use.STATEMENT)
+                if type(subscript.value) is ast.Attribute:
+                    self.bind_attribute_item(subscript.value, index, value, by_key=True)
             self.value_wanted(subscript.slice, Use.OPERAND)
         elif kind in (ast.Tuple, ast.List):
             whole = index
@@ -410,6 +435,19 @@ class Definitions(Expressions):
             frame.bindings.setdefault(name + "[]", []).append(
                 tuple(Binding(kind, index, len(self.exprs), self.block, value.lineno))
             )
+
+    def bind_attribute_item(self, container: ast.Attribute, index: int, value: ast.expr, by_key: bool) -> None:
+        """`self.items.append(x)`, `self.items[key] = x`: what the attribute's container may hold."""
+        owner = container.value
+        if type(owner) is not ast.Name:
+            return
+        method: Frame | None = self.frame
+        while method is not None and method.self_name != owner.id:
+            method = method.parent
+        if method is not None and method.parent is not None and method.parent.kind == "class":
+            kind = "value" if index > NONE else "unknown"
+            item = tuple(Binding(kind, index, len(self.exprs), self.block, value.lineno, "key" if by_key else ""))
+            method.parent.attributes.setdefault(container.attr + "[]", []).append(item)
 
     def annotated(self, node: ast.AnnAssign) -> bool:
         annotation = self.annotation(node.annotation)

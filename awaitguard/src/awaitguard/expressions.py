@@ -39,7 +39,9 @@ from awaitguard.vocabulary import (
     PLAIN_METHODS,
     SCHEDULERS,
     TELLING_CALLS,
+    VALUE_CLASSES,
     VALUE_FUNCTIONS,
+    VALUE_METHODS,
     VALUE_MODULES,
     VALUE_USES,
 )
@@ -84,7 +86,7 @@ class Expressions(Operators):
             if name == "getattr" and len(node.args) >= 2:
                 self.owner = owner
                 return self.visit_getattr(node, use)
-            if name in VALUE_FUNCTIONS and self.is_builtin(name):
+            if (name in VALUE_FUNCTIONS and self.is_builtin(name)) or name in VALUE_CLASSES:
                 argument_use = Use.VALUE_ARGUMENT
             elif name in self.module.quiet and name not in self.frame.bindings:
                 argument_use = self.quiet_use(self.module.quiet[name])
@@ -111,7 +113,9 @@ class Expressions(Operators):
                     argument_use = self.quiet_use(f"{self.module.quiet[base]}.{name}")
             elif type(function.value) is ast.Constant and isinstance(function.value.value, str):
                 argument_use = Use.FORMAT
-            if name in LOG_METHODS and dotted_name(function.value).rpartition(".")[2] in LOGGERS:
+            if name in VALUE_METHODS:
+                argument_use = Use.VALUE_ARGUMENT
+            elif name in LOG_METHODS and dotted_name(function.value).rpartition(".")[2] in LOGGERS:
                 argument_use = Use.FORMAT
             if name in TELLING_CALLS:
                 self.note_tests(name, node)
@@ -174,6 +178,8 @@ class Expressions(Operators):
         keywords: list[tuple[str | None, int]] = []
         for keyword in node.keywords:
             index = self.visit(keyword.value, argument_use if keyword.arg else Use.UNPACKED)
+            if index < 0 and type(keyword.value) is ast.Name and self.crosses(keyword, node.keywords):
+                index = self.add((OP_NAME, keyword.value.id, self.block))
             keywords.append((keyword.arg, index))
             if index > NONE and keyword.arg and type(keyword.value) in (ast.Call, ast.Name):
                 found.append((index, keyword.value, keyword.arg))
@@ -188,6 +194,9 @@ class Expressions(Operators):
             self.bind_item(function.value.id, first if isinstance(first, int) else UNKNOWN, node)
         elif name in FILLING_METHODS and type(function) is ast.Attribute and type(function.value) is ast.Name:
             self.bind_item(function.value.id, UNKNOWN, node)
+        elif name in FILLING_METHODS and type(function) is ast.Attribute and type(function.value) is ast.Attribute:
+            first = arguments[0] if arguments and name in ("append", "add", "appendleft") else UNKNOWN
+            self.bind_attribute_item(function.value, first if isinstance(first, int) else UNKNOWN, node, by_key=False)
         if name in FILLING_METHODS and type(function) is ast.Attribute and dotted_name(function.value) == "__all__":
             self.bind_name("__all__", UNKNOWN, node)
         if target < 0:
@@ -213,6 +222,14 @@ class Expressions(Operators):
         elif name == "release":
             frame.held.pop(dotted_name(function).removesuffix("release") + "acquire", None)
         return call
+
+    @staticmethod
+    def crosses(keyword: ast.keyword, others: list[ast.keyword]) -> bool:
+        """Whether `source=target` stands beside `target=source`: the names are kept for the rule about swapping."""
+        name = keyword.value.id if type(keyword.value) is ast.Name else ""
+        return name != keyword.arg and any(
+            one.arg == name and type(one.value) is ast.Name and one.value.id == keyword.arg for one in others
+        )
 
     def plain_call(self, function: ast.expr) -> int:
         """A call of something that isn't followed: what is known to give numbers, texts and the like is plain."""

@@ -30,7 +30,7 @@ class Frame:
         self.position = 0
         self.bindings: dict[str, list[tuple[Any, ...]]] = {}
         self.flags = 0
-        self.params: list[tuple[str, str, int, bool]] = []
+        self.params: list[tuple[str, str, int, bool, int]] = []
         self.param_use: dict[str, int] = {}
         self.decorators: tuple[int, ...] = ()
         self.annotation = UNKNOWN
@@ -87,8 +87,8 @@ class Frame:
         """The finished scope as the plain tuple that `summary.load` turns into a Scope."""
         params = tuple(
             [
-                (name, kind, annotation, has_default, self.param_use.get(name, 0))
-                for name, kind, annotation, has_default in self.params
+                (name, kind, annotation, has_default, self.param_use.get(name, 0), default)
+                for name, kind, annotation, has_default, default in self.params
             ]
         )
         is_function = self.is_function

@@ -64,6 +64,10 @@ OBJECTS: Final = {
     "asyncio.PriorityQueue": frozenset[str](),
     "asyncio.LifoQueue": frozenset[str](),
     "asyncio.Runner": frozenset({"__enter__"}),
+    "queue.Queue": frozenset[str](),
+    "queue.LifoQueue": frozenset[str](),
+    "queue.PriorityQueue": frozenset[str](),
+    "queue.SimpleQueue": frozenset[str](),
 }
 # Methods of such objects that are coroutine functions, and those that aren't though they look so.
 ASYNC_METHODS: Final = {
@@ -128,6 +132,10 @@ SYNC_METHODS: Final = {
     "asyncio.BoundedSemaphore": frozenset({"release", "locked"}),
     "asyncio.Event": frozenset({"set", "clear", "is_set"}),
     "asyncio.Queue": frozenset({"get_nowait", "put_nowait", "qsize", "empty", "full", "task_done"}),
+    **dict.fromkeys(
+        ("queue.Queue", "queue.LifoQueue", "queue.PriorityQueue", "queue.SimpleQueue"),
+        frozenset({"put", "put_nowait", "get", "join", "task_done", "empty", "full", "qsize"}),
+    ),
     "threading.Event": frozenset({"set", "clear", "is_set", "wait"}),
     **dict.fromkeys(LOCKS, frozenset({"acquire", "release", "locked", "notify", "notify_all"})),
 }

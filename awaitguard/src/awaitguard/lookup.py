@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar, cast
 
 from awaitguard.modules import STANDARD_LIBRARY, Modules
-from awaitguard.summary import Binding, Block, Flag, Lazy, Scope, Summary
+from awaitguard.summary import OP_DEFAULT, Binding, Block, Flag, Lazy, Scope, Summary
 from awaitguard.table import Table
 from awaitguard.value import (
     CLASS,
@@ -122,7 +122,10 @@ class Lookup:
         use_block = block if own else scope.body
         reaching, certain = reaching_bindings(summary.blocks, bindings, use_block, at if own else LATE)
         groups = [self.binding(path, summary, name, one, env) for one in reaching]
-        if not certain and any(param.name == name for param in scope.params):
+        stands_in = reaching and all(
+            one.kind == "value" and summary.exprs[one.value][0] == OP_DEFAULT for one in reaching
+        )
+        if not certain and not stands_in and any(param.name == name for param in scope.params):
             groups.append(self.parameter(path, summary, index, name, env))
         if not groups:
             return UNKNOWN_VALUES
@@ -179,7 +182,9 @@ class Lookup:
             return UNKNOWN_VALUES  # a function that a decorator makes a method of something else
         if param.annotation >= 0 and param.kind not in "vw":
             return self.annotated(path, param.annotation, env)
-        return UNKNOWN_VALUES
+        if param.default >= 0:
+            return self.by_default(path, param.default)
+        return self.by_fixture(path, name) if scope.name.startswith("test") else UNKNOWN_VALUES
 
     # Modules
 
@@ -284,9 +289,18 @@ class Lookup:
         if summary is None:
             return None if path.endswith("/") else UNKNOWN_VALUES
         scope = summary.scopes[0]
-        if "__getattr__" in scope.bindings or scope.flags & Flag.OWN_NAMESPACE:
+        if "__getattr__" in scope.bindings:
+            return self.lazy_member(path, summary, scope.bindings["__getattr__"][-1], name)
+        return UNKNOWN_VALUES if scope.flags & Flag.OWN_NAMESPACE else None
+
+    def lazy_member(self, path: str, summary: Summary, getter: Binding, name: str) -> Values:
+        """A name that the module's `__getattr__` imports when it is asked for."""
+        if getter.kind != "def":
             return UNKNOWN_VALUES
-        return None
+        found: list[Binding] = summary.scopes[getter.value].bindings.get(name) or []
+        if len(found) != 1 or found[0].kind != "from" or found[0].name != name:
+            return UNKNOWN_VALUES
+        return tuple([value.reached("reexport") for value in self.imported(path, found[0])])
 
     def starred(self, path: str, summary: Summary, name: str) -> Values | None:
         """A name that comes by `from module import *`; unknown if it may come from a module that can't be read."""
@@ -325,6 +339,12 @@ class Lookup:
         raise NotImplementedError
 
     def annotated(self, path: str, index: int, env: Environment | None = None) -> Values:
+        raise NotImplementedError
+
+    def by_default(self, path: str, index: int) -> Values:
+        raise NotImplementedError
+
+    def by_fixture(self, path: str, name: str) -> Values:
         raise NotImplementedError
 
     def decorator_names(self, summary: Summary, scope: Scope) -> tuple[str, ...]:

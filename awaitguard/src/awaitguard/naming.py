@@ -45,6 +45,7 @@ from awaitguard.vocabulary import (
     TAKES_BOTH,
     TELLING_METHODS,
     TRACKED_USES,
+    USES_OF_GLOBALS,
     VALUE_USES,
 )
 
@@ -59,6 +60,9 @@ class Names:
         self.exprs: list[Expr] = [(OP_CONST, "plain", None), (OP_CONST, "None", None)]
         self.sites: list[RawSite] = []
         self.pending_attributes: list[tuple[str, RawSite]] = []
+        # Uses of names from outside of a function, and the names of the module that are given a call's result somewhere.
+        self.pending_globals: list[tuple[str, RawSite]] = []
+        self.called_globals: set[str] = set()
         # Attributes whose elements someone may await, and attributes that themselves may be awaited.
         self.consumed_attributes: set[str] = set()
         self.awaited_attributes: set[str] = set()
@@ -73,6 +77,9 @@ class Names:
         self.guards: dict[str, Any] = {}
         self.constants: dict[str, bool] = {}  # `_IS_SYNC = True` at the top level
         self.attribute_name = ""
+        self.fixtures: set[str] = set()  # functions of this file that pytest calls to fill parameters
+        self.watched: set[str] = set()  # properties of this file's classes that are async or run a loop
+        self.absent: str = ""  # the parameter that wasn't given, in a branch under `if name is None`
         self.frame = Frame("module", "", 0, None, 0)
         self.module = self.frame
 
@@ -164,7 +171,9 @@ class Names:
         if not self.is_known(name, use):
             return UNKNOWN
         index = self.add((OP_NAME, name, self.block))
-        if (
+        if use in USES_OF_GLOBALS and name not in self.frame.bindings and not self.muted:
+            self.pending_globals.append((name, (use, index, self.frame.index, position(node), UNKNOWN, 0)))
+        elif (
             (use in SITED_USES and use != Use.AWAIT)
             or (use in TRACKED_USES and name in self.frame.tracked)
             or (use == Use.RETURN and name in self.frame.tracked and self.frame.flags & Flag.ASYNC)
@@ -223,6 +232,10 @@ class Names:
                 self.site(Use.ATTRIBUTE, self.add((OP_NAME, name, self.block)), value, UNKNOWN, parts[1])
             if use in SITED_USES and use != Use.AWAIT:
                 self.site(use, index, node)
+            if parts[-1] in self.watched:
+                self.site(Use.READ, index, node)
+                if use in TRACKED_USES:
+                    self.site(use, index, node)
             return index
         self.attribute_name = parts[-1]
         base = self.visit(value, Use.ATTRIBUTE)
@@ -331,6 +344,9 @@ class Names:
     def bind_item(self, name: str, index: int, value: ast.expr) -> None:
         raise NotImplementedError
 
+    def bind_attribute_item(self, container: ast.Attribute, index: int, value: ast.expr, by_key: bool) -> None:
+        raise NotImplementedError
+
     # Binding
 
     def bind_name(self, name: str, value: int, node: ast.expr | None) -> None:
@@ -343,8 +359,12 @@ class Names:
             while owner is not None and owner.kind != "module" and name not in owner.bindings:
                 owner = owner.parent
             (owner or frame).bind(name, binding)
+            if value > NONE and type(node) is ast.Call:
+                self.called_globals.add(name)
             return
         frame.bind(name, binding)
+        if frame is self.module and value > NONE and type(node) is ast.Call:
+            self.called_globals.add(name)
         if value > NONE and (type(node) is ast.Call or self.exprs[value][0] in (OP_CALL, OP_ELEMENT, OP_UNION)):
             frame.tracked.add(name)
         if type(node) in CONTAINER_NODES:

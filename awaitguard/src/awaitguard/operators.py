@@ -9,6 +9,7 @@ from awaitguard.naming import Names
 from awaitguard.summary import (
     NONE,
     OP_AWAIT,
+    OP_DEFAULT,
     OP_ITEM,
     OP_SCOPE,
     OP_UNION,
@@ -56,8 +57,22 @@ class Operators(Names):
         owner, self.owner = self.owner, None
         found = [self.visit(value, Use.TRUTH) for value in node.values[:-1]]
         self.owner = owner
-        found.append(self.visit(node.values[-1], use))
+        last = node.values[-1]
+        found.append(self.visit(last, use))
+        first = node.values[0]
+        if type(last) is ast.Call and type(first) is ast.Name and type(node.op) is ast.Or and len(found) == 2:
+            return self.stand_in(first.id, found[1], found)
         return self.union(found)
+
+    def open_parameter(self, name: str) -> str:
+        """The name if it is a parameter without annotation, of which nothing is known but its stand-in."""
+        if not name or name not in self.frame.param_use or self.frame.bindings.get(name):
+            return ""
+        return name if any(one[0] == name and one[2] < 0 for one in self.frame.params) else ""
+
+    def stand_in(self, name: str, default: int, found: list[int]) -> int:
+        """`parameter or Default()`: callers that give nothing show what the parameter is meant to be."""
+        return self.add((OP_DEFAULT, default)) if default > NONE and self.open_parameter(name) else self.union(found)
 
     def union(self, found: list[int]) -> int:
         if min(found) < 0:
@@ -68,7 +83,11 @@ class Operators(Names):
         owner, self.owner = self.owner, None
         self.visit(node.test, Use.TRUTH)
         self.owner = owner
-        return self.union([self.visit(node.body, use), self.visit(node.orelse, use)])
+        found = [self.visit(node.body, use), self.visit(node.orelse, use)]
+        for given, other, index in ((node.body, node.orelse, found[1]), (node.orelse, node.body, found[0])):
+            if type(given) is ast.Name and type(other) is ast.Call:
+                return self.stand_in(given.id, index, found)
+        return self.union(found)
 
     def visit_binary(self, node: ast.BinOp, use: int) -> int:
         # Long sums nest deeply on the left: walk down instead of recursing.
@@ -103,6 +122,8 @@ class Operators(Names):
         # `task.coro is coro` asks for the coroutine itself; `is None` asks for its result.
         sides = (node.left, *node.comparators)
         identity = all(type(one) in (ast.Is, ast.IsNot) for one in node.ops)
+        if type(node.left) is ast.Name and not identity:
+            self.frame.flags |= Flag.CHOOSES
         same = identity and not any(type(one) is ast.Constant for one in sides)
         for side in sides:
             self.visit(side, Use.OTHER if same else Use.COMPARE)

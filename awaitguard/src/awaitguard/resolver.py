@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from awaitguard.containers import Containers
+from awaitguard.defaults import Defaults
 from awaitguard.library import AWAITABLE_TYPES, OBJECTS
 from awaitguard.summary import (
     ABSENT,
@@ -15,6 +15,7 @@ from awaitguard.summary import (
     OP_AWAIT,
     OP_CALL,
     OP_COMPREHENSION,
+    OP_DEFAULT,
     OP_DICT,
     OP_ELEMENT,
     OP_ENTER,
@@ -33,6 +34,7 @@ from awaitguard.summary import (
     tells,
 )
 from awaitguard.value import (
+    ALIAS,
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
     AWAITABLE,
@@ -76,7 +78,7 @@ MAPPING_TYPES: Final = frozenset(
 GENERIC: Final = frozenset({"typing", "builtins", "collections", "contextlib", "typing_extensions", "types", "asyncio"})
 
 
-class Resolver(Containers):
+class Resolver(Defaults):
     """Evaluates expressions to the values they may have; what can't be followed is unknown, never guessed."""
 
     def infer(self, path: str, index: int, env: Environment | None = None) -> Values:
@@ -134,12 +136,19 @@ class Resolver(Containers):
         if not is_unknown(values) or index <= NONE:
             return values
         summary = self.table.summary(path)
-        if summary is None or summary.exprs[index][0] != OP_CALL:
+        if summary is None:
+            return values
+        expr = summary.exprs[index]
+        if expr[0] == OP_ELEMENT and expr[1] > NONE and summary.exprs[expr[1]][0] == OP_LIST:
+            # `wait([load(1), load(2)])`: each element by itself.
+            listed: tuple[int, ...] = summary.exprs[expr[1]][1][:MOST]
+            return merge([self.infer_thoroughly(path, one) for one in listed])
+        if expr[0] != OP_CALL:
             return values
         self.thorough = True
         self.steps = 0
         try:
-            return self.evaluate(path, summary, index, summary.exprs[index], None)
+            return self.evaluate(path, summary, index, expr, None)
         finally:
             self.thorough = False
 
@@ -188,6 +197,10 @@ class Resolver(Containers):
             return merge([self.unpacked(value, expr[2]) for value in self.infer(path, expr[1], env)])
         if operator == OP_ENTER:
             return merge([self.entered(value, expr[2]) for value in self.infer(path, expr[1], env)])
+        if operator == OP_SUBSCRIPTED:
+            return (Value(ALIAS, path, index),)
+        if operator == OP_DEFAULT:
+            return self.by_default(path, expr[1])
         if operator == OP_METHOD:
             return (Value(METHOD, extra=expr[1], via=(expr[2],)),)
         return UNKNOWN_VALUES if operator != "k" else (PLAIN_VALUE,)
@@ -372,6 +385,8 @@ class Resolver(Containers):
         ):
             return UNKNOWN_VALUES
         values = self.infer(path, expr[2], env)
+        if any(one.kind == INSTANCE and one.module.endswith("/dataclasses.py") for one in values):
+            return self.annotated(path, expr[1], env)  # `field(default_factory=list)` stands for what it makes
         if not is_unknown(values) and not all(one.kind in ("none", PLAIN_KIND, MAPPING) for one in values):
             if not all(one.kind == INSTANCE and one.module.startswith("/") for one in values):
                 return values
@@ -407,7 +422,7 @@ class Resolver(Containers):
                     return merge([self.annotated(path, arguments[0], env), (NONE_VALUE,)])
                 if name == "Union":
                     return merge([self.annotated(path, one, env) for one in arguments])
-                if name in ("ClassVar", "Final", "Required", "NotRequired", "ReadOnly"):
+                if name in ("Annotated", "ClassVar", "Final", "Required", "NotRequired", "ReadOnly"):
                     return self.annotated(path, arguments[0], env)
                 if name in MAPPING_TYPES and len(arguments) == 2:
                     return (Value(MAPPING, extra=((None, self.annotated(path, arguments[1], env)),)),)
@@ -419,6 +434,8 @@ class Resolver(Containers):
         """An instance of the class that an annotation names."""
         if value.kind == CLASS:
             return (Value(INSTANCE, *value.definition, origin=value.definition, extra="declared"),)
+        if value.kind == ALIAS:
+            return self.aliased(value)
         if value.kind != LIBRARY:
             return UNKNOWN_VALUES
         module, _, name = str(value.extra).rpartition(".")
@@ -443,6 +460,17 @@ class Resolver(Containers):
         if len(expanded) == 1 and expanded[0].kind == CLASS:
             return (Value(INSTANCE, *expanded[0].definition, origin=expanded[0].definition, extra="declared"),)
         return UNKNOWN_VALUES
+
+    def aliased(self, alias: Value) -> Values:
+        """An instance of a type that was given a name; such types may hold themselves, as that of JSON does."""
+        if alias in self.active:
+            self.cuts += 1
+            return UNKNOWN_VALUES
+        self.active.add(alias)
+        try:
+            return self.annotated(alias.module, alias.scope)
+        finally:
+            self.active.discard(alias)
 
 
 __all__ = ["PARTIAL", "UNKNOWN_VALUE", "Resolver"]

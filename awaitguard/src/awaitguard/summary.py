@@ -11,7 +11,7 @@ import marshal
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
-FORMAT: Final = 9  # part of the cache key: raise it when the walker or this layout changes
+FORMAT: Final = 11  # part of the cache key: raise it when the walker or this layout changes
 
 FOREIGN_REASON: Final = "said to another tool"  # the reason of ignores that are comments for type checkers
 UNKNOWN: Final = -1
@@ -41,6 +41,7 @@ OP_UNPACK: Final = "x"  # expression, index
 OP_ANNOTATED: Final = "a"  # annotation, value or ABSENT
 OP_SUBSCRIPTED: Final = "["  # base, arguments: in annotations
 SLICE: Final = "[:]"  # no key that anyone would write
+OP_DEFAULT: Final = "o"  # expression: what stands in for a parameter that isn't given
 OP_METHOD: Final = "m"  # attribute of an unknown object, kept because the name says enough
 
 
@@ -75,6 +76,7 @@ class Use:
     SCHEDULED: Final = 25
     UNPACKED: Final = 26
     RETURNED_LIST: Final = 27
+    READ: Final = 28  # of a property that runs a loop; only there
 
     ALL: Final = frozenset(range(28))
 
@@ -99,6 +101,7 @@ class Flag:
     FALLS_THROUGH: Final = 32  # the end of the body can be reached
     NEVER_RETURNS: Final = 64
     ASKS_LOOP: Final = 128  # looks whether a loop is running
+    CHOOSES: Final = 512  # compares a name with something, which may be the key of a table
     OWN_NAMESPACE: Final = 256  # exec, globals(), setattr on itself: names can appear that no one sees
 
 
@@ -110,6 +113,7 @@ class Param(NamedTuple):
     annotation: int
     has_default: bool
     use: int
+    default: int = UNKNOWN  # the call that makes the default
 
 
 POSITIONAL_ONLY, POSITIONAL, VAR_POSITIONAL, KEYWORD, VAR_KEYWORD = "opvkw"
@@ -241,6 +245,7 @@ class Scope(NamedTuple):
 KIND: Final = Scope._fields.index("kind")
 BINDINGS: Final = Scope._fields.index("bindings")
 FLAGS: Final = Scope._fields.index("flags")
+PARAMS: Final = Scope._fields.index("params")
 DECORATORS: Final = Scope._fields.index("decorators")
 ANNOTATION: Final = Scope._fields.index("annotation")
 BASES: Final = Scope._fields.index("bases")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from typing import Any, Final, cast
 
 from awaitguard.naming import dotted_name
 
 DELIBERATE_ERRORS: Final = frozenset({"TypeError", "AttributeError", "RuntimeError", "RuntimeWarning", "Exception",
     "BaseException", "ImportError", "ModuleNotFoundError"})  # fmt: skip
+RUNS: Final = frozenset({"run", "run_until_complete"})
 RAISES: Final = frozenset({"raises", "assertRaises", "assertRaisesRegex", "warns", "assertWarns", "assertWarnsRegex"})
 
 
@@ -121,3 +123,56 @@ def is_stub(body: list[ast.stmt]) -> bool:
             return name.rpartition(".")[2].startswith("NotImplemented") or "Abstract" in name
         return False
     return True
+
+
+def tested_for_none(node: ast.expr) -> str:
+    """The name that `name is None` or `not name` asks about."""
+    if type(node) is ast.UnaryOp and type(node.op) is ast.Not and type(node.operand) is ast.Name:
+        return node.operand.id
+    if (
+        type(node) is ast.Compare
+        and type(node.left) is ast.Name
+        and type(node.ops[0]) is ast.Is
+        and type(node.comparators[0]) is ast.Constant
+        and node.comparators[0].value is None
+    ):
+        return node.left.id
+    return ""
+
+
+def lazy_names(table: ast.expr | None) -> Iterator[tuple[str, str]]:
+    """Names and the modules that have them, in a dict such as `{"Agent": ".agents"}` or `{"Agent": (".agents", "Agent")}`.
+
+    Only what surely names a module: it begins with a dot, or has one inside and stands beside the name.
+    """
+    if type(table) is not ast.Dict:
+        return
+    for key, value in zip(table.keys, table.values, strict=True):
+        parts = value.elts if type(value) is ast.Tuple else [value]
+        texts = [one.value for one in (key, *parts) if type(one) is ast.Constant and isinstance(one.value, str)]
+        if len(texts) != len(parts) + 1 or len(texts) > 3:
+            return
+        name, module = texts[0], texts[1]
+        if (len(texts) == 3 and texts[2] != name) or not name.isidentifier():
+            continue
+        if all(part.isidentifier() for part in module.lstrip(".").split(".")) and (
+            module.startswith(".") or len(texts) == 3
+        ):
+            yield name, module
+
+
+def telling_properties(node: ast.ClassDef) -> Iterator[str]:
+    """The properties of a class that are async, or that run a loop when they are read."""
+    for one in node.body:
+        if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and {"property", "cached_property"} & set(
+            decorator_names(one)
+        ):
+            runs = (type(inner) is ast.Attribute and inner.attr in RUNS for inner in ast.walk(one))
+            if type(one) is ast.AsyncFunctionDef or any(runs):
+                yield one.name
+
+
+def is_fixture(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether pytest calls a function to fill the parameter of its name."""
+    found = [one.func if type(one) is ast.Call else one for one in node.decorator_list]
+    return any(dotted_name(one).rpartition(".")[2] == "fixture" for one in found)

@@ -65,6 +65,9 @@ LIBRARY: Final = "library"  # extra: dotted name outside of the project
 OBJECT: Final = "object"  # an instance of something of the library; extra: its dotted name
 SUPER: Final = "super"
 PROPERTY: Final = "property"
+ALIAS: Final = (
+    "alias"  # a type that was given a name, `Users = Annotated[Store, ...]`; module and scope: where it is written
+)
 METHOD: Final = "method"  # a telling method of an unknown object; extra: its name
 
 UNKNOWN_VALUE: Final = Value(UNKNOWN_KIND)

@@ -21,6 +21,12 @@ VALUE_FUNCTIONS: Final = frozenset({"len", "print", "str", "int", "float", "bool
 # Modules whose functions work on values.
 VALUE_MODULES: Final = frozenset({"json", "os", "re", "math", "datetime", "hashlib", "uuid", "base64", "pathlib", "urllib", "html",
     "shlex", "textwrap", "string", "struct", "time", "statistics", "decimal", "fractions", "binascii"})  # fmt: skip
+# Methods that want values whatever they are called on: of test cases, and of websockets.
+VALUE_METHODS: Final = frozenset({"assertEqual", "assertNotEqual", "assertTrue", "assertFalse", "assertIn", "assertNotIn", "assertIsNone",
+    "assertGreater", "assertGreaterEqual", "assertLess", "assertLessEqual", "assertAlmostEqual", "assertDictEqual",
+    "assertListEqual", "assertTupleEqual", "assertSetEqual", "assertCountEqual", "send_json", "send_text", "send_bytes"})  # fmt: skip
+# Classes of web frameworks, which need not be installed, that are made from values.
+VALUE_CLASSES: Final = frozenset({"JSONResponse", "ORJSONResponse", "HTMLResponse", "PlainTextResponse"})
 LOG_METHODS: Final = frozenset({"debug", "info", "warning", "error", "critical", "exception", "log"})
 LOGGERS: Final = frozenset({"log", "logger", "logging", "_log", "_logger", "LOG", "LOGGER", "_LOGGER"})
 # Methods that give text, numbers or truth whatever they are called on.
@@ -56,7 +62,7 @@ CONTAINER_CALLS: Final = {"list": "list", "set": "list", "deque": "list", "dict"
 # Modules of the standard library whose functions matter for colours; the rest is looked at only where it is awaited.
 FOLLOWED_LIBRARY: Final = frozenset({"asyncio", "contextlib", "functools", "threading", "concurrent", "signal", "atexit",
     "dataclasses", "abc", "typing", "types", "multiprocessing", "enum", "collections", "inspect", "unittest", "itertools",
-    "weakref"})  # fmt: skip
+    "weakref", "queue"})  # fmt: skip
 QUIET_LIBRARY: Final = frozenset(sys.stdlib_module_names) - FOLLOWED_LIBRARY
 
 KEEP_UNKNOWN: Final = frozenset({Use.AWAIT, Use.ASYNC_WITH, Use.ASYNC_ITERATE, Use.SCHEDULED})
@@ -65,6 +71,7 @@ HANDED_OVER: Final = frozenset({Use.ARGUMENT, Use.AWAIT, Use.YIELD, Use.CALLEE, 
     Use.SCHEDULED, Use.SUBSCRIPT, Use.ATTRIBUTE, Use.WITH, Use.ASYNC_WITH, Use.UNPACKED})  # fmt: skip
 LOOKS_AT: Final = frozenset({Use.TRUTH, Use.COMPARE, Use.FORMAT, Use.VALUE_ARGUMENT, Use.STATEMENT, Use.OPERAND})
 TRACKED_USES: Final = frozenset({Use.TRUTH, Use.COMPARE, Use.FORMAT, Use.OPERAND, Use.SUBSCRIPT, Use.VALUE_ARGUMENT})
+USES_OF_GLOBALS: Final = frozenset({Use.SUBSCRIPT, Use.OPERAND, Use.FORMAT})
 SITED_USES: Final = frozenset({Use.AWAIT, Use.WITH, Use.ASYNC_WITH, Use.ITERATE, Use.ASYNC_ITERATE, Use.UNPACKED})
 VALUE_USES: Final = frozenset({Use.ATTRIBUTE, Use.SUBSCRIPT, Use.OPERAND, Use.FORMAT, Use.COMPARE, Use.TRUTH, Use.ITERATE,
     Use.UNPACKED, Use.VALUE_ARGUMENT})  # fmt: skip

@@ -16,6 +16,7 @@ from awaitguard.summary import (
     OP_ENTER,
     TRIED,
     UNKNOWN,
+    Binding,
     Flag,
     Use,
 )
@@ -28,7 +29,9 @@ from awaitguard.syntax import (
     falls_back,
     has_yield,
     is_raises,
+    lazy_names,
     only_imports,
+    tested_for_none,
 )
 
 IGNORE: Final = re.compile(r"#\s*awaitguard:\s*ignore(?:\[([^\]]*)\])?[ \t]*([^#\n]*)")
@@ -45,7 +48,12 @@ class Walker(Definitions):
     def walk(self, tree: ast.Module, ignores: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
         """The raw summary of a module, ready for `marshal`."""
         self.body(tree.body)
+        if "__getattr__" in self.frame.bindings:
+            for statement in tree.body:
+                if isinstance(statement, ast.Assign | ast.AnnAssign):
+                    self.lazy_imports(statement.value)
         self.leave(self.frame)
+        self.sites.extend(site for name, site in self.pending_globals if name in self.called_globals)
         for name, site in self.pending_attributes:
             if name not in (self.awaited_attributes if site[0] == Use.STORED else self.consumed_attributes):
                 self.sites.append(site)
@@ -58,6 +66,14 @@ class Walker(Definitions):
             list(ignores),
             None,
         )
+
+    def lazy_imports(self, table: ast.expr | None) -> None:
+        """`{"name": ".module"}` beside a module's `__getattr__`: these names are imported when they are asked for."""
+        for name, module in lazy_names(table):
+            if name not in self.frame.bindings:
+                level = len(module) - len(module.lstrip("."))
+                binding = Binding("from", module.lstrip("."), len(self.exprs), 0, 0, name, level)
+                self.frame.bind(name, binding)
 
     def names(self) -> str:
         """Names that the rest of the project should know.
@@ -155,7 +171,10 @@ class Walker(Definitions):
                 self.guards = {**outer, guard[0]: guard[1]}
             known = constant_truth(node.test, self.constants)
             self.skip(known is False)
+            absent: str = self.absent
+            self.absent = self.open_parameter(tested_for_none(node.test))
             leaves &= self.arm(node.body, statement, arm)
+            self.absent = absent
             self.skip(known is False, -1)
             self.guards = outer
             arm += 1
@@ -255,6 +274,7 @@ class Walker(Definitions):
 
     def match(self, node: ast.Match) -> bool:
         self.visit(node.subject, Use.COMPARE)
+        self.frame.flags |= Flag.CHOOSES
         subject = dotted_name(node.subject)
         statement = self.next_statement()
         leaves = bool(node.cases)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
 from awaitguard.rules.signatures import ANYTHING, parameters_of
-from awaitguard.summary import OP_CALL, OP_NAME, Use
+from awaitguard.summary import NONE, OP_CALL, OP_NAME, Use
 from awaitguard.value import CLASS, FUNCTION, INSTANCE, LIBRARY, PARTIAL, Value
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ SWAPPED: Final = Rule("AG311", "swapped-arguments", LIKELY, "two arguments that 
     "The names of the variables are those of the parameters, but in the other order. Pass them by keyword if it is meant.",
     "def move(source, target):\n    return source, target\n\ndef main(source, target):\n    return move(target, source)\n",
     "def move(source, target):\n    return source, target\n\ndef main(source, target):\n    return move(source, target)\n")  # fmt: skip
+OF_OTHERS: Final = frozenset({"dataclasses.replace", "functools.partial"})
 REVERSING: Final = ("swap", "revers", "inver", "flip", "transpos", "rotat", "mirror", "undo", "rollback", "other", "back", "__r", "symmetric",
     "commut", "bidirect", "opposite", "cross", "exchange", "_r", "test")  # fmt: skip
 
@@ -47,7 +48,7 @@ class Arguments(Group):
     only_calls = True
 
     def cares(self, resolver: Resolver, target: Value) -> int:
-        if target.kind == PARTIAL or (target.kind == LIBRARY and target.extra == "dataclasses.replace"):
+        if target.kind == PARTIAL or (target.kind == LIBRARY and target.extra in OF_OTHERS):
             return ALWAYS
         return ALWAYS if parameters_of(resolver, target) not in (None, ANYTHING) else NEVER
 
@@ -72,7 +73,7 @@ class Arguments(Group):
         if (
             len(targets) == 1
             and targets[0].kind in (FUNCTION, CLASS)
-            and len(expr[2]) > 1
+            and len(expr[2]) + len(expr[3]) > 1
             and "__" not in file.text(expr[1])
         ):
             yield from self.swapped(file, site, expr, targets[0])
@@ -90,6 +91,8 @@ class Arguments(Group):
         if name.startswith("__") and name not in ("__init__", "__call__"):
             return None  # on a class it may be the method of its metaclass or of its instances
         if target.kind == LIBRARY:
+            if target.extra == "functools.partial":
+                return self.complain_of_binding(file, expr)
             return self.complain_of_replace(file, expr, target)
         if target.kind == PARTIAL:
             return self.complain_of_partial(file, expr, target)
@@ -130,6 +133,25 @@ class Arguments(Group):
             return None
         return TOO_MANY, f"takes {left} more positional argument(s) and is given {len(expr[2])}"
 
+    def complain_of_binding(self, file: FileCheck, expr: Expr) -> tuple[Rule, str] | None:
+        """functools.partial takes what the function inside takes; what is missing may come later."""
+        first = expr[2][0] if expr[2] else -1
+        values = file.values(first) if isinstance(first, int) and first > NONE else ()
+        parameters = parameters_of(file.resolver, values[0]) if len(values) == 1 else None
+        if parameters is None or parameters is ANYTHING or expr[4]:
+            return None
+        name = file.text(first)
+        unknown = sorted({keyword for keyword, _ in expr[3] if keyword} - parameters.by_keyword)
+        if unknown and not parameters.var_keyword:
+            known = ", ".join(sorted(parameters.by_keyword)) or "none"
+            return KEYWORD, f"is given `{unknown[0]}` for {name}, which has no such parameter (it has {known})"
+        if len(expr[2]) - 1 > len(parameters.positional) and not parameters.var_positional:
+            return (
+                TOO_MANY,
+                f"is given {len(expr[2]) - 1} positional argument(s) for {name}, which takes {len(parameters.positional)}",
+            )
+        return None
+
     def complain_of_replace(self, file: FileCheck, expr: Expr, target: Value) -> tuple[Rule, str] | None:
         """dataclasses.replace takes the fields of what it copies."""
         first = expr[2][0] if expr[2] else -1
@@ -149,7 +171,10 @@ class Arguments(Group):
         if parameters is None or parameters is ANYTHING:
             return
         names = [self.argument_name(file, one) for one in expr[2]]
-        wanted = parameters.positional[: len(names)]
+        wanted = list(parameters.positional[: len(names)])
+        # `move(source=target, target=source)` is as wrong as by position; with attributes of other objects it is meant.
+        names = [*names[: len(wanted)], *(self.variable_name(file, one) for keyword, one in expr[3] if keyword)]
+        wanted += [keyword for keyword, _ in expr[3] if keyword]
         for first, name in enumerate(names[: len(wanted)]):
             if not name or name == wanted[first] or name not in wanted:
                 continue
@@ -167,7 +192,7 @@ class Arguments(Group):
                 return
 
     def calls_straight(
-        self, file: FileCheck, scope: int, expr: Expr, places: tuple[int, int], wanted: tuple[str, ...]
+        self, file: FileCheck, scope: int, expr: Expr, places: tuple[int, int], wanted: Sequence[str]
     ) -> bool:
         """Whether the function is called in the usual order too, so that the other direction is meant."""
         for call in calls_in(file, scope):
@@ -186,6 +211,11 @@ class Arguments(Group):
         if argument > 1 and file.expr(argument)[0] == OP_NAME:
             return str(file.expr(argument)[1]).rpartition(".")[2]
         return ""
+
+    @staticmethod
+    def variable_name(file: FileCheck, argument: int) -> str:
+        name = str(file.expr(argument)[1]) if argument > NONE and file.expr(argument)[0] == OP_NAME else ""
+        return "" if "." in name else name
 
 
 def calls_in(file: FileCheck, scope: int) -> Iterator[Expr]:

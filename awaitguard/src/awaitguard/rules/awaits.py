@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, LIKELY
 from awaitguard.rules.rule import Group, Rule
-from awaitguard.summary import OP_CALL, OP_ELEMENT, Use
+from awaitguard.summary import NO_EXPR, NONE, OP_ATTR, OP_CALL, OP_ELEMENT, OP_ITEM, OP_NAME, Flag, Use
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -32,7 +32,7 @@ from awaitguard.value import (
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
-    from awaitguard.summary import Site
+    from awaitguard.summary import Binding, Site
 
 ERROR: Final = "At run time Python raises TypeError: object can't be used in 'await' expression."
 SYNC: Final = Rule("AG101", "await-sync-function", CERTAIN, "await of a plain function",
@@ -108,6 +108,22 @@ SCHEDULERS: Final = {"asyncio.gather": (None, ""), "asyncio.create_task": (0, "c
     "asyncio.wait_for": (0, "fut"), "asyncio.shield": (0, "arg"), "asyncio.run": (0, "main"), "asyncio.run_coroutine_threadsafe": (0, "coro"),
     "asyncio.as_completed": (0, "fs"), "asyncio.wait": (0, "fs")}  # fmt: skip
 HANDED: Final = 3  # functions in a row that only hand on what the next one gives
+# How the names of other people's classes begin or end whose instances are there to stay, not to be awaited.
+THINGS: Final = ("Model", "Agent", "Manager", "Service", "Repository", "Engine", "Handler", "Schema", "Settings", "Config", "Mixin",
+    "Component", "Plugin", "Tool", "Store", "Factory", "View", "Registry", "Provider", "Processor", "Exception", "Error")  # fmt: skip
+AWAITED_NAMES: Final = (
+    "await",
+    "async",
+    "future",
+    "task",
+    "promise",
+    "deferred",
+    "query",
+    "result",
+    "operation",
+    "lazy",
+    "coro",
+)
 OF_LISTS: Final = frozenset({"asyncio.as_completed", "asyncio.wait"})
 SCHEDULING_METHODS: Final = frozenset(
     {"create_task", "ensure_future", "run_until_complete", "run_coroutine_threadsafe"}
@@ -127,6 +143,7 @@ class Awaits(Group):
         values = file.resolver.infer_thoroughly(file.path, site.expr)
         level = self.judge(file, site.expr, values)
         if not level:
+            yield from self.mixed(file, site, values)
             return
         value = next((one for one in values if one.kind != UNKNOWN_KIND), values[0])
         value = next((one for one in values if isinstance(one.origin, tuple)), value)
@@ -138,6 +155,26 @@ class Awaits(Group):
             return
         rule = choose(value, file.expr(site.expr)[0] == OP_CALL)
         yield file.finding(rule, site.position, f"{text} is awaited, but it {describe(value)}", origin(value), level)
+
+    def mixed(self, file: FileCheck, site: Site, values: Values) -> Iterator[Finding]:
+        """A table or list of functions of both colours, all of which are awaited alike: name the one that is wrong."""
+        if len(values) < 2 or file.summary.scopes[site.scope].flags & (Flag.CHOOSES | Flag.ASKS_COLOUR):
+            return
+        judged = [file.resolver.is_awaitable(value) for value in values]
+        wrong = [value for value, verdict in zip(values, judged, strict=True) if verdict is False]
+        right = {value.origin for value, verdict in zip(values, judged, strict=True) if verdict}
+        # A function that is declared to give either is no function of one colour.
+        wrong = [value for value in wrong if value.origin not in right]
+        if None in judged or not wrong or not all(isinstance(value.origin, tuple) for value in wrong):
+            return
+        if not takes_any(file, site, values):
+            return
+        named = file.cause(wrong[0].origin)
+        if named is None or any("conditional" in value.via for value in values):
+            return
+        rule = SCHEDULED if site.use == Use.SCHEDULED else DICT
+        message = f"{file.text(site.expr)} is awaited, but among what it may be is {named.name}, which isn't async"
+        yield file.finding(rule, site.position, message, wrong[0].origin, LIKELY)
 
     def judge(self, file: FileCheck, expr: int, values: Values) -> str:
         """How sure it is that none of the values can be awaited; empty when it isn't."""
@@ -163,7 +200,7 @@ class Awaits(Group):
         if solid and file.expr(expr)[0] == OP_CALL and "conditional" not in solid[0].via:
             targets = file.values(file.expr(expr)[1])
             return LIKELY if len(targets) == 1 and targets[0].kind == FUNCTION else ""
-        return ""
+        return LIKELY if all(is_foreign(file, value) for value in values) else ""
 
     @staticmethod
     def is_promised(file: FileCheck, value: Value) -> bool:
@@ -205,6 +242,55 @@ def hands_on(file: FileCheck, function: Definition, depth: int = 0) -> bool:
         return True
     further = {one.origin for one in handed if isinstance(one.origin, tuple) and one.origin != function}
     return depth < HANDED and any(hands_on(file, one, depth + 1) for one in further)
+
+
+def takes_any(file: FileCheck, site: Site, values: Values) -> bool:
+    """Whether an awaited call is one of anything in a table by a key that isn't known, or of each thing in a list."""
+    expr = file.expr(site.expr)
+    if expr[0] == OP_ELEMENT:
+        return site.use == Use.SCHEDULED
+    function = file.expr(expr[1]) if expr[0] == OP_CALL and expr[1] > NONE else NO_EXPR
+    if function[0] == OP_NAME and "." not in function[1]:
+        found: list[Binding] = file.summary.scopes[site.scope].bindings.get(function[1]) or []
+        function = file.expr(found[0].value) if len(found) == 1 and found[0].kind == "value" else NO_EXPR
+    if function[0] == OP_ELEMENT:
+        return True
+    if function[0] == OP_CALL:
+        method = file.expr(function[1]) if function[1] > NONE else NO_EXPR
+        by_key = method[0] in (OP_NAME, OP_ATTR) and str(method[-2 if method[0] == OP_NAME else -1]).endswith("get")
+        return by_key and all("dict" in value.via for value in values)
+    return function[0] == OP_ITEM and function[2] is None and all("dict" in value.via for value in values)
+
+
+def is_thing(name: str) -> bool:
+    """Whether a class's name says what its instances are, and nothing of awaiting."""
+    telling = (
+        name.startswith(("Base", "Abstract"))
+        or name.endswith((*THINGS, "Base"))
+        or name in ("object", "ABC", "Generic")
+    )
+    return telling and not any(word in name.lower() for word in AWAITED_NAMES)
+
+
+def is_foreign(file: FileCheck, value: Value) -> bool:
+    """Whether a plain function of the project makes an instance of a class of which only a base isn't there to read.
+
+    Such a base could have `__await__`: its name has to speak against it.
+    """
+    if value.kind != INSTANCE or value.extra == "self" or not isinstance(value.origin, tuple):
+        return False
+    if value.origin == value.definition or value.module.startswith("/") or "default" in value.via:
+        return False
+    for path, index in file.resolver.lineage(value.definition)[0]:
+        summary = file.resolver.table.summary(path)
+        found, _, names = file.resolver.bases(path, index)
+        if summary is None or summary.scopes[index].keywords or "__await__" in summary.scopes[index].bindings:
+            return False
+        if len(found) + len(names) < len(summary.scopes[index].bases):
+            return False
+        if not all(is_thing(name.rpartition(".")[2]) for name in names):
+            return False
+    return True
 
 
 def choose(value: Value, is_call: bool) -> Rule:

@@ -101,6 +101,10 @@ BY_NAME: Final = {name: (rule, *where) for rule, table in TABLES for name, where
 STACKS: Final = frozenset({"contextlib.ExitStack", "contextlib.AsyncExitStack"})
 
 
+# Rules about what calls a function in any case, so that a coroutine in its place is wrong too.
+CALLING: Final = frozenset({THREAD, EXECUTOR, SIGNAL, EXIT, CALLBACK})
+
+
 class Callbacks(Group):
     """Looks at calls whose argument is a function."""
 
@@ -157,6 +161,11 @@ class Callbacks(Group):
                 yield file.finding(
                     rule, expr[5], f"{file.text(expr[1])}() is given {named} and never awaits it", values[0].definition
                 )
+            elif values and rule in CALLING and all(value.kind == COROUTINE for value in values):
+                message = (
+                    f"{file.text(expr[1])}() is given {file.text(argument)}, a coroutine, where it calls a function"
+                )
+                yield file.finding(rule, expr[5], message, values[0].definition)
 
     @staticmethod
     def is_used_awaitable(file: FileCheck, call: int) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN
 from awaitguard.rules.rule import Group, Rule
-from awaitguard.summary import Use
+from awaitguard.summary import NO_EXPR, NONE, OP_NAME, Use
 from awaitguard.value import ASYNC_GENERATOR, COROUTINE, FUNCTION, GENERATOR, Values
 
 if TYPE_CHECKING:
@@ -75,9 +75,12 @@ class Contexts(Group):
     """Looks at what `with` and `for` are given."""
 
     rules = (WITH, ASYNC_WITH, FOR, ASYNC_FOR, COROUTINE_WITH, GENERATOR_WITH, UNCALLED)
-    uses = frozenset(OWN) | {Use.VALUE_ARGUMENT, Use.UNPACKED}
+    uses = frozenset(OWN) | {Use.VALUE_ARGUMENT, Use.UNPACKED, Use.ARGUMENT}
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
+        if site.use == Use.ARGUMENT:
+            yield from self.pushed(file, site)
+            return
         values = file.values(site.expr)
         if not values:
             return
@@ -103,6 +106,19 @@ class Contexts(Group):
             yield file.finding(UNCALLED, site.position, message, first.definition)
         elif self.is_other(file, site.use, values):
             yield file.finding(RULE[site.use], site.position, f"{text} {SAYS[site.use]}", where)
+
+    def pushed(self, file: FileCheck, site: Site) -> Iterator[Finding]:
+        """`stack.enter_async_context(x)` is `async with x`, and `stack.enter_context(x)` is `with x`."""
+        function = file.expr(file.expr(site.call)[1]) if site.call > NONE and site.argument == 0 else NO_EXPR
+        if function[0] == OP_NAME and function[1].endswith(("enter_context", "enter_async_context")):
+            use = Use.ASYNC_WITH if "async" in function[1] else Use.WITH
+            targets, values = file.values(file.expr(site.call)[1]), file.values(site.expr)
+            stack = any(str(target.origin).endswith("ExitStack") for target in targets)
+            if stack and values and self.is_other(file, use, values):
+                message = (
+                    f"{file.text(site.expr)} {SAYS[use]} or enter_{'' if use == Use.ASYNC_WITH else 'async_'}context"
+                )
+                yield file.finding(RULE[use], site.position, message, values[0].origin)
 
     def is_other(self, file: FileCheck, use: int, values: Values) -> bool:
         """Whether every candidate lacks this colour's method and some has the other's."""

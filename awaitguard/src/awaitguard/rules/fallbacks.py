@@ -65,10 +65,14 @@ class Fallbacks(Group):
         if left is None or right is None:
             return
         open_ended = left.var_positional or right.var_positional or left.var_keyword or right.var_keyword
-        if not open_ended and (left.required != right.required or left.positional != right.positional):
+        if not open_ended and (left.required, left.positional, left.by_keyword) != (
+            right.required,
+            right.positional,
+            right.by_keyword,
+        ):
             message = f"the fallback {name} takes {describe(right)}, but what it replaces takes {describe(left)}"
             # Other names of the same number of parameters only trouble callers that use them.
-            same = [len(left.required), len(left.positional)] == [len(right.required), len(right.positional)]
+            same = sizes(left) == sizes(right)
             yield file.finding(SIGNATURE, position, message, one[0].definition, HINT if same else "")
 
     def compare_classes(self, file: FileCheck, one: Value, two: Value) -> Iterator[Finding]:
@@ -114,5 +118,11 @@ class Fallbacks(Group):
         return "a plain function" if all(file.resolver.is_awaitable(one) is False for one in made) else ""
 
 
+def sizes(parameters: Parameters) -> tuple[int, int, int]:
+    """How many parameters there are of each kind."""
+    return len(parameters.required), len(parameters.positional), len(parameters.by_keyword)
+
+
 def describe(parameters: Parameters) -> str:
-    return "(" + ", ".join(parameters.positional) + ")"
+    named = sorted(parameters.by_keyword - set(parameters.positional))
+    return "(" + ", ".join([*parameters.positional, *(["*", *named] if named else [])]) + ")"

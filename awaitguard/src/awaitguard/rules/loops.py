@@ -12,7 +12,7 @@ from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.library import RUNNERS
 from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
 from awaitguard.summary import NONE, OP_CALL, OP_METHOD, OP_NAME, TRIED, Flag, Summary, Use, qualname
-from awaitguard.value import CLASS, FUNCTION, LIBRARY, METHOD, Definition, Value
+from awaitguard.value import CLASS, FUNCTION, INSTANCE, LIBRARY, METHOD, PROPERTY, Definition, Value
 
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
@@ -34,6 +34,32 @@ THROUGH: Final = Rule("AG153", "loop-run-through-call", CERTAIN, "an async funct
     LOAD + "def load_now():\n    return asyncio.run(load())\n\nasync def main():\n    return await asyncio.to_thread(load_now)\n")  # fmt: skip
 DEPTH: Final = 5
 RUNNING: Final = (".run_until_complete", ".run_forever")
+
+
+def doubtful(file: FileCheck, doubts: int) -> str:
+    """The level of a finding: each `if` on the way makes it less likely that a call gets there, in a test above all."""
+    return CERTAIN if not doubts else LIKELY if doubts == 1 and not is_test(file.path) else HINT
+
+
+class LoopProperties(Group):
+    """Looks at reads of properties that may start a loop."""
+
+    rules = (THROUGH,)
+    uses = frozenset({Use.READ})
+    in_coroutines = True
+
+    def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
+        scope, expr = file.summary.scopes[site.scope], file.expr(site.expr)
+        base, _, name = str(expr[1]).rpartition(".")
+        if scope.flags & Flag.ASKS_LOOP or not base:
+            return
+        for owner in file.resolver.dotted(file.path, file.summary, site.expr, base, expr[2])[:1]:
+            found, _ = file.resolver.class_member(owner.definition, name) if owner.kind == INSTANCE else ((), None)
+            for member in found or ():
+                chain, doubts = Loops().chain(file, member, 0, set()) if member.kind == PROPERTY else ([], 0)
+                if chain:
+                    message = f"{file.text(site.expr)} starts an event loop ({' -> '.join(chain)}), but a loop runs here already"
+                    yield file.finding(THROUGH, site.position, message, member.definition, doubtful(file, doubts))
 
 
 class Loops(Group):
@@ -78,10 +104,8 @@ class Loops(Group):
                     ("loop chain", target), partial(self.chain, file, target, 0, set())
                 )
                 if chain:
-                    # Each `if` on the way makes it less likely that this call gets there, in a test above all.
-                    level = CERTAIN if not doubts else LIKELY if doubts == 1 and not is_test(file.path) else HINT
                     message = f"{file.text(site.expr)} starts an event loop ({' -> '.join(chain)}), but a loop runs here already"
-                    yield file.finding(THROUGH, site.position, message, target.definition, level)
+                    yield file.finding(THROUGH, site.position, message, target.definition, doubtful(file, doubts))
 
     def chain(self, file: FileCheck, target: Value, depth: int, seen: set[Definition]) -> tuple[list[str], int]:
         """The calls by which a plain function comes to start a loop, and how many conditions stand before them.

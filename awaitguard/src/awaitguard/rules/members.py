@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from awaitguard.summary import Expr, Site
 
 OF_TYPES: Final = frozenset(dir(type))  # what every class has
+HALVES: Final = (
+    "Mixin",
+    "Base",
+    "Abstract",
+    "Interface",
+    "Protocol",
+    "Template",
+)  # classes that something else completes
 STORE: Final = "class Store:\n    def load(self):\n        return 1\n\n"
 MEMBER: Final = Rule("AG310", "missing-method", CERTAIN, "a method that the class doesn't have",
     "The object is known to be of this class, and neither the class nor its bases have the method: it raises AttributeError.",
@@ -58,8 +66,9 @@ class Members(Group):
         level = CERTAIN if len(owners) == 1 and owner.origin == owner.definition else LIKELY
         for one in owners:
             if one.extra in ("self", "declared"):
+                # Of `self`, nobody in the project may make a subclass, and no name say that others should.
                 unsure = (
-                    one.extra == "self"
+                    (one.extra == "self" and (text not in ("self", "cls") or any(word in holder for word in HALVES)))
                     or "dict" in one.via  # an element of what is declared, which may hold others too
                     or file.resolver.may_be_subclass(one)
                     or file.resolver.is_protocol(one.definition)

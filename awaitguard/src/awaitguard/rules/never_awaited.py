@@ -17,6 +17,7 @@ from awaitguard.value import (
     AWAITABLE,
     CONTAINER,
     COROUTINE,
+    INSTANCE,
     Value,
     is_unknown,
 )
@@ -106,6 +107,9 @@ WHERE: Final = {
 }
 # Uses in which a task or future fails just like a coroutine.
 OF_FUTURES: Final = frozenset({Use.ITERATE, Use.ASYNC_ITERATE, Use.UNPACKED, Use.SUBSCRIPT})
+CACHES: Final = frozenset({"functools.lru_cache", "functools.cache"})
+# Of what coroutines, tasks and futures have, what is most often meant for the result if that has it too.
+OF_BOTH: Final = frozenset({"send", "result", "cancel", "done"})
 CHECKED_FIRST: Final = frozenset({Use.ATTRIBUTE, Use.ARGUMENT, Use.RETURN, Use.RETURNED_LIST})
 DROPPED: Final = {
     ASYNC_GENERATOR: "an async generator that is never iterated",
@@ -194,6 +198,15 @@ class NeverAwaited(Group):
             end = WHERE[use].format(site.argument)
         yield file.finding(rule, site.position, f"{text} {end}", values[0].origin, level)
 
+    def file(self, file: FileCheck) -> Iterator[Finding]:
+        """Async functions under functools.cache: it keeps the coroutine, which can be awaited only once."""
+        for index, scope in enumerate(file.summary.scopes):
+            if not scope.is_async or not scope.decorators or scope.is_generator:
+                continue
+            if CACHES & set(file.resolver.decorator_paths(file.path, scope)):
+                message = f"{scope.name} is async, and its cache keeps the coroutine, which can be awaited only once"
+                yield file.finding(STORED, scope.position, message, (file.path, index), LIKELY)
+
     def declared_level(self, file: FileCheck, site: Site) -> str:
         """How sure it is, by the function's return annotation; empty if that says that awaitables are handed out."""
         inside = names_inside(file, file.summary.scopes[site.scope].annotation)
@@ -211,13 +224,25 @@ class NeverAwaited(Group):
 
     def applies(self, file: FileCheck, site: Site) -> bool:
         if site.use == Use.ATTRIBUTE:
-            return site.argument not in OF_COROUTINES
+            return site.argument not in OF_COROUTINES or (site.argument in OF_BOTH and self.result_has(file, site))
         if site.use == Use.ARGUMENT:
             return site.call >= 0
         function = file.function(site.scope)
         if function is None or function.kind == "lambda":
             return False
         return function.is_async or function.annotation >= 0
+
+    @staticmethod
+    def result_has(file: FileCheck, site: Site) -> bool:
+        """Whether what the coroutine gives has the attribute too, so that `connect().send(x)` means that one."""
+        resolver = file.resolver
+        results = [
+            one for value in file.values(site.expr) if value.kind == COROUTINE for one in resolver.awaited(value)
+        ]
+        return bool(results) and all(
+            one.kind == INSTANCE and bool(resolver.class_member(one.definition, str(site.argument))[1])
+            for one in results
+        )
 
     def returns_by_mistake(self, file: FileCheck, site: Site) -> bool:
         """An async function that returns a coroutine may mean to, if its annotation says so."""

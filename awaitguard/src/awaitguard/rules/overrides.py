@@ -7,18 +7,25 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
+from awaitguard.resolver import CONTAINER_TYPES, MAPPING_TYPES
 from awaitguard.rules.awaits import hands_on
 from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
 from awaitguard.summary import (
     ANNOTATION,
     BASES,
     KIND,
+    NO_EXPR,
     NONE,
     OP_ANNOTATED,
     OP_CALL,
+    OP_DICT,
+    OP_LIST,
     OP_NAME,
     OP_SUBSCRIPTED,
+    PARAMS,
+    UNKNOWN,
     Flag,
+    Param,
     Summary,
     Use,
     qualname,
@@ -63,6 +70,7 @@ PROTOCOL: Final = Rule("AG206", "protocol-other-colour", CERTAIN, "a class used 
     "The Protocol says how the method is called; this class has it in the other colour.",
     PROTOCOL_BASE + "class Disk:\n    def load(self):\n        return 2\n\nasync def main(store: Loads):\n    return await store.load()\n\nmain(Disk())\n".replace("\nmain(Disk())", "\nwork = main(Disk())"),
     PROTOCOL_BASE + "class Disk:\n    async def load(self):\n        return 2\n\nasync def main(store: Loads):\n    return await store.load()\n\nwork = main(Disk())\n")  # fmt: skip
+GIVEN: Final = frozenset({OP_CALL, OP_LIST, OP_DICT})
 ENTERED: Final = {"with": "__enter__", "async with": "__aenter__"}
 # Methods that frameworks find by name and call in whatever colour they have.
 HOOKS: Final = ("on_", "action_")
@@ -101,9 +109,20 @@ class Overrides(Group):
             above = file.resolver.names_above((file.path, index))
             for name in [one for one in scope.bindings if one in above]:
                 bindings = scope.bindings[name]
-                if bindings and bindings[-1].kind == "def" and not (name.startswith("__") and name.endswith("__")):
+                # `run = _run` makes a method too.
+                is_method = bool(bindings) and (
+                    bindings[-1].kind == "def"
+                    or (bindings[-1].kind == "value" and file.expr(bindings[-1].value)[0] == OP_NAME)
+                )
+                if is_method and not (name.startswith("__") and name.endswith("__")):
                     yield from self.method(file, index, name)
+            if len(scope.bases) > 1:
+                yield from self.mixed(file, index)
         for index, raw in enumerate(file.summary.scopes.raw):
+            for param in map(Param._make, raw[PARAMS]):
+                if param.default > NONE and param.annotation > NONE:
+                    position = file.expr(param.default)[5]
+                    yield from self.stands_for(file, param.default, file.path, param.annotation, position)
             if raw[KIND] == "function" and raw[ANNOTATION] > 1:
                 scope = file.summary.scopes[index]
                 for returned in scope.returns:
@@ -114,7 +133,7 @@ class Overrides(Group):
 
         exprs = file.summary.exprs
         if any(
-            expr[0] == OP_ANNOTATED and expr[1] > 1 and expr[2] > 1 and exprs[expr[2]][0] == OP_CALL for expr in exprs
+            expr[0] == OP_ANNOTATED and expr[1] > 1 and expr[2] > 1 and exprs[expr[2]][0] in GIVEN for expr in exprs
         ):
             for scope in file.summary.scopes:
                 for bindings in (*scope.bindings.values(), *scope.attributes.values()):
@@ -157,6 +176,36 @@ class Overrides(Group):
         message = f"{file.summary.scopes[index].name}.{name} is {mine}, but {holder.name if holder else 'its base'}.{name} is {other}"
         yield file.finding(rule, position, message, base[0].definition, level)
 
+    def mixed(self, file: FileCheck, index: int) -> Iterator[Finding]:
+        """`class C(Mixin, Base)`: what the first base puts in the place of the second's, though neither knows the other."""
+        resolver, scope = file.resolver, file.summary.scopes[index]
+        bases, complete, _ = resolver.bases(file.path, index)
+        if not complete or len(bases) < 2 or self.is_twin(file, index, bases[0]):
+            return
+        for number, second in enumerate(bases[1:], 1):
+            if self.is_twin(file, index, second):
+                return
+            for first in bases[:number]:
+                summary = resolver.table.summary(first[0])
+                if summary is None or second in resolver.lineage(first)[0] or first[0].startswith("/"):
+                    continue
+                for name in summary.scopes[first[1]].bindings:
+                    if name.startswith("__") or name in scope.bindings or name in scope.attributes:
+                        continue
+                    mine, owner = resolver.class_member((file.path, index), name)
+                    theirs, other = resolver.class_member(second, name)
+                    if not mine or not theirs or owner != first or other is None or [len(mine), len(theirs)] != [1, 1]:
+                        continue
+                    verdict = self.differ(file, mine[0], theirs[0])
+                    holders = file.cause(owner), file.cause(other)
+                    if verdict and holders[0] and holders[1] and not name.lstrip("_").startswith(HOOKS):
+                        message = (
+                            f"{scope.name}.{name} is {holders[0].name}'s, {verdict[0]}, "
+                            f"and takes the place of {holders[1].name}'s, {verdict[1]}"
+                        )
+                        level = HINT if verdict[2] == HINT else LIKELY
+                        yield file.finding(OVERRIDE, scope.position, message, theirs[0].definition, level)
+
     def is_twin(self, file: FileCheck, index: int, base: Definition) -> bool:
         """Whether class or path say that this class is the other colour's twin of its base on purpose."""
         summary = file.resolver.table.summary(base[0])
@@ -198,7 +247,11 @@ class Overrides(Group):
         return [
             (number, one.name, target.module, one.annotation)
             for number, one in enumerate(params)
-            if one.annotation > 1 and wanted_protocol(resolver, target.module, one.annotation)
+            if one.annotation > 1
+            and (
+                wanted_protocol(resolver, target.module, one.annotation)
+                or wanted_protocol(resolver, target.module, element_annotation(resolver, target.module, one.annotation))
+            )
         ]
 
     def assigned(self, file: FileCheck, index: int) -> Iterator[Finding]:
@@ -206,12 +259,20 @@ class Overrides(Group):
         _, annotation, value = file.expr(index)
         if annotation > 1 and value > 1 and file.expr(value)[0] == OP_CALL:
             yield from self.stands_for(file, value, file.path, annotation, file.expr(value)[5])
+        elif annotation > 1 and value > 1:
+            for element in listed(file, value):
+                if file.expr(element)[0] == OP_CALL:
+                    inner = element_annotation(file.resolver, file.path, annotation)
+                    yield from self.stands_for(file, element, file.path, inner, file.expr(element)[5])
 
     def stands_for(
         self, file: FileCheck, argument: int, path: str, annotation: int, position: int
     ) -> Iterator[Finding]:
         wanted = wanted_protocol(file.resolver, path, annotation)
         if wanted is None:
+            inner = element_annotation(file.resolver, path, annotation)
+            for element in listed(file, argument) if inner > NONE else ():
+                yield from self.stands_for(file, element, path, inner, position)
             return
         values = file.values(argument)
         if len(values) == 1 and values[0].kind == FUNCTION:
@@ -320,7 +381,9 @@ class Overrides(Group):
             return ""
         scope = summary.scopes[function.scope]
         if function.kind == PROPERTY:
-            return "" if scope.is_async or scope.flags & (Flag.STUB | Flag.NEVER_RETURNS) else "a property"
+            abstract = "abstractmethod" in file.resolver.decorator_names(summary, scope)
+            says_nothing = scope.flags & (Flag.STUB | Flag.NEVER_RETURNS) and not abstract
+            return "" if scope.is_async or says_nothing else "a property"
         made = file.resolver.result(function)
         kinds = {one.kind for one in made}
         if kinds == {COROUTINE}:
@@ -351,8 +414,28 @@ def never_comes_back(summary: Summary, annotation: int) -> bool:
     return expr[0] == OP_NAME and str(expr[1]).rpartition(".")[2] in ("NoReturn", "Never")
 
 
+def element_annotation(resolver: Resolver, path: str, annotation: int) -> int:
+    """The annotation of what a list, set, dict or the like holds; UNKNOWN if it isn't one."""
+    summary = resolver.table.summary(path)
+    expr = summary.exprs[annotation] if summary is not None and annotation > NONE else NO_EXPR
+    if summary is None or expr[0] != OP_SUBSCRIPTED or expr[1] <= NONE or summary.exprs[expr[1]][0] != OP_NAME:
+        return UNKNOWN
+    name = str(summary.exprs[expr[1]][1]).rpartition(".")[2]
+    number = 0 if name in CONTAINER_TYPES else 1 if name in MAPPING_TYPES else UNKNOWN
+    return expr[2][number] if 0 <= number < len(expr[2]) else UNKNOWN
+
+
+def listed(file: FileCheck, index: int) -> list[int]:
+    """The elements of a list or dict that is written out."""
+    expr = file.expr(index)
+    elements = expr[1] if expr[0] == OP_LIST else [one for _, one in expr[1]] if expr[0] == OP_DICT else []
+    return [one for one in elements if one > NONE]
+
+
 def wanted_protocol(resolver: Resolver, path: str, annotation: int) -> Definition | None:
     """The one Protocol that an annotation names, if it names one."""
+    if annotation <= NONE:
+        return None
     summary = resolver.table.summary(path)
     name = summary.exprs[annotation][1] if summary is not None and summary.exprs[annotation][0] == OP_NAME else ""
     if summary is not None and name in BUILTINS and name not in summary.scopes[0].bindings:

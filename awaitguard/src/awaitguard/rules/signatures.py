@@ -235,8 +235,7 @@ def type_name(summary: Summary, annotation: int) -> str | None:
     if expr[0] == OP_SUBSCRIPTED:
         expr = summary.exprs[expr[1]]
     if expr[0] == OP_NAME:
-        name = str(expr[1]).rpartition(".")[2]
-        return None if name == "InitVar" else name
+        return str(expr[1]).rpartition(".")[2]
     return ""
 
 
@@ -251,7 +250,11 @@ def field_kind(summary: Summary, value: int) -> str | None:
         function = summary.exprs[expr[1]]
         if function[0] == OP_NAME and str(function[1]).rpartition(".")[2] == "field":
             names = {name for name, _ in expr[3]}
-            if None in names or {"init", "kw_only"} & names:
+            if None in names:
+                return None
+            if "init" in names:
+                return "excluded"  # nobody writes init=True, which holds anyhow
+            if "kw_only" in names:
                 return None
             return "default" if {"default", "default_factory"} & names else "required"
     return "default"

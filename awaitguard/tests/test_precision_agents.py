@@ -80,6 +80,67 @@ SILENT = {
                 second = self.decompose(response, reference)
                 return await first, await second
     """,
+    "a field that a subclass takes out of __init__ (marvin, ag2)": """
+        from dataclasses import dataclass, field
+        @dataclass(kw_only=True)
+        class Event:
+            type: str
+            id: int = 0
+        @dataclass(kw_only=True)
+        class Result(Event):
+            type: str = field(default='result', init=False)
+            message: str
+        print(Result(message='done'))
+    """,
+    "a stand-in for a parameter of the base that a subclass gives itself (python-socketio)": {
+        "shop/__init__.py": "",
+        "shop/manager.py": "class Manager:\n    def emit(self, event):\n        print(event)\n"
+        "class AsyncManager:\n    async def emit(self, event):\n        print(event)\n",
+        "shop/base.py": "from shop import manager\nclass Base:\n    def __init__(self, client_manager=None):\n"
+        "        if client_manager is None:\n            client_manager = manager.Manager()\n"
+        "        self.manager = client_manager\n",
+        "shop/server.py": "from shop import base, manager\nclass AsyncServer(base.Base):\n"
+        "    def __init__(self, client_manager=None):\n        if client_manager is None:\n"
+        "            client_manager = manager.AsyncManager()\n        super().__init__(client_manager)\n"
+        "    async def emit(self, event):\n        await self.manager.emit(event)\n",
+    },
+    "a mixin that says what it needs from the class beside it (vllm)": """
+        from contextlib import contextmanager
+        from typing import TYPE_CHECKING
+        class Omni:
+            if TYPE_CHECKING:
+                def mark(self, kind): ...
+            def make(self):
+                with self.mark('tower'):
+                    return 1
+        class Model:
+            @contextmanager
+            def mark(self, kind):
+                yield kind
+        class Spark(Omni, Model):
+            pass
+    """,
+    "methods that a base puts into its subclasses (dask)": """
+        class Accessor:
+            def __init_subclass__(cls, **options):
+                for name in cls.names:
+                    bind(cls, name)
+        class Categories(Accessor):
+            names = ('set_categories',)
+            def known(self):
+                return self.set_categories(1)
+        def bind(owner, name):
+            owner.__dict__[name] = len
+    """,
+    "keywords that are crossed on purpose, beside the straight call (sglang)": """
+        class Bridge:
+            def control(self, states, first_freqs, second_freqs):
+                return states, first_freqs, second_freqs
+            def forward(self, audio, video, first_freqs, second_freqs):
+                one = self.control(states=video, first_freqs=first_freqs, second_freqs=second_freqs)
+                two = self.control(states=audio, first_freqs=second_freqs, second_freqs=first_freqs)
+                return one, two
+    """,
 }
 
 

@@ -193,7 +193,9 @@ class Classes(Lookup):
             if name in scope.bindings or name in scope.attributes:
                 values = self.own_member(path, summary, index, name)
                 if values is not None:
-                    return values, current
+                    # A subclass may well give its base something else for the parameter that this stands in for.
+                    replaced = current != definition and any("default" in one.via for one in values)
+                    return UNKNOWN_VALUES if replaced else values, current
             if not complete and current != definition and not self.bases(*current)[1]:
                 return UNKNOWN_VALUES, None
         return (None if complete else UNKNOWN_VALUES), None
@@ -268,7 +270,7 @@ class Classes(Lookup):
             scope = summary.scopes[index]
             if scope.flags & Flag.OWN_NAMESPACE or (scope.decorators and not self.is_dataclass(path, index)):
                 return True
-            if "__getattr__" in scope.bindings or "__getattribute__" in scope.bindings:
+            if any(one in scope.bindings for one in ("__getattr__", "__getattribute__", "__init_subclass__")):
                 return True
         return False
 

@@ -196,11 +196,12 @@ class Arguments(Group):
     ) -> bool:
         """Whether the function is called in the usual order too, so that the other direction is meant."""
         for call in calls_in(file, scope):
-            if (
-                file.text(call[1]) == file.text(expr[1])
-                and len(call[2]) > places[1]
-                and all(self.argument_name(file, call[2][one]) == wanted[one] for one in places)
-            ):
+            if file.text(call[1]) != file.text(expr[1]):
+                continue
+            given = dict(zip(wanted, (self.argument_name(file, one) for one in call[2]), strict=False))
+            # Of names that are given by keyword only those are kept that are the name of another one.
+            given.update((keyword, self.argument_name(file, one) or keyword) for keyword, one in call[3] if keyword)
+            if all(given.get(wanted[one]) == wanted[one] for one in places):
                 return True
         return False
 

@@ -198,6 +198,8 @@ class Overrides(Group):
                         continue
                     verdict = self.differ(file, mine[0], theirs[0])
                     holders = file.cause(owner), file.cause(other)
+                    if mine[0].module == first[0] and summary.scopes[mine[0].scope].flags & Flag.STUB:
+                        continue  # the mixin only says what it needs
                     if verdict and holders[0] and holders[1] and not name.lstrip("_").startswith(HOOKS):
                         message = (
                             f"{scope.name}.{name} is {holders[0].name}'s, {verdict[0]}, "

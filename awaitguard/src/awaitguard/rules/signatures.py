@@ -172,7 +172,9 @@ def of_dataclass(resolver: Resolver, lineage: list[Definition], is_tuple: bool =
             kind = field_kind(summary, expr[2])
             if kind is None:
                 return None
-            if kind != "excluded":
+            if kind == "excluded":
+                fields.pop(name, None)  # a base may have it as an argument
+            else:
                 fields[name] = (kind == "default", keyword_only or kind == "keyword")
     positional = tuple(name for name, (_, keyword) in fields.items() if not keyword)
     required = tuple(name for name, (default, _) in fields.items() if not default)

@@ -6,8 +6,19 @@ import ast
 from typing import Any, Final, cast
 
 from awaitguard.expressions import Expressions
-from awaitguard.frame import Frame
+from awaitguard.frame import Frame, RawBinding, raw_binding
 from awaitguard.naming import dotted_name, position
+from awaitguard.nodes import (
+    AsyncFunctionDef,
+    Attribute,
+    Call,
+    Constant,
+    List,
+    Name,
+    Starred,
+    Subscript,
+    Tuple,
+)
 from awaitguard.summary import (
     ABSENT,
     NONE,
@@ -15,7 +26,6 @@ from awaitguard.summary import (
     OP_DEFAULT,
     OP_NAME,
     UNKNOWN,
-    Binding,
     Flag,
     ParamUse,
     Use,
@@ -144,14 +154,14 @@ class Definitions(Expressions):
         params = self.parameters(node.args)
         annotation = self.annotation(node.returns)
         index = len(self.scopes)
-        parent.bind(node.name, Binding("def", index, len(self.exprs), self.block, node.lineno))
+        parent.bind(node.name, raw_binding("def", index, len(self.exprs), self.block, node.lineno))
         frame = self.enter("function", node.name, node)
         frame.position = position(node)
         frame.decorators, frame.annotation = decorators, annotation
         if decorators and parent is self.module and is_fixture(node):
             self.fixtures.add(node.name)
         self.loops, self.guards = False, {}
-        if type(node) is ast.AsyncFunctionDef:
+        if type(node) is AsyncFunctionDef:
             frame.flags |= Flag.ASYNC
         self.bind_parameters(frame, params, parent.kind == "class" and "staticmethod" not in decorator_names(node))
         if is_stub(node.body):
@@ -201,7 +211,7 @@ class Definitions(Expressions):
     def default(self, node: ast.expr) -> int:
         """Visit a parameter's default; only an object that is made there says something about the parameter."""
         index = self.visit(node, Use.OTHER)
-        return index if index > NONE and type(node) is ast.Call else UNKNOWN
+        return index if index > NONE and type(node) is Call else UNKNOWN
 
     def bind_parameters(self, frame: Frame, params: list[tuple[str, str, int, bool, int]], method: bool) -> None:
         frame.params = params
@@ -227,16 +237,16 @@ class Definitions(Expressions):
         decorators = tuple([self.visit(one, Use.OTHER) for one in node.decorator_list])
         bases: list[int] = []
         for base in node.bases:
-            if type(base) is ast.Subscript:  # Generic[T], Protocol[T], Base[T]
+            if type(base) is Subscript:  # Generic[T], Protocol[T], Base[T]
                 self.visit(base.slice, Use.OTHER)
                 bases.append(self.base_class(base.value))
-            elif type(base) is ast.Starred:
+            elif type(base) is Starred:
                 bases.append(self.visit(base, Use.OTHER))
             else:
                 bases.append(self.base_class(base))
         keywords = tuple([(one.arg or "**", self.visit(one.value, Use.OTHER)) for one in node.keywords])
         parent, outer_block, outer_loops = self.frame, self.block, self.loops
-        parent.bind(node.name, Binding("class", len(self.scopes), len(self.exprs), self.block, node.lineno))
+        parent.bind(node.name, raw_binding("class", len(self.scopes), len(self.exprs), self.block, node.lineno))
         frame = self.enter("class", node.name, node)
         frame.decorators, frame.bases, frame.keywords = decorators, tuple(bases), keywords
         self.loops = False
@@ -262,11 +272,11 @@ class Definitions(Expressions):
             root = alias.name.partition(".")[0]
             bound = alias.asname or root
             target = alias.name if alias.asname else root
-            self.bind_import(bound, Binding("import", target, len(self.exprs), self.block, node.lineno), root)
+            self.bind_import(bound, raw_binding("import", target, len(self.exprs), self.block, node.lineno), root)
             if not alias.asname and "." in alias.name:
                 # `import a.b` also makes a.b an attribute of a: remembered as a second binding of its own name.
                 self.frame.bindings.setdefault("import " + alias.name, []).append(
-                    tuple(Binding("import", alias.name, len(self.exprs), self.block, node.lineno))
+                    raw_binding("import", alias.name, len(self.exprs), self.block, node.lineno)
                 )
             if root not in QUIET_LIBRARY:
                 self.record_import(alias.name, 0, "", node)
@@ -279,20 +289,20 @@ class Definitions(Expressions):
             if alias.name == "*":
                 self.frame.stars.append((module, node.level, self.block))
             else:
-                binding = Binding("from", module, len(self.exprs), self.block, node.lineno, alias.name, node.level)
+                binding = raw_binding("from", module, len(self.exprs), self.block, node.lineno, alias.name, node.level)
                 self.bind_import(alias.asname or alias.name, binding, root)
             if root not in QUIET_LIBRARY and module != "__future__":
                 self.record_import(module, node.level, alias.name, node)
         return False
 
-    def bind_import(self, name: str, binding: Binding, root: str) -> None:
+    def bind_import(self, name: str, binding: RawBinding, root: str) -> None:
         frame = self.frame
         if name in frame.outer:
             while frame.parent is not None and frame.kind != "module":
                 frame = frame.parent
         frame.bind(name, binding)
         if root in QUIET_LIBRARY:
-            frame.quiet[name] = f"{binding.value}.{binding.name}" if binding.name else binding.value
+            frame.quiet[name] = f"{binding[1]}.{binding[5]}" if binding[5] else binding[1]
 
     def record_import(self, module: str, level: int, name: str, node: ast.stmt) -> None:
         guarded = bool(self.guarded_imports or self.muted)
@@ -303,9 +313,9 @@ class Definitions(Expressions):
     def assign(self, node: ast.Assign) -> bool:
         first = node.targets[0]
         value = node.value
-        if type(first) in (ast.Tuple, ast.List) and type(value) in (ast.Tuple, ast.List) and len(node.targets) == 1:
+        if type(first) in (Tuple, List) and type(value) in (Tuple, List) and len(node.targets) == 1:
             left, right = cast("ast.Tuple", first).elts, cast("ast.Tuple", value).elts
-            if len(left) == len(right) and not any(type(one) is ast.Starred for one in [*left, *right]):
+            if len(left) == len(right) and not any(type(one) is Starred for one in [*left, *right]):
                 found = [self.assigned(one, two) for one, two in zip(left, right, strict=True)]
                 for one, two, index in zip(left, right, found, strict=True):
                     self.store(one, index, two)
@@ -313,38 +323,38 @@ class Definitions(Expressions):
         index = self.assigned(first, value)
         for target in node.targets:
             self.store(target, index, value)
-        if type(first) is ast.Name and first.id == "__all__" and self.frame.kind == "module":
+        if type(first) is Name and first.id == "__all__" and self.frame.kind == "module":
             self.export(value)
         return False
 
     def export(self, value: ast.expr) -> None:
         """Keep the names in `__all__`, if it is a plain list of them."""
-        if type(value) not in (ast.List, ast.Tuple):
+        if type(value) not in (List, Tuple):
             return
-        names = [one.value if type(one) is ast.Constant else None for one in cast("ast.List", value).elts]
+        names = [one.value if type(one) is Constant else None for one in cast("ast.List", value).elts]
         if all(isinstance(name, str) for name in names):
-            exported = [tuple(Binding("all", tuple(names), len(self.exprs), self.block, value.lineno))]
+            exported = [raw_binding("all", tuple(names), len(self.exprs), self.block, value.lineno)]
             self.frame.bindings["__all__"] = [*self.frame.bindings["__all__"][:-1], *exported]
 
     def assigned(self, target: ast.expr, value: ast.expr) -> int:
         """Visit the right side of an assignment, knowing where its value goes."""
         kind = type(target)
         use: int = Use.OTHER
-        if kind is ast.Name:
+        if kind is Name:
             use, self.owner = Use.ASSIGN, ("name", cast("ast.Name", target).id)
-        elif kind is ast.Attribute:
+        elif kind is Attribute:
             attribute = cast("ast.Attribute", target)
-            if type(attribute.value) is ast.Name and self.is_self(attribute.value.id):
+            if type(attribute.value) is Name and self.is_self(attribute.value.id):
                 use, self.owner = Use.STORED, ("attribute", attribute.attr)
-        elif kind is ast.Subscript:
+        elif kind is Subscript:
             use = self.filled(cast("ast.Subscript", target).value) or Use.OTHER
         elif kind in (ast.Tuple, ast.List):
-            use = Use.ITERATE if type(value) is ast.Call else Use.OTHER
+            use = Use.ITERATE if type(value) is Call else Use.OTHER
         index = self.visit(value, use)
         self.owner = None
         if (
-            type(value) is ast.Subscript
-            and kind is ast.Name
+            type(value) is Subscript
+            and kind is Name
             and self.frame.kind != "function"
             and dotted_name(value.value).rpartition(".")[2] in TYPE_FORMS
         ):
@@ -362,11 +372,11 @@ class Definitions(Expressions):
 
     def store(self, target: ast.expr, index: int, value: ast.expr) -> None:
         kind = type(target)
-        if kind is ast.Name:
+        if kind is Name:
             name = cast("ast.Name", target).id
             if self.frame is self.module and self.block == 0:
                 if (
-                    type(value) is ast.Constant
+                    type(value) is Constant
                     and isinstance(value.value, bool)
                     and name not in self.frame.bindings
                     and name.isupper()
@@ -375,14 +385,14 @@ class Definitions(Expressions):
                 else:
                     self.constants.pop(name, None)
             self.forget(name, index, value)
-            if name == self.absent and type(value) is ast.Call and index > NONE:
+            if name == self.absent and type(value) is Call and index > NONE:
                 index = self.add((OP_DEFAULT, index))
             self.bind_name(name, index, value)
-        elif kind is ast.Attribute:
+        elif kind is Attribute:
             self.bind_attribute(cast("ast.Attribute", target), index)
-        elif kind is ast.Subscript:
+        elif kind is Subscript:
             subscript = cast("ast.Subscript", target)
-            if type(subscript.value) is ast.Name:
+            if type(subscript.value) is Name:
                 name = subscript.value.id
                 if name in self.frame.tracked:
                     self.site(Use.SUBSCRIPT, self.add((OP_NAME, name, self.block)), subscript.value)
@@ -392,16 +402,16 @@ class Definitions(Expressions):
                 self.bind_item(name, index, value)
             else:
                 self.visit(subscript.value, Use.STATEMENT)
-                if type(subscript.value) is ast.Attribute:
+                if type(subscript.value) is Attribute:
                     self.bind_attribute_item(subscript.value, index, value, by_key=True)
             self.value_wanted(subscript.slice, Use.OPERAND)
         elif kind in (ast.Tuple, ast.List):
             whole = index
             for number, element in enumerate(cast("ast.Tuple", target).elts):
-                starred = type(element) is ast.Starred
-                inner = element.value if type(element) is ast.Starred else element
+                starred = type(element) is Starred
+                inner = element.value if type(element) is Starred else element
                 self.bind_target(inner, ("x", whole, number), UNKNOWN if starred else whole)
-        elif kind is ast.Starred:
+        elif kind is Starred:
             self.bind_target(target, ("x", index, 0), UNKNOWN)
 
     def forget(self, name: str, index: int, value: ast.expr) -> None:
@@ -414,13 +424,7 @@ class Definitions(Expressions):
                 self.sites.append((int(Use.FORGOTTEN), *site[1:4], UNKNOWN, name))
                 del frame.forgettable[number]
                 break
-        if (
-            index > NONE
-            and type(value) is ast.Call
-            and frame.is_function
-            and not self.muted
-            and name not in frame.outer
-        ):
+        if index > NONE and type(value) is Call and frame.is_function and not self.muted and name not in frame.outer:
             site = (0, index, frame.index, position(value), UNKNOWN, 0)
             frame.forgettable.append((name, len(self.exprs), site, self.loops, self.block))
 
@@ -433,20 +437,20 @@ class Definitions(Expressions):
             kind = "value" if index >= 0 else "unknown"
             frame.exact.add(name)
             frame.bindings.setdefault(name + "[]", []).append(
-                tuple(Binding(kind, index, len(self.exprs), self.block, value.lineno))
+                raw_binding(kind, index, len(self.exprs), self.block, value.lineno)
             )
 
     def bind_attribute_item(self, container: ast.Attribute, index: int, value: ast.expr, by_key: bool) -> None:
         """`self.items.append(x)`, `self.items[key] = x`: what the attribute's container may hold."""
         owner = container.value
-        if type(owner) is not ast.Name:
+        if type(owner) is not Name:
             return
         method: Frame | None = self.frame
         while method is not None and method.self_name != owner.id:
             method = method.parent
         if method is not None and method.parent is not None and method.parent.kind == "class":
             kind = "value" if index > NONE else "unknown"
-            item = tuple(Binding(kind, index, len(self.exprs), self.block, value.lineno, "key" if by_key else ""))
+            item = raw_binding(kind, index, len(self.exprs), self.block, value.lineno, "key" if by_key else "")
             method.parent.attributes.setdefault(container.attr + "[]", []).append(item)
 
     def annotated(self, node: ast.AnnAssign) -> bool:
@@ -454,16 +458,16 @@ class Definitions(Expressions):
         value = ABSENT if node.value is None else self.assigned(node.target, node.value)
         if value == ABSENT and self.frame.kind == "function":
             return False
-        if type(node.target) is ast.Name and node.value is not None:
+        if type(node.target) is Name and node.value is not None:
             self.forget(node.target.id, value, node.value)
         index = self.add((OP_ANNOTATED, annotation, value))
-        if type(node.target) is ast.Name:
+        if type(node.target) is Name:
             self.bind_name(node.target.id, index, node.value or node.target)
             if node.target.id == "__all__" and node.value is not None and self.frame.kind == "module":
                 self.export(node.value)
             if annotation > NONE and self.exprs[annotation][0] == "[" and self.is_plain_type(annotation):
                 self.frame.declared_plain.add(node.target.id)
-        elif type(node.target) is ast.Attribute:
+        elif type(node.target) is Attribute:
             self.bind_attribute(node.target, index)
         else:
             self.visit(cast("ast.Subscript", node.target).value, Use.STATEMENT)
@@ -471,7 +475,7 @@ class Definitions(Expressions):
 
     def augmented(self, node: ast.AugAssign) -> bool:
         target = node.target
-        if type(target) is ast.Name:
+        if type(target) is Name:
             # `tasks += [coroutine()]` fills a container like append does.
             use = self.filled(target) if target.id in self.frame.containers else 0
             self.visit(node.value, use or Use.OPERAND)

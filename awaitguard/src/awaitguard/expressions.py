@@ -9,6 +9,18 @@ from typing import Any, Final, cast
 from awaitguard.frame import Frame
 from awaitguard.library import AWAITABLE_TYPES, PASSES_THROUGH, PLAIN_BUILTINS, PLAIN_MODULES
 from awaitguard.naming import dotted_name, position
+from awaitguard.nodes import (
+    Attribute,
+    Call,
+    Compare,
+    Constant,
+    FormattedValue,
+    GeneratorExp,
+    IsNot,
+    Name,
+    Starred,
+    Tuple,
+)
 from awaitguard.operators import Operators
 from awaitguard.summary import (
     NONE,
@@ -69,7 +81,17 @@ class Expressions(Operators):
         self.depth += 1
         if self.depth > DEEPEST:
             raise RecursionError
-        index = VISITORS[type(node)](self, node, use)
+        # What most of code is made of is called by its name, which is quicker where it is compiled.
+        if type(node) is Name:
+            index = self.visit_name(node, use)
+        elif type(node) is Attribute:
+            index = self.visit_attribute(node, use)
+        elif type(node) is Call:
+            index = self.visit_call(node, use)
+        elif type(node) is Constant:
+            index = NONE if node.value is None else PLAIN
+        else:
+            index = VISITORS[type(node)](self, node, use)
         self.depth -= 1
         return index
 
@@ -81,7 +103,7 @@ class Expressions(Operators):
         argument_use: int = Use.ARGUMENT
         name = ""
         base = ""
-        if type(function) is ast.Name:
+        if type(function) is Name:
             name = function.id
             if name == "getattr" and len(node.args) >= 2:
                 self.owner = owner
@@ -103,15 +125,15 @@ class Expressions(Operators):
                 self.note_tests(name, node)
             elif self.frame.kind == "module" and remakes_module(name, node):
                 self.module.flags |= Flag.OWN_NAMESPACE
-        elif type(function) is ast.Attribute:
+        elif type(function) is Attribute:
             name = function.attr
-            if type(function.value) is ast.Name:
+            if type(function.value) is Name:
                 base = function.value.id
                 if f"{base}.{name}" in VALUE_FUNCTIONS:
                     argument_use = Use.VALUE_ARGUMENT
                 elif base in self.module.quiet:
                     argument_use = self.quiet_use(f"{self.module.quiet[base]}.{name}")
-            elif type(function.value) is ast.Constant and isinstance(function.value.value, str):
+            elif type(function.value) is Constant and isinstance(function.value.value, str):
                 argument_use = Use.FORMAT
             if name in VALUE_METHODS:
                 argument_use = Use.VALUE_ARGUMENT
@@ -124,16 +146,16 @@ class Expressions(Operators):
         if name in SCHEDULERS:
             argument_use = Use.SCHEDULED
         keep = use in KEEP_UNKNOWN
-        if type(function) is ast.Name and function.id in self.frame.param_use and use in CALLED_USES:
+        if type(function) is Name and function.id in self.frame.param_use and use in CALLED_USES:
             self.frame.param_use[function.id] |= ParamUse.CALLED
             target = self.visit(function, Use.FORMAT)  # looked at, not passed on
         else:
             target = self.visit(function, Use.SCHEDULED if keep else Use.CALLEE)
-        if keep and target > NONE and type(function) is ast.Call:
+        if keep and target > NONE and type(function) is Call:
             self.site(Use.CALLEE, target, function)
-        if name in FILLING_METHODS and type(function) is ast.Attribute:
+        if name in FILLING_METHODS and type(function) is Attribute:
             argument_use = self.filled(function.value) or argument_use
-        if name == "map" and type(function) is ast.Name:
+        if name == "map" and type(function) is Name:
             self.owner = owner
             use = Use.MAPPED if self.element_use(use, is_dict=False) in (Use.ELEMENT, Use.RETURNED_LIST) else use
             self.owner = None
@@ -141,7 +163,7 @@ class Expressions(Operators):
         # `iter(function, sentinel)` calls its first argument.
         passing = (
             name in PASSING_FUNCTIONS
-            and type(function) is ast.Name
+            and type(function) is Name
             and self.is_builtin(name)
             and not (name == "iter" and len(node.args) > 1)
         )
@@ -149,28 +171,28 @@ class Expressions(Operators):
         found: list[tuple[int, ast.expr, int | str]] = []
         fill = (argument_use, self.owner) if argument_use == Use.ELEMENT else None
         for argument in node.args:
-            if type(argument) is ast.Starred:
+            if type(argument) is Starred:
                 has_star = True
                 index = self.visit(argument.value, Use.UNPACKED)
                 if index > NONE and argument_use == Use.SCHEDULED:
                     found.append((self.add((OP_ELEMENT, index, False)), argument.value, "*"))
                 continue
-            if type(argument) is ast.Constant:
+            if type(argument) is Constant:
                 arguments.append(NONE if argument.value is None else PLAIN)
                 continue
             self.owner = fill[1] if fill else None
-            index = VISITORS[type(argument)](self, argument, argument_use)
+            index = self.visit(argument, argument_use)
             if index > NONE and passing:
                 self.site(Use.ITERATE, index, argument)
-            if name in ("enumerate", "reversed") and type(argument) is ast.Name:
+            if name in ("enumerate", "reversed") and type(argument) is Name:
                 self.frame.consumed.add(argument.id)  # hands out the elements
-            if index < 0 and type(argument) is ast.Name:
+            if index < 0 and type(argument) is Name:
                 arguments.append(argument.id)
-            elif index < 0 and type(argument) is ast.Attribute:
+            elif index < 0 and type(argument) is Attribute:
                 arguments.append(argument.attr)
             else:
                 arguments.append(index)
-                if index > NONE and (type(argument) is ast.Call or type(argument) is ast.Name):
+                if index > NONE and (type(argument) is Call or type(argument) is Name):
                     found.append((index, argument, len(arguments) - 1))
                 if index > NONE and name in OF_LISTS and argument_use == Use.SCHEDULED:
                     found.append((self.add((OP_ELEMENT, index, False)), argument, len(arguments) - 1))
@@ -178,26 +200,21 @@ class Expressions(Operators):
         keywords: list[tuple[str | None, int]] = []
         for keyword in node.keywords:
             index = self.visit(keyword.value, argument_use if keyword.arg else Use.UNPACKED)
-            if index < 0 and type(keyword.value) is ast.Name and self.crosses(keyword, node.keywords):
+            if index < 0 and type(keyword.value) is Name and self.crosses(keyword, node.keywords):
                 index = self.add((OP_NAME, keyword.value.id, self.block))
             keywords.append((keyword.arg, index))
-            if index > NONE and keyword.arg and type(keyword.value) in (ast.Call, ast.Name):
+            if index > NONE and keyword.arg and type(keyword.value) in (Call, Name):
                 found.append((index, keyword.value, keyword.arg))
         self.owner = owner
-        if (
-            name in ("append", "add")
-            and type(function) is ast.Attribute
-            and type(function.value) is ast.Name
-            and arguments
-        ):
+        if name in ("append", "add") and type(function) is Attribute and type(function.value) is Name and arguments:
             first = arguments[0]
             self.bind_item(function.value.id, first if isinstance(first, int) else UNKNOWN, node)
-        elif name in FILLING_METHODS and type(function) is ast.Attribute and type(function.value) is ast.Name:
+        elif name in FILLING_METHODS and type(function) is Attribute and type(function.value) is Name:
             self.bind_item(function.value.id, UNKNOWN, node)
-        elif name in FILLING_METHODS and type(function) is ast.Attribute and type(function.value) is ast.Attribute:
+        elif name in FILLING_METHODS and type(function) is Attribute and type(function.value) is Attribute:
             first = arguments[0] if arguments and name in ("append", "add", "appendleft") else UNKNOWN
             self.bind_attribute_item(function.value, first if isinstance(first, int) else UNKNOWN, node, by_key=False)
-        if name in FILLING_METHODS and type(function) is ast.Attribute and dotted_name(function.value) == "__all__":
+        if name in FILLING_METHODS and type(function) is Attribute and dotted_name(function.value) == "__all__":
             self.bind_name("__all__", UNKNOWN, node)
         if target < 0:
             for index, argument, where in found:
@@ -215,7 +232,7 @@ class Expressions(Operators):
                 self.sites.append((use, call, frame.index, where_it_is, UNKNOWN, 0))
         frame.calls.append(call)
         if name in ("run", "run_until_complete"):
-            if name == "run_until_complete" or base == "asyncio" or (not base and type(function) is ast.Name):
+            if name == "run_until_complete" or base == "asyncio" or (not base and type(function) is Name):
                 frame.flags |= Flag.RUNS_LOOP
         elif name == "acquire" and use == Use.STATEMENT:
             frame.held[dotted_name(function)] = (self.receiver(target), position(node))
@@ -226,20 +243,20 @@ class Expressions(Operators):
     @staticmethod
     def crosses(keyword: ast.keyword, others: list[ast.keyword]) -> bool:
         """Whether `source=target` stands beside `target=source`: the names are kept for the rule about swapping."""
-        name = keyword.value.id if type(keyword.value) is ast.Name else ""
+        name = keyword.value.id if type(keyword.value) is Name else ""
         return name != keyword.arg and any(
-            one.arg == name and type(one.value) is ast.Name and one.value.id == keyword.arg for one in others
+            one.arg == name and type(one.value) is Name and one.value.id == keyword.arg for one in others
         )
 
     def plain_call(self, function: ast.expr) -> int:
         """A call of something that isn't followed: what is known to give numbers, texts and the like is plain."""
-        if type(function) is ast.Name:
+        if type(function) is Name:
             quiet = self.frame.quiet.get(function.id) or self.module.quiet.get(function.id)
             if quiet is None:
                 return PLAIN if function.id in PLAIN_BUILTINS and self.is_builtin(function.id) else UNKNOWN
             dotted = quiet
         else:
-            if function.attr in PLAIN_METHODS if type(function) is ast.Attribute else False:
+            if function.attr in PLAIN_METHODS if type(function) is Attribute else False:
                 return PLAIN
             dotted = dotted_name(function)
             root, _, rest = dotted.partition(".")
@@ -262,16 +279,16 @@ class Expressions(Operators):
         return expr[1] if expr[0] == OP_ATTR else UNKNOWN
 
     def argument_site(self, use: int, index: int, node: ast.expr, call: int, where: int | str) -> None:
-        if type(node) is ast.Name and use != Use.SCHEDULED and node.id not in self.frame.tracked:
+        if type(node) is Name and use != Use.SCHEDULED and node.id not in self.frame.tracked:
             return
-        if type(node) is ast.Name and use == Use.ELEMENT:
+        if type(node) is Name and use == Use.ELEMENT:
             return
         if use in PARENT_SITES:
             self.site(use, index, node, call, where)
 
     def filled(self, container: ast.expr) -> int:
         """`tasks.append(x)`: the use of x, and the container as owner of what is put into it."""
-        if type(container) is ast.Name:
+        if type(container) is Name:
             if container.id == "__path__":
                 self.module.flags |= Flag.OWN_NAMESPACE  # a package with modules from other places
             frame: Frame | None = self.frame
@@ -283,8 +300,8 @@ class Expressions(Operators):
                     return Use.ELEMENT
                 frame = frame.parent
         if (
-            type(container) is ast.Attribute
-            and type(container.value) is ast.Name
+            type(container) is Attribute
+            and type(container.value) is Name
             and container.value.id == self.frame.self_name
             and container.value.id
         ):
@@ -295,7 +312,7 @@ class Expressions(Operators):
     def visit_getattr(self, node: ast.Call, use: int) -> int:
         key = node.args[1]
         base = self.visit(node.args[0], Use.OTHER)
-        constant = type(key) is ast.Constant and isinstance(key.value, str)
+        constant = type(key) is Constant and isinstance(key.value, str)
         if not constant:
             self.visit(key, Use.OTHER)
         for extra in node.args[2:]:
@@ -312,7 +329,7 @@ class Expressions(Operators):
 
     def visit_joined(self, node: ast.JoinedStr, use: int) -> int:
         for value in node.values:
-            if type(value) is ast.FormattedValue:
+            if type(value) is FormattedValue:
                 self.visit(value.value, Use.FORMAT)
                 if value.format_spec is not None:
                     self.visit(value.format_spec, Use.FORMAT)
@@ -346,7 +363,7 @@ class Expressions(Operators):
                 self.visit(value, Use.UNPACKED)
                 pairs.append((None, UNKNOWN))
                 continue
-            constant = type(key) is ast.Constant and isinstance(key.value, str | int)
+            constant = type(key) is Constant and isinstance(key.value, str | int)
             if not constant:
                 self.value_wanted(key, Use.OPERAND)
             index = self.visit(value, inner)
@@ -359,7 +376,7 @@ class Expressions(Operators):
         return UNKNOWN
 
     def visit_comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp, use: int) -> int:
-        is_generator = type(node) is ast.GeneratorExp
+        is_generator = type(node) is GeneratorExp
         if is_generator and use == Use.ASSIGN:
             use = Use.OTHER
         return self.comprehend(node.generators, [node.elt], use, is_generator, is_dict=False)
@@ -412,27 +429,25 @@ class Expressions(Operators):
 def is_picked(test: ast.expr, target: ast.expr) -> bool:
     """`x is not None`, said of what a comprehension goes over."""
     return (
-        type(test) is ast.Compare
-        and type(test.ops[0]) is ast.IsNot
-        and type(test.left) is ast.Name
-        and type(target) is ast.Name
+        type(test) is Compare
+        and type(test.ops[0]) is IsNot
+        and type(test.left) is Name
+        and type(target) is Name
         and test.left.id == target.id
-        and type(test.comparators[0]) is ast.Constant
+        and type(test.comparators[0]) is Constant
     )
 
 
 def remakes_module(name: str, node: ast.Call) -> bool:
     """`lazy.attach(__name__, ...)`, `recreate_module(__name__, ...)`: a package that makes its names by itself."""
-    return any(type(one) is ast.Name and one.id == "__name__" for one in node.args) and any(
+    return any(type(one) is Name and one.id == "__name__" for one in node.args) and any(
         word in name for word in ("module", "attach", "lazy", "deprecat", "export")
     )
 
 
 def asks_for_awaitable(node: ast.Call) -> bool:
     """Whether an isinstance() asks about coroutines, awaitables or futures."""
-    kinds = [
-        one for argument in node.args[1:] for one in (argument.elts if type(argument) is ast.Tuple else [argument])
-    ]
+    kinds = [one for argument in node.args[1:] for one in (argument.elts if type(argument) is Tuple else [argument])]
     names = {dotted_name(kind).rpartition(".")[2] for kind in kinds}
     return bool(names & AWAITABLE_TYPES) or "" in names or "Generator" in "".join(names)
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from awaitguard.summary import PLAIN, UNKNOWN, Binding, Flag
+from awaitguard.summary import PLAIN, UNKNOWN, Flag
 
 RawSite = tuple[int, int, int, int, int, int | str]
+RawBinding = tuple[str, Any, int, int, int, str, int]  # the fields of a Binding
 Owner = tuple[str, str]
+
+
+def raw_binding(kind: str, value: Any, at: int, block: int, line: int, name: str = "", level: int = 0) -> RawBinding:
+    """A Binding as it is stored."""
+    return kind, value, at, block, line, name, level
 
 
 class Frame:
@@ -28,7 +34,7 @@ class Frame:
         self.block = block
         self.body = block
         self.position = 0
-        self.bindings: dict[str, list[tuple[Any, ...]]] = {}
+        self.bindings: dict[str, list[RawBinding]] = {}
         self.flags = 0
         self.params: list[tuple[str, str, int, bool, int]] = []
         self.param_use: dict[str, int] = {}
@@ -38,7 +44,7 @@ class Frame:
         self.yields: list[int] = []
         self.bases: tuple[int, ...] = ()
         self.keywords: tuple[tuple[str, int], ...] = ()
-        self.attributes: dict[str, list[tuple[Any, ...]]] = {}
+        self.attributes: dict[str, list[RawBinding]] = {}
         self.stars: list[tuple[str, int, int]] = []
         self.calls: list[int] = []
         # Names whose latest value can't be followed, and names of imports that say nothing about colours.
@@ -69,14 +75,14 @@ class Frame:
     def is_function(self) -> bool:
         return self.kind in ("function", "lambda")
 
-    def bind(self, name: str, binding: Binding) -> None:
+    def bind(self, name: str, binding: RawBinding) -> None:
         """Record that `name` gets a value here."""
         found = self.bindings.get(name)
         if found is None:
-            self.bindings[name] = [tuple(binding)]
+            self.bindings[name] = [binding]
         else:
-            found.append(tuple(binding))
-        if binding.kind == "unknown" or (binding.kind == "value" and binding.value in (UNKNOWN, PLAIN)):
+            found.append(binding)
+        if binding[0] == "unknown" or (binding[0] == "value" and binding[1] in (UNKNOWN, PLAIN)):
             self.fuzzy.add(name)
         else:
             self.fuzzy.discard(name)
@@ -112,9 +118,9 @@ class Frame:
             tuple(self.calls) if is_function and not self.flags & Flag.ASYNC else (),
         )
 
-    def local_bindings(self) -> dict[str, list[tuple[Any, ...]]]:
+    def local_bindings(self) -> dict[str, list[RawBinding]]:
         """Only what someone reads is kept, and of names that can't be followed only that they are there."""
-        loads, kept = self.loads, dict[str, list[tuple[Any, ...]]]()
+        loads, kept = self.loads, dict[str, list[RawBinding]]()
         for name, found in self.bindings.items():
             if name not in loads and name.removesuffix("[]") not in loads:
                 continue

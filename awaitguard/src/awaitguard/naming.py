@@ -6,7 +6,21 @@ import ast
 import itertools
 from typing import Any, Final, cast
 
-from awaitguard.frame import Frame, Owner, RawSite
+from awaitguard.frame import Frame, Owner, RawSite, raw_binding
+from awaitguard.nodes import (
+    Attribute,
+    BinOp,
+    BitOr,
+    Call,
+    Constant,
+    Dict,
+    DictComp,
+    List,
+    Name,
+    Starred,
+    Subscript,
+    Tuple,
+)
 from awaitguard.summary import (
     NONE,
     OP_ATTR,
@@ -20,7 +34,6 @@ from awaitguard.summary import (
     OP_UNPACK,
     PLAIN,
     UNKNOWN,
-    Binding,
     Expr,
     Flag,
     ParamUse,
@@ -184,7 +197,7 @@ class Names:
     def visit_attribute(self, node: ast.Attribute, use: int) -> int:
         parts = [node.attr]
         value = node.value
-        while type(value) is ast.Attribute:
+        while type(value) is Attribute:
             parts.append(value.attr)
             value = value.value
         if parts[0] in FILLING_METHODS:
@@ -208,7 +221,7 @@ class Names:
         if len(parts) > MOST_PARTS:
             self.visit(value, Use.OTHER)
             return UNKNOWN
-        if type(value) is ast.Name:
+        if type(value) is Name:
             name = value.id
             frame = self.frame
             if parts[0] in FILLING_METHODS and use == Use.CALLEE:
@@ -252,8 +265,8 @@ class Names:
 
     def note_asked(self, node: ast.expr) -> None:
         """Remember the method of `iscoroutinefunction(x.run)` or `maybe_await(x.run())`: it may be of either colour."""
-        called = node.func if type(node) is ast.Call else node
-        if type(called) is ast.Attribute:
+        called = node.func if type(node) is Call else node
+        if type(called) is Attribute:
             self.asked.add(called.attr)
 
     def note_tests(self, name: str, node: ast.Call) -> None:
@@ -281,9 +294,9 @@ class Names:
         elif name not in ASKS_KIND:
             return
         for argument in node.args[:1]:
-            if name in ASKS_KIND and type(argument) is ast.Call:
+            if name in ASKS_KIND and type(argument) is Call:
                 continue  # `isinstance(load(), str)` says nothing about what load is
-            target = argument.func if type(argument) is ast.Call else argument
+            target = argument.func if type(argument) is Call else argument
             dotted = dotted_name(target)
             if dotted:
                 self.frame.tested.add(dotted.removesuffix(".__call__"))
@@ -294,13 +307,13 @@ class Names:
         """The entry of an annotation; strings are parsed, and names in it see the whole scope."""
         if node is None:
             return UNKNOWN
-        if type(node) is ast.Name:
+        if type(node) is Name:
             self.frame.loads[node.id] = len(self.exprs)
             return self.add((OP_NAME, node.id, ~self.block))
-        if type(node) is ast.Attribute:
+        if type(node) is Attribute:
             dotted = dotted_name(node)
             return self.add((OP_NAME, dotted, ~self.block)) if dotted else UNKNOWN
-        if type(node) is ast.Constant:
+        if type(node) is Constant:
             if node.value is None:
                 return NONE
             if not isinstance(node.value, str):
@@ -309,9 +322,9 @@ class Names:
                 return self.annotation(ast.parse(node.value.strip(), mode="eval").body)
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 return UNKNOWN
-        if type(node) is ast.Subscript:
+        if type(node) is Subscript:
             base = self.annotation(node.value)
-            inner = node.slice.elts if type(node.slice) is ast.Tuple else [node.slice]
+            inner = node.slice.elts if type(node.slice) is Tuple else [node.slice]
             if base >= 0 and str(self.exprs[base][1]).rpartition(".")[2] in ("Literal", "Annotated"):
                 if str(self.exprs[base][1]).endswith("Literal"):
                     return PLAIN
@@ -319,10 +332,10 @@ class Names:
             return (
                 self.add((OP_SUBSCRIPTED, base, tuple([self.annotation(one) for one in inner]))) if base >= 0 else base
             )
-        if type(node) is ast.BinOp and type(node.op) is ast.BitOr:
+        if type(node) is BinOp and type(node.op) is BitOr:
             alternatives: list[ast.expr] = []
             left: ast.expr = node
-            while type(left) is ast.BinOp:
+            while type(left) is BinOp:
                 alternatives.append(left.right)
                 left = left.left
             alternatives.append(left)
@@ -353,43 +366,43 @@ class Names:
         """`name = value` in the current scope (or the one that `global` names)."""
         frame = self.frame
         line = node.lineno if node is not None else 0
-        binding = Binding("value" if value >= 0 else "unknown", value, len(self.exprs), self.block, line)
+        binding = raw_binding("value" if value >= 0 else "unknown", value, len(self.exprs), self.block, line)
         if name in frame.outer:
             owner = frame.parent
             while owner is not None and owner.kind != "module" and name not in owner.bindings:
                 owner = owner.parent
             (owner or frame).bind(name, binding)
-            if value > NONE and type(node) is ast.Call:
+            if value > NONE and type(node) is Call:
                 self.called_globals.add(name)
             return
         frame.bind(name, binding)
-        if frame is self.module and value > NONE and type(node) is ast.Call:
+        if frame is self.module and value > NONE and type(node) is Call:
             self.called_globals.add(name)
-        if value > NONE and (type(node) is ast.Call or self.exprs[value][0] in (OP_CALL, OP_ELEMENT, OP_UNION)):
+        if value > NONE and (type(node) is Call or self.exprs[value][0] in (OP_CALL, OP_ELEMENT, OP_UNION)):
             frame.tracked.add(name)
         if type(node) in CONTAINER_NODES:
-            frame.containers[name] = "dict" if type(node) in (ast.Dict, ast.DictComp) else "list"
-        elif type(node) is ast.Call and type(node.func) is ast.Name and node.func.id in CONTAINER_CALLS:
+            frame.containers[name] = "dict" if type(node) in (Dict, DictComp) else "list"
+        elif type(node) is Call and type(node.func) is Name and node.func.id in CONTAINER_CALLS:
             frame.containers[name] = CONTAINER_CALLS[node.func.id]
 
     def bind_target(self, target: ast.expr, expr: Expr, source: int) -> None:
         """Bind the target of a for, with or unpacking to `expr`, or to nothing known when `source` is unknown."""
-        if type(target) is ast.Name:
+        if type(target) is Name:
             self.bind_name(target.id, self.add(expr) if source >= 0 else UNKNOWN, None)
             if source >= 0 and expr[0] == OP_ELEMENT:
                 self.frame.tracked.add(target.id)
-        elif type(target) in (ast.Tuple, ast.List):
+        elif type(target) in (Tuple, List):
             whole = self.add(expr) if source >= 0 else UNKNOWN
             for number, element in enumerate(cast("ast.Tuple", target).elts):
-                if type(element) is ast.Starred:
+                if type(element) is Starred:
                     self.bind_target(element.value, (OP_UNPACK, whole, None), UNKNOWN)
                 else:
                     self.bind_target(element, (OP_UNPACK, whole, number), whole)
-        elif type(target) is ast.Starred:
+        elif type(target) is Starred:
             self.bind_target(target.value, expr, UNKNOWN)
-        elif type(target) is ast.Attribute:
+        elif type(target) is Attribute:
             self.bind_attribute(target, self.add(expr) if source >= 0 else UNKNOWN)
-        elif type(target) is ast.Subscript:
+        elif type(target) is Subscript:
             self.visit(target.value, Use.STATEMENT)
             self.visit(target.slice, Use.OPERAND)
 
@@ -397,7 +410,7 @@ class Names:
         """`self.x = value` inside a method belongs to the class; all else is only read."""
         owner = target.value
         frame = self.frame
-        if type(owner) is ast.Name:
+        if type(owner) is Name:
             frame.loads[owner.id] = len(self.exprs)
             if owner.id in frame.param_use:
                 frame.param_use[owner.id] |= ParamUse.AS_VALUE
@@ -408,8 +421,8 @@ class Names:
                 method = method.parent
             if method is not None and owner.id and method.parent is not None and method.parent.kind == "class":
                 kind = "value" if value >= 0 else "unknown"
-                binding = Binding(kind, value, len(self.exprs), self.block, target.lineno)
-                method.parent.attributes.setdefault(target.attr, []).append(tuple(binding))
+                binding = raw_binding(kind, value, len(self.exprs), self.block, target.lineno)
+                method.parent.attributes.setdefault(target.attr, []).append(binding)
             else:
                 self.set_outside.add(target.attr)
                 frame.replaced.add(f"{owner.id}.{target.attr}")
@@ -431,10 +444,10 @@ def position(node: ast.expr | ast.stmt) -> int:
 def dotted_name(node: ast.expr) -> str:
     """`a.b.c` for a chain of attributes on a name, else an empty string."""
     parts: list[str] = []
-    while type(node) is ast.Attribute:
+    while type(node) is Attribute:
         parts.append(node.attr)
         node = node.value
-    if type(node) is not ast.Name:
+    if type(node) is not Name:
         return ""
     parts.append(node.id)
     return ".".join(reversed(parts))

@@ -6,6 +6,20 @@ import ast
 from typing import Any
 
 from awaitguard.naming import Names
+from awaitguard.nodes import (
+    Attribute,
+    BinOp,
+    Call,
+    Constant,
+    Dict,
+    Is,
+    IsNot,
+    Name,
+    Not,
+    Or,
+    Slice,
+    Tuple,
+)
 from awaitguard.summary import (
     NONE,
     OP_AWAIT,
@@ -27,7 +41,7 @@ class Operators(Names):
 
     def value_wanted(self, node: ast.expr, use: int) -> int:
         """Visit an expression whose value is wanted at once, such as a key or an exception that is raised."""
-        if type(node) is not ast.Call:
+        if type(node) is not Call:
             return self.visit(node, use)
         index = self.visit(node, Use.VALUE_ARGUMENT)
         if index > NONE:
@@ -60,7 +74,7 @@ class Operators(Names):
         last = node.values[-1]
         found.append(self.visit(last, use))
         first = node.values[0]
-        if type(last) is ast.Call and type(first) is ast.Name and type(node.op) is ast.Or and len(found) == 2:
+        if type(last) is Call and type(first) is Name and type(node.op) is Or and len(found) == 2:
             return self.stand_in(first.id, found[1], found)
         return self.union(found)
 
@@ -85,7 +99,7 @@ class Operators(Names):
         self.owner = owner
         found = [self.visit(node.body, use), self.visit(node.orelse, use)]
         for given, other, index in ((node.body, node.orelse, found[1]), (node.orelse, node.body, found[0])):
-            if type(given) is ast.Name and type(other) is ast.Call:
+            if type(given) is Name and type(other) is Call:
                 return self.stand_in(given.id, index, found)
         return self.union(found)
 
@@ -93,17 +107,17 @@ class Operators(Names):
         # Long sums nest deeply on the left: walk down instead of recursing.
         left: ast.expr = node
         rights: list[ast.expr] = []
-        while type(left) is ast.BinOp:
+        while type(left) is BinOp:
             rights.append(left.right)
             left = left.left
         self.visit(left, use if type(left) in CONTAINER_NODES else Use.OPERAND)
-        text = type(left) is ast.Constant and isinstance(left.value, str)
+        text = type(left) is Constant and isinstance(left.value, str)
         contained = type(left) in CONTAINER_NODES
         for right in reversed(rights):
-            if text and type(right) is ast.Tuple:
+            if text and type(right) is Tuple:
                 for element in right.elts:
                     self.visit(element, Use.FORMAT)
-            elif text and type(right) is ast.Dict:
+            elif text and type(right) is Dict:
                 for element in right.values:
                     self.visit(element, Use.FORMAT)
             elif type(right) in CONTAINER_NODES:
@@ -115,16 +129,16 @@ class Operators(Names):
         return UNKNOWN if contained else PLAIN
 
     def visit_unary(self, node: ast.UnaryOp, use: int) -> int:
-        self.visit(node.operand, Use.TRUTH if type(node.op) is ast.Not else Use.OPERAND)
+        self.visit(node.operand, Use.TRUTH if type(node.op) is Not else Use.OPERAND)
         return PLAIN
 
     def visit_compare(self, node: ast.Compare, use: int) -> int:
         # `task.coro is coro` asks for the coroutine itself; `is None` asks for its result.
         sides = (node.left, *node.comparators)
-        identity = all(type(one) in (ast.Is, ast.IsNot) for one in node.ops)
-        if type(node.left) is ast.Name and not identity:
+        identity = all(type(one) in (Is, IsNot) for one in node.ops)
+        if type(node.left) is Name and not identity:
             self.frame.flags |= Flag.CHOOSES
-        same = identity and not any(type(one) is ast.Constant for one in sides)
+        same = identity and not any(type(one) is Constant for one in sides)
         for side in sides:
             self.visit(side, Use.OTHER if same else Use.COMPARE)
         return PLAIN
@@ -137,27 +151,27 @@ class Operators(Names):
     def visit_subscript(self, node: ast.Subscript, use: int) -> int:
         value = node.value
         looks = self.only_looks(use)
-        if type(value) is ast.Name and not looks:
+        if type(value) is Name and not looks:
             self.frame.consumed.add(value.id)
-        if type(value) is ast.Name and looks:
+        if type(value) is Name and looks:
             was = value.id in self.frame.consumed
             base = self.visit(value, Use.SUBSCRIPT)
             if not was:
                 self.frame.consumed.discard(value.id)
         else:
-            attribute = value.attr if type(value) is ast.Attribute and looks else ""
+            attribute = value.attr if type(value) is Attribute and looks else ""
             was = attribute in self.consumed_attributes
             base = self.visit(value, Use.SUBSCRIPT)
             if attribute and not was:
                 self.consumed_attributes.discard(attribute)
         key = node.slice
         constant: Any = None
-        if type(key) is ast.Constant and isinstance(key.value, str | int):
+        if type(key) is Constant and isinstance(key.value, str | int):
             constant = key.value
-        elif type(key) is ast.Name and key.id in self.guards:
+        elif type(key) is Name and key.id in self.guards:
             constant = self.guards[key.id]
             self.load(key.id, Use.OPERAND)
-        elif type(key) is ast.Slice:
+        elif type(key) is Slice:
             constant = SLICE
             self.visit(key, Use.OPERAND)
         else:

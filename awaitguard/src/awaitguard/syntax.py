@@ -7,6 +7,31 @@ from collections.abc import Iterator
 from typing import Any, Final, cast
 
 from awaitguard.naming import dotted_name
+from awaitguard.nodes import (
+    Assign,
+    AsyncFunctionDef,
+    Attribute,
+    Call,
+    ClassDef,
+    Compare,
+    Constant,
+    Dict,
+    Eq,
+    Expr,
+    FunctionDef,
+    Import,
+    ImportFrom,
+    Is,
+    Lambda,
+    Name,
+    Not,
+    Pass,
+    Raise,
+    Tuple,
+    UnaryOp,
+    Yield,
+    YieldFrom,
+)
 
 DELIBERATE_ERRORS: Final = frozenset({"TypeError", "AttributeError", "RuntimeError", "RuntimeWarning", "Exception",
     "BaseException", "ImportError", "ModuleNotFoundError"})  # fmt: skip
@@ -16,9 +41,9 @@ RAISES: Final = frozenset({"raises", "assertRaises", "assertRaisesRegex", "warns
 
 def equality(test: ast.expr) -> tuple[str, Any] | None:
     """`name == constant`."""
-    if type(test) is ast.Compare and len(test.ops) == 1 and type(test.ops[0]) is ast.Eq:
+    if type(test) is Compare and len(test.ops) == 1 and type(test.ops[0]) is Eq:
         left, right = test.left, test.comparators[0]
-        if type(left) is ast.Name and type(right) is ast.Constant and isinstance(right.value, str | int):
+        if type(left) is Name and type(right) is Constant and isinstance(right.value, str | int):
             return left.id, right.value
     return None
 
@@ -27,31 +52,31 @@ def caught_names(node: ast.expr | None) -> list[str]:
     """The last parts of the exception names that a handler catches; a bare except catches everything."""
     if node is None:
         return ["BaseException"]
-    parts = node.elts if type(node) is ast.Tuple else [node]
+    parts = node.elts if type(node) is Tuple else [node]
     return [dotted_name(part).rpartition(".")[2] for part in parts]
 
 
 def expects_error(context: ast.expr) -> bool:
     """`with pytest.raises(TypeError)` and its kin: what is inside is wrong on purpose."""
-    if type(context) is not ast.Call:
+    if type(context) is not Call:
         return False
     name = dotted_name(context.func).rpartition(".")[2]
     if name == "RaisesGroup":
         return True
     if name in ("patch", "object"):
         # `with patch("shop.Client.__init__", return_value=None)`: what takes no arguments now.
-        texts = [str(one.value) for one in context.args[:2] if type(one) is ast.Constant]
+        texts = [str(one.value) for one in context.args[:2] if type(one) is Constant]
         return any(text.endswith("__init__") for text in texts)
     if name not in RAISES and name != "suppress":
         return False
     names = {dotted_name(part).rpartition(".")[2] for one in context.args[:2] for part in
-             (one.elts if type(one) is ast.Tuple else [one])}  # fmt: skip
+             (one.elts if type(one) is Tuple else [one])}  # fmt: skip
     return bool(names & DELIBERATE_ERRORS) or (name in RAISES and not context.args)
 
 
 def is_raises(context: ast.expr) -> bool:
     """`with pytest.raises(...)` and its kin, whatever error it is about."""
-    return type(context) is ast.Call and dotted_name(context.func).rpartition(".")[2] in RAISES | {"RaisesGroup"}
+    return type(context) is Call and dotted_name(context.func).rpartition(".")[2] in RAISES | {"RaisesGroup"}
 
 
 def falls_back(node: ast.Try) -> bool:
@@ -66,18 +91,18 @@ def falls_back(node: ast.Try) -> bool:
 
 def constant_truth(test: ast.expr, constants: dict[str, bool]) -> bool | None:
     """Whether a condition is a constant of the module, or the opposite of one."""
-    if type(test) is ast.UnaryOp and type(test.op) is ast.Not:
+    if type(test) is UnaryOp and type(test.op) is Not:
         inner = constant_truth(test.operand, constants)
         return None if inner is None else not inner
-    return constants.get(test.id) if type(test) is ast.Name else None
+    return constants.get(test.id) if type(test) is Name else None
 
 
 def is_skipped(decorator: ast.expr, constants: dict[str, bool]) -> bool:
     """`@unittest.skipUnless(not _IS_SYNC, ...)`, where a constant says that the test never runs, or one that is to fail."""
-    called = decorator.func if type(decorator) is ast.Call else decorator
+    called = decorator.func if type(decorator) is Call else decorator
     if dotted_name(called).rpartition(".")[2] in ("xfail", "expectedFailure"):
         return True
-    if type(decorator) is not ast.Call or not decorator.args:
+    if type(decorator) is not Call or not decorator.args:
         return False
     skips = {"skipIf": True, "skipUnless": False}.get(dotted_name(decorator.func).rpartition(".")[2])
     return skips is not None and constant_truth(decorator.args[0], constants) is skips
@@ -88,22 +113,22 @@ def has_yield(body: list[ast.stmt]) -> bool:
     left: list[ast.AST] = list(body)
     while left:
         node = left.pop()
-        if type(node) in (ast.Yield, ast.YieldFrom):
+        if type(node) in (Yield, YieldFrom):
             return True
-        if type(node) not in (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef):
+        if type(node) not in (FunctionDef, AsyncFunctionDef, Lambda, ClassDef):
             left.extend(ast.iter_child_nodes(node))
     return False
 
 
 def only_imports(body: list[ast.stmt]) -> bool:
     """Whether a try block does little else than import."""
-    if type(body[0]) not in (ast.Import, ast.ImportFrom):
+    if type(body[0]) not in (Import, ImportFrom):
         return False
-    return all(type(one) in (ast.Import, ast.ImportFrom, ast.Assign, ast.Pass) for one in body) or len(body) == 2
+    return all(type(one) in (Import, ImportFrom, Assign, Pass) for one in body) or len(body) == 2
 
 
 def called_names(body: list[ast.stmt]) -> set[str]:
-    names = {dotted_name(part.func) for statement in body for part in ast.walk(statement) if type(part) is ast.Call}
+    names = {dotted_name(part.func) for statement in body for part in ast.walk(statement) if type(part) is Call}
     return {name for name in names if name and not name.startswith(("print", "log", "self.log", "str", "isinstance"))}
 
 
@@ -115,11 +140,11 @@ def is_stub(body: list[ast.stmt]) -> bool:
     """A body that only says that something else does the work."""
     for statement in body:
         kind = type(statement)
-        if kind is ast.Pass or (kind is ast.Expr and type(cast("ast.Expr", statement).value) is ast.Constant):
+        if kind is Pass or (kind is Expr and type(cast("ast.Expr", statement).value) is Constant):
             continue
-        if kind is ast.Raise:
+        if kind is Raise:
             raised = cast("ast.Raise", statement).exc
-            name = dotted_name(raised.func if type(raised) is ast.Call else raised) if raised else ""
+            name = dotted_name(raised.func if type(raised) is Call else raised) if raised else ""
             return name.rpartition(".")[2].startswith("NotImplemented") or "Abstract" in name
         return False
     return True
@@ -127,13 +152,13 @@ def is_stub(body: list[ast.stmt]) -> bool:
 
 def tested_for_none(node: ast.expr) -> str:
     """The name that `name is None` or `not name` asks about."""
-    if type(node) is ast.UnaryOp and type(node.op) is ast.Not and type(node.operand) is ast.Name:
+    if type(node) is UnaryOp and type(node.op) is Not and type(node.operand) is Name:
         return node.operand.id
     if (
-        type(node) is ast.Compare
-        and type(node.left) is ast.Name
-        and type(node.ops[0]) is ast.Is
-        and type(node.comparators[0]) is ast.Constant
+        type(node) is Compare
+        and type(node.left) is Name
+        and type(node.ops[0]) is Is
+        and type(node.comparators[0]) is Constant
         and node.comparators[0].value is None
     ):
         return node.left.id
@@ -145,11 +170,11 @@ def lazy_names(table: ast.expr | None) -> Iterator[tuple[str, str]]:
 
     Only what surely names a module: it begins with a dot, or has one inside and stands beside the name.
     """
-    if type(table) is not ast.Dict:
+    if type(table) is not Dict:
         return
     for key, value in zip(table.keys, table.values, strict=True):
-        parts = value.elts if type(value) is ast.Tuple else [value]
-        texts = [one.value for one in (key, *parts) if type(one) is ast.Constant and isinstance(one.value, str)]
+        parts = value.elts if type(value) is Tuple else [value]
+        texts = [one.value for one in (key, *parts) if type(one) is Constant and isinstance(one.value, str)]
         if len(texts) != len(parts) + 1 or len(texts) > 3:
             return
         name, module = texts[0], texts[1]
@@ -167,12 +192,12 @@ def telling_properties(node: ast.ClassDef) -> Iterator[str]:
         if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and {"property", "cached_property"} & set(
             decorator_names(one)
         ):
-            runs = (type(inner) is ast.Attribute and inner.attr in RUNS for inner in ast.walk(one))
-            if type(one) is ast.AsyncFunctionDef or any(runs):
+            runs = (type(inner) is Attribute and inner.attr in RUNS for inner in ast.walk(one))
+            if type(one) is AsyncFunctionDef or any(runs):
                 yield one.name
 
 
 def is_fixture(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Whether pytest calls a function to fill the parameter of its name."""
-    found = [one.func if type(one) is ast.Call else one for one in node.decorator_list]
+    found = [one.func if type(one) is Call else one for one in node.decorator_list]
     return any(dotted_name(one).rpartition(".")[2] == "fixture" for one in found)

@@ -9,14 +9,24 @@ from typing import Any, Final
 
 from awaitguard.definitions import Definitions
 from awaitguard.expressions import VISITORS, Expressions
+from awaitguard.frame import raw_binding
 from awaitguard.naming import dotted_name
+from awaitguard.nodes import (
+    AsyncFor,
+    AsyncWith,
+    Call,
+    Constant,
+    If,
+    MatchAs,
+    MatchValue,
+    Name,
+)
 from awaitguard.summary import (
     NONE,
     OP_ELEMENT,
     OP_ENTER,
     TRIED,
     UNKNOWN,
-    Binding,
     Flag,
     Use,
 )
@@ -72,7 +82,7 @@ class Walker(Definitions):
         for name, module in lazy_names(table):
             if name not in self.frame.bindings:
                 level = len(module) - len(module.lstrip("."))
-                binding = Binding("from", module.lstrip("."), len(self.exprs), 0, 0, name, level)
+                binding = raw_binding("from", module.lstrip("."), len(self.exprs), 0, 0, name, level)
                 self.frame.bind(name, binding)
 
     def names(self) -> str:
@@ -96,11 +106,11 @@ class Walker(Definitions):
 
     def expression(self, node: ast.Expr) -> bool:
         value = node.value
-        if type(value) is ast.Constant:
+        if type(value) is Constant:
             return False
         # Inside `pytest.raises` the call itself is meant to fail, before there is anything to await.
-        self.visit(value, Use.OTHER if self.raising and type(value) is ast.Call else Use.STATEMENT)
-        if type(value) is ast.Call:
+        self.visit(value, Use.OTHER if self.raising and type(value) is Call else Use.STATEMENT)
+        if type(value) is Call:
             name = dotted_name(value.func)
             if name.rpartition(".")[2] in LEAVING_CALLS and name.partition(".")[0] in (
                 "sys",
@@ -137,7 +147,7 @@ class Walker(Definitions):
 
     def delete(self, node: ast.Delete) -> bool:
         for target in node.targets:
-            if type(target) is not ast.Name:
+            if type(target) is not Name:
                 self.visit(target, Use.OTHER)
         return False
 
@@ -178,7 +188,7 @@ class Walker(Definitions):
             self.skip(known is False, -1)
             self.guards = outer
             arm += 1
-            if len(node.orelse) == 1 and type(node.orelse[0]) is ast.If:
+            if len(node.orelse) == 1 and type(node.orelse[0]) is If:
                 node = node.orelse[0]
                 continue
             break
@@ -205,7 +215,7 @@ class Walker(Definitions):
         return False
 
     def for_(self, node: ast.For | ast.AsyncFor) -> bool:
-        is_async = type(node) is ast.AsyncFor
+        is_async = type(node) is AsyncFor
         if is_async:
             self.note_await()
         iterated = self.iterated(node.iter, is_async)
@@ -220,7 +230,7 @@ class Walker(Definitions):
         return False
 
     def with_(self, node: ast.With | ast.AsyncWith) -> bool:
-        is_async = type(node) is ast.AsyncWith
+        is_async = type(node) is AsyncWith
         if is_async:
             self.note_await()
         entered: list[tuple[int, ast.expr]] = []
@@ -287,11 +297,11 @@ class Walker(Definitions):
                 self.visit(case.guard, Use.TRUTH)
             outer = self.guards
             pattern = case.pattern
-            if subject and type(pattern) is ast.MatchValue and type(pattern.value) is ast.Constant:
+            if subject and type(pattern) is MatchValue and type(pattern.value) is Constant:
                 self.guards = {**outer, subject: pattern.value.value}
             leaves &= self.arm(case.body, statement, number)
             self.guards = outer
-        return leaves and type(node.cases[-1].pattern) is ast.MatchAs and node.cases[-1].guard is None
+        return leaves and type(node.cases[-1].pattern) is MatchAs and node.cases[-1].guard is None
 
 
 STATEMENTS: Final[dict[type[ast.AST], Statement]] = {

@@ -141,7 +141,90 @@ SILENT = {
                 two = self.control(states=audio, first_freqs=second_freqs, second_freqs=first_freqs)
                 return one, two
     """,
+    "an agent's own create_task (autogpt-forge)": """
+        class TaskRequest:
+            pass
+        async def create(request):
+            task_request = TaskRequest()
+            task = await request['agent'].create_task(task_request)
+            agent = request['agent']
+            task = await agent.create_task(task_request)
+            return task
+    """,
+    "an interface that describes a plain method as async (guillotina)": """
+        from zope.interface import Interface
+        class ITransaction(Interface):
+            async def add_hook(hook):
+                'Add a hook.'
+        def add(txn: ITransaction, hook):
+            txn.add_hook(hook)
+    """,
+    "a function that is declared to give a result of either colour (weaviate)": """
+        from shop import executor
+        class Data:
+            def reference_add(self, connection, path) -> executor.Result[None]:
+                if isinstance(connection, executor.Async):
+                    async def execute():
+                        await connection.post(path)
+                    return execute()
+                connection.post(path)
+        def main(data: Data, connection):
+            data.reference_add(connection, 'x')
+    """,
+    "a method of the project that takes a coroutine by a name that wants values elsewhere": """
+        async def build():
+            return {}
+        class Bus:
+            async def send_json(self, payload):
+                return await payload
+        async def main():
+            await Bus().send_json(build())
+    """,
+    "a default that is a getattr": """
+        from shop import settings, Store
+        def make(store: Store = getattr(settings, 'store'), *, other: Store = getattr(settings, 'other', None)):
+            return store, other
+    """,
 }
+
+# Found, but never for certain: other code may put something else in the place of what is seen here.
+UNCERTAIN = {
+    "a base class that leaves the call to others (bocadillo)": """
+        class ASGIApp:
+            def __call__(self, scope) -> None:
+                raise NotImplementedError
+        class Middleware:
+            def __init__(self, inner: ASGIApp):
+                self.inner = inner
+            async def run(self, scope):
+                await self.inner(scope)
+    """,
+    "what a default leads to": """
+        class Store:
+            def load(self):
+                return 1
+        class Client:
+            def __init__(self):
+                self.store = Store()
+            def make(self):
+                return Store()
+        async def main(client=None):
+            client = client or Client()
+            await client.store.load()
+            await client.make().load()
+    """,
+    "a subclass under another name of its base": {
+        "shop/__init__.py": "",
+        "shop/base.py": "class Base:\n    def hook(self):\n        pass\n    async def run(self):\n        await self.hook()\n",
+        "shop/real.py": "from shop.base import Base as Ground\nclass Real(Ground):\n    async def hook(self):\n        print('done')\n",
+    },
+}
+
+
+@pytest.mark.parametrize("source", [pytest.param(value, id=key) for key, value in UNCERTAIN.items()])
+def test_never_certain(source: str | dict[str, str]):
+    files = {"app.py": dedent(source)} if isinstance(source, str) else source
+    assert [(one.code, one.path, one.line) for one in check_sources(files) if one.level == "certain"] == []
 
 
 @pytest.mark.parametrize("source", [pytest.param(value, id=key) for key, value in SILENT.items()])

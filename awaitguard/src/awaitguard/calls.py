@@ -62,7 +62,7 @@ HANDS_BACK: Final = frozenset({"functools.partial", "functools.partialmethod", "
     "builtins.tuple", "builtins.set", "builtins.sorted", "builtins.iter", "builtins.map", "builtins.staticmethod",
     "builtins.classmethod", "builtins.property", "typing.cast", "typing_extensions.cast"})  # fmt: skip
 # Routes that say what a function or its result is, not only how it was reached.
-KINDS: Final = frozenset({"contextmanager", "asynccontextmanager", "awaitable", "wrapped", "inherited"})
+KINDS: Final = frozenset({"contextmanager", "asynccontextmanager", "awaitable", "wrapped", "inherited", "default"})
 PROPERTIES: Final = frozenset({"builtins.property", "functools.cached_property", "abc.abstractproperty"})
 
 
@@ -211,9 +211,12 @@ class Calls(LibraryCalls):
             return (made._replace(kind=COROUTINE),)
         if scope.is_generator:
             return (made._replace(kind=GENERATOR),)
+        routes = function.via
+        if scope.flags & Flag.STUB and summary.scopes[scope.parent].kind == "class":
+            routes = (*routes, "default")  # subclasses are meant to do it, in a way that nobody knows
         return tuple(
             [
-                value._replace(origin=origin, via=(*(route for route in value.via if route in KINDS), *function.via))
+                value._replace(origin=origin, via=(*(route for route in value.via if route in KINDS), *routes))
                 for value in self.returned(function, env)
             ]
         )
@@ -258,7 +261,12 @@ class Calls(LibraryCalls):
         groups = [self.infer(function.module, index, env) if index >= 0 else UNKNOWN_VALUES for index in scope.returns]
         if scope.flags & Flag.FALLS_THROUGH:
             groups.append((NONE_VALUE,))
-        return merge(groups) or UNKNOWN_VALUES
+        values = merge(groups) or UNKNOWN_VALUES
+        # Declared as something that can't be followed, it may be declared to give either (weaviate's `Result[None]`).
+        if scope.annotation >= 0 and len(groups) > 1 and any(one.kind == COROUTINE for one in values):
+            alike = all(one.kind == COROUTINE for group in groups for one in group)
+            return values if alike or scope.is_async else UNKNOWN_VALUES
+        return values
 
     def call(
         self, value: Value, arguments: tuple[Values, ...] = (), keywords: tuple[tuple[str | None, Values], ...] = ()

@@ -319,6 +319,8 @@ class Classes(Lookup):
                 return UNKNOWN_VALUES
             return UNKNOWN_VALUES if self.has_dynamic_attributes(value.definition) else None
         members = self.bind_members(found, value)
+        if "default" in value.via:
+            members = tuple([one.reached("default") for one in members])
         if owner is not None and owner != value.definition:
             if self.is_twin(value.definition, owner):
                 members = tuple([one.reached("twin") for one in members])
@@ -386,10 +388,10 @@ class Classes(Lookup):
 
     def may_be_subclass(self, value: Value) -> bool:
         """Whether an object that is only declared to be of a class may be of a subclass in the project."""
-        if value.extra not in ("self", "declared"):
-            return False
         if "default" in value.via:
             return True
+        if value.extra not in ("self", "declared"):
+            return False
         summary = self.table.summary(value.module)
         return summary is None or self.table.is_subclassed(summary.scopes[value.scope].name)
 

@@ -23,6 +23,7 @@ from awaitguard.summary import (
     ABSENT,
     NONE,
     OP_ANNOTATED,
+    OP_CALL,
     OP_DEFAULT,
     OP_NAME,
     UNKNOWN,
@@ -211,7 +212,7 @@ class Definitions(Expressions):
     def default(self, node: ast.expr) -> int:
         """Visit a parameter's default; only an object that is made there says something about the parameter."""
         index = self.visit(node, Use.OTHER)
-        return index if index > NONE and type(node) is Call else UNKNOWN
+        return index if index > NONE and self.exprs[index][0] == OP_CALL else UNKNOWN
 
     def bind_parameters(self, frame: Frame, params: list[tuple[str, str, int, bool, int]], method: bool) -> None:
         frame.params = params
@@ -263,6 +264,11 @@ class Definitions(Expressions):
             return self.visit(node, Use.OTHER)
         self.frame.loads[dotted.partition(".")[0]] = len(self.exprs)
         self.base_names.add(dotted.rpartition(".")[2])
+        frame: Frame | None = self.frame
+        while frame is not None:
+            # `from shop import Base as Ground`: others know it by its own name.
+            self.base_names.update(one[5] for one in frame.bindings.get(dotted, ()) if one[0] == "from")
+            frame = frame.parent
         return self.add((OP_NAME, dotted, self.block))
 
     # Imports

@@ -127,7 +127,7 @@ class LibraryCalls(Classes):
             return (PLAIN_VALUE._replace(origin=f"{owner}.{name}"),)
         if name in FUTURE_METHODS and owner == AWAITABLE:
             return (PLAIN_VALUE._replace(origin=f"future.{name}"),)
-        if name in ("create_task", "ensure_future", "run_in_executor") and not owner:
+        if name in ("create_task", "ensure_future", "run_in_executor") and not owner and is_loop(value):
             return (Value(AWAITABLE, origin=f"loop.{name}"),)
         return UNKNOWN_VALUES
 
@@ -180,3 +180,14 @@ class LibraryCalls(Classes):
 
     def instance_of(self, value: Value) -> Values:
         raise NotImplementedError
+
+
+def is_loop(method: Value) -> bool:
+    """Whether a telling method is called on what is known or named as a loop or a group of tasks.
+
+    Others have a `create_task` that makes something of their own: agents, trackers of issues.
+    """
+    if method.extra != "create_task" or method.origin:
+        return True
+    name = method.via[0].rpartition(".")[2].lower() if method.via else ""
+    return name.endswith(("loop", "group", "tg", "nursery", "asyncio", "tasks"))

@@ -253,7 +253,7 @@ class Names:
         self.attribute_name = parts[-1]
         base = self.visit(value, Use.ATTRIBUTE)
         if base < 0:
-            return self.telling(parts[0], use)
+            return self.telling(parts[0], use, dotted_name(value.func) if type(value) is Call else "")
         for part in reversed(parts):
             base = self.add((OP_ATTR, base, part))
         return base

@@ -433,6 +433,8 @@ class Resolver(Defaults):
     def instance_of(self, value: Value) -> Values:
         """An instance of the class that an annotation names."""
         if value.kind == CLASS:
+            if any(name.rpartition(".")[2] == "Interface" for name in self.library_bases(value.definition)):
+                return UNKNOWN_VALUES  # zope's only describe what others are, colours not included
             return (Value(INSTANCE, *value.definition, origin=value.definition, extra="declared"),)
         if value.kind == ALIAS:
             return self.aliased(value)

@@ -22,9 +22,9 @@ VALUE_FUNCTIONS: Final = frozenset({"len", "print", "str", "int", "float", "bool
 VALUE_MODULES: Final = frozenset({"json", "os", "re", "math", "datetime", "hashlib", "uuid", "base64", "pathlib", "urllib", "html",
     "shlex", "textwrap", "string", "struct", "time", "statistics", "decimal", "fractions", "binascii"})  # fmt: skip
 # Methods that want values whatever they are called on: of test cases, and of websockets.
-VALUE_METHODS: Final = frozenset({"assertEqual", "assertNotEqual", "assertTrue", "assertFalse", "assertIn", "assertNotIn", "assertIsNone",
+VALUE_METHODS: Final = frozenset({"assertEqual", "assertNotEqual", "assertTrue", "assertFalse", "assertIsNone",
     "assertGreater", "assertGreaterEqual", "assertLess", "assertLessEqual", "assertAlmostEqual", "assertDictEqual",
-    "assertListEqual", "assertTupleEqual", "assertSetEqual", "assertCountEqual", "send_json", "send_text", "send_bytes"})  # fmt: skip
+    "assertListEqual", "assertTupleEqual", "assertSetEqual", "send_json", "send_text", "send_bytes"})  # fmt: skip
 # Classes of web frameworks, which need not be installed, that are made from values.
 VALUE_CLASSES: Final = frozenset({"JSONResponse", "ORJSONResponse", "HTMLResponse", "PlainTextResponse"})
 LOG_METHODS: Final = frozenset({"debug", "info", "warning", "error", "critical", "exception", "log"})

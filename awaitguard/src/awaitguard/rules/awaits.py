@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, LIKELY
+from awaitguard.library_calls import is_loop
 from awaitguard.rules.rule import Group, Rule
 from awaitguard.summary import NO_EXPR, NONE, OP_ATTR, OP_CALL, OP_ELEMENT, OP_ITEM, OP_NAME, Flag, Use
 from awaitguard.value import (
@@ -190,7 +191,9 @@ class Awaits(Group):
             # A bare None may be a placeholder that is replaced somewhere else.
             if only_none and not any(value.origin for value in values):
                 return ""
-            unsure = any("virtual" in value.via or self.is_promised(file, value) for value in values)
+            unsure = any(
+                "virtual" in value.via or "default" in value.via or self.is_promised(file, value) for value in values
+            )
             return LIKELY if unsure else CERTAIN
         # One way out of the function gives something that can't be awaited; the others can't be followed.
         solid = [
@@ -226,7 +229,7 @@ class Awaits(Group):
             if target.kind == METHOD and target.extra in SCHEDULING_METHODS:
                 # Of objects that aren't known some take generators too.
                 of_generator = any(value.kind == GENERATOR for value in file.values(site.expr))
-                return site.argument == 0 and (bool(target.origin) or not of_generator)
+                return site.argument == 0 and (bool(target.origin) or not of_generator) and is_loop(target)
         return False
 
 

@@ -15,8 +15,10 @@ from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
     AWAITABLE,
+    CLASS,
     CONTAINER,
     COROUTINE,
+    FUNCTION,
     INSTANCE,
     Value,
     is_unknown,
@@ -118,6 +120,10 @@ DROPPED: Final = {
 CONTAINED: Final = frozenset({Use.ELEMENT, Use.RETURNED_DICT, Use.RETURNED_LIST, Use.MAPPED})
 
 
+# Routes by which another function than the one that is seen may be reached.
+UNSURE: Final = frozenset({"virtual", "inherited", "default"})
+
+
 class NeverAwaited(Group):
     """Looks at every use of a value that isn't an await."""
 
@@ -175,10 +181,10 @@ class NeverAwaited(Group):
             return
         if use == Use.RETURN and not self.returns_by_mistake(file, site):
             return
-        level = LIKELY if any("virtual" in value.via or "inherited" in value.via for value in values) else ""
+        level = LIKELY if any(UNSURE & set(value.via) for value in values) else ""
         if level and any(overridden(file, value) for value in values):
             return
-        if use == Use.ARGUMENT:
+        if use == Use.ARGUMENT or (use == Use.VALUE_ARGUMENT and self.is_given_to_project(file, site)):
             level = self.wants_value(file, site)
             if not level:
                 return
@@ -267,6 +273,11 @@ class NeverAwaited(Group):
         if not function.is_async:
             return not all(is_coroutine(value) for values in made for value in values)
         return all(is_unknown(values) or any(file.resolver.is_awaitable(one) for one in values) for values in made)
+
+    def is_given_to_project(self, file: FileCheck, site: Site) -> bool:
+        """Whether what is called is a function or class of the project, whatever a library's of its name would want."""
+        targets = file.values(file.expr(site.call)[1]) if site.call >= 0 else ()
+        return any(target.kind in (FUNCTION, CLASS) and not target.module.startswith("/") for target in targets)
 
     def wants_value(self, file: FileCheck, site: Site) -> str:
         """How sure it is that the called function wants a value in this position; empty when it may want an awaitable."""

@@ -9,6 +9,7 @@ from awaitguard.defaults import Defaults
 from awaitguard.library import AWAITABLE_TYPES, OBJECTS
 from awaitguard.summary import (
     ABSENT,
+    NO_EXPR,
     NONE,
     OP_ANNOTATED,
     OP_ATTR,
@@ -159,7 +160,7 @@ class Resolver(Defaults):
         if operator == OP_CALL:
             return self.called(path, summary, expr, env)
         if operator == OP_ATTR:
-            return self.attributes_of(self.infer(path, expr[1], env), expr[2])
+            return self.attributes_of(self.infer(path, expr[1], env), expr[2], called_name(summary, expr[1]))
         if operator == OP_GETATTR:
             found = self.attributes_of(self.infer(path, expr[1], env), expr[2])
             return tuple([value.reached("getattr") for value in found])
@@ -476,3 +477,10 @@ class Resolver(Defaults):
 
 
 __all__ = ["PARTIAL", "UNKNOWN_VALUE", "Resolver"]
+
+
+def called_name(summary: Summary, index: int) -> str:
+    """`asyncio.get_running_loop` for a call of it; empty for all else."""
+    expr = summary.exprs[index] if index > NONE else NO_EXPR
+    function = summary.exprs[expr[1]] if expr[0] == OP_CALL and expr[1] > NONE else NO_EXPR
+    return str(function[1]) if function[0] == OP_NAME else ""

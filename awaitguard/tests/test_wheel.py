@@ -14,11 +14,14 @@ PROJECT = Path(__file__).parents[1]
 SOURCES = PROJECT / "src"
 
 
+def run_build(target: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(target)]
+    return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+
+
 def build(target: Path, compiled: str) -> Path:
     """A wheel as `pip wheel` builds it, quicker to compile and slower to run."""
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(target)]
-    environment = {**os.environ, "AWAITGUARD_COMPILE": compiled, "MYPYC_OPT_LEVEL": "0"}
-    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    done = run_build(target, {**os.environ, "AWAITGUARD_COMPILE": compiled, "MYPYC_OPT_LEVEL": "0"})
     assert done.returncode == 0, done.stderr
     (wheel,) = target.glob("*.whl")
     return wheel
@@ -50,6 +53,24 @@ def test_the_wheel_has_every_source_and_data_file(names: set[str]):
 def test_the_wheel_has_the_command(names: set[str]):
     assert any(name.endswith(".dist-info/entry_points.txt") for name in names)
     assert not any("test" in name.lower() for name in names)
+
+
+@pytest.mark.parametrize("wanted", [None, "1"])
+def test_a_compiler_that_fails_leaves_a_pure_wheel_unless_compiled_parts_are_demanded(
+    tmp_path: Path, wanted: str | None
+):
+    (tmp_path / "mypyc.py").write_text("raise SystemExit('this mypyc has had enough')\n", encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "AWAITGUARD_COMPILE": wanted or ""}
+    if wanted is None:
+        del environment["AWAITGUARD_COMPILE"]
+    done = run_build(tmp_path, environment)
+    assert "this mypyc has had enough" in done.stdout + done.stderr
+    wheels = [wheel.name for wheel in tmp_path.glob("*.whl")]
+    if wanted is None:
+        assert done.returncode == 0, done.stderr
+        assert [name.partition("-py3-")[2] for name in wheels] == ["none-any.whl"]
+    else:
+        assert (done.returncode != 0, wheels) == (True, [])
 
 
 @pytest.mark.timeout(600)

@@ -12,6 +12,14 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 SOURCES = PROJECT / "src"
+# A plugin for the run of the tests on the wheel: it fails at its end if they ran on the sources.
+COMPILED_ONLY = """\
+import sys
+
+def pytest_sessionfinish():
+    ran = sys.modules["awaitguard.walker"].__file__
+    assert not ran.endswith(".py"), "the tests ran on " + ran
+"""
 
 
 def run_build(target: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -74,13 +82,14 @@ def test_a_compiler_that_fails_leaves_a_pure_wheel_unless_compiled_parts_are_dem
 
 
 @pytest.mark.timeout(600)
-def test_the_compiled_wheel_finds_what_the_sources_find(installed: Path):
+def test_the_compiled_wheel_finds_what_the_sources_find(installed: Path, tmp_path: Path):
     """The tests of the rules once more, on the compiled parts; mypyc also checks every type as it runs."""
-    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    (tmp_path / "compiled_only.py").write_text(COMPILED_ONLY, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), str(tmp_path)])}
     tests = [f"tests/test_{name}.py" for name in ("pairs", "kinds", "robust", "fuzz")]
-    run = [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", *tests]
+    run = [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", "-p", "compiled_only", *tests]
     done = subprocess.run(run, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-3000:]
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     version = [sys.executable, "-m", "awaitguard", "--version"]
     assert (
         "compiled"

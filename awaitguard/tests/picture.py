@@ -56,17 +56,22 @@ def shown(directory: str) -> str:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "awaitguard", "check", ".", "--no-cache"]
     environment = {**os.environ, "COLUMNS": str(COLUMNS)}
-    with subprocess.Popen(command, cwd=directory, env=environment, stdout=theirs):
+    with subprocess.Popen(command, cwd=directory, env=environment, stdout=theirs) as process:
         os.close(theirs)
         text = b""
         while True:
             try:
                 read = os.read(ours, 65536)
-            except OSError:  # the end of a terminal
+            except OSError:  # the end of a terminal on Linux
+                break
+            if not read:  # and on macOS
                 break
             text += read
     os.close(ours)
-    return text.decode().replace("\r\n", "\n")
+    output = text.decode().replace("\r\n", "\n")
+    if process.returncode not in (0, 1):
+        raise RuntimeError(f"awaitguard ended with exit code {process.returncode}:\n{output}")
+    return output
 
 
 def main() -> None:

@@ -12,13 +12,24 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 SOURCES = PROJECT / "src"
+# A plugin for the run of the tests on the wheel: it fails at its end if they ran on the sources.
+COMPILED_ONLY = """\
+import sys
+
+def pytest_sessionfinish():
+    ran = sys.modules["awaitguard.walker"].__file__
+    assert not ran.endswith(".py"), "the tests ran on " + ran
+"""
+
+
+def run_build(target: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(target)]
+    return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
 
 
 def build(target: Path, compiled: str) -> Path:
     """A wheel as `pip wheel` builds it, quicker to compile and slower to run."""
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(target)]
-    environment = {**os.environ, "AWAITGUARD_COMPILE": compiled, "MYPYC_OPT_LEVEL": "0"}
-    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    done = run_build(target, {**os.environ, "AWAITGUARD_COMPILE": compiled, "MYPYC_OPT_LEVEL": "0"})
     assert done.returncode == 0, done.stderr
     (wheel,) = target.glob("*.whl")
     return wheel
@@ -52,14 +63,33 @@ def test_the_wheel_has_the_command(names: set[str]):
     assert not any("test" in name.lower() for name in names)
 
 
+@pytest.mark.parametrize("wanted", [None, "1"])
+def test_a_compiler_that_fails_leaves_a_pure_wheel_unless_compiled_parts_are_demanded(
+    tmp_path: Path, wanted: str | None
+):
+    (tmp_path / "mypyc.py").write_text("raise SystemExit('this mypyc has had enough')\n", encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "AWAITGUARD_COMPILE": wanted or ""}
+    if wanted is None:
+        del environment["AWAITGUARD_COMPILE"]
+    done = run_build(tmp_path, environment)
+    assert "this mypyc has had enough" in done.stdout + done.stderr
+    wheels = [wheel.name for wheel in tmp_path.glob("*.whl")]
+    if wanted is None:
+        assert done.returncode == 0, done.stderr
+        assert [name.partition("-py3-")[2] for name in wheels] == ["none-any.whl"]
+    else:
+        assert (done.returncode != 0, wheels) == (True, [])
+
+
 @pytest.mark.timeout(600)
-def test_the_compiled_wheel_finds_what_the_sources_find(installed: Path):
+def test_the_compiled_wheel_finds_what_the_sources_find(installed: Path, tmp_path: Path):
     """The tests of the rules once more, on the compiled parts; mypyc also checks every type as it runs."""
-    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    (tmp_path / "compiled_only.py").write_text(COMPILED_ONLY, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), str(tmp_path)])}
     tests = [f"tests/test_{name}.py" for name in ("pairs", "kinds", "robust", "fuzz")]
-    run = [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", *tests]
+    run = [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", "-p", "compiled_only", *tests]
     done = subprocess.run(run, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-3000:]
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     version = [sys.executable, "-m", "awaitguard", "--version"]
     assert (
         "compiled"

@@ -141,6 +141,13 @@ SILENT = {
                 two = self.control(states=audio, first_freqs=second_freqs, second_freqs=first_freqs)
                 return one, two
     """,
+    "a name that a module's __getattr__ gives to others, inside that module": {
+        "shop/__init__.py": 'import importlib\n_LAZY = {"open": ".client"}\n'
+        "def __getattr__(name):\n    return getattr(importlib.import_module(_LAZY[name], __name__), name)\n"
+        "def read():\n    with open('x') as file:\n        return file.read()\n",
+        "shop/client.py": "from contextlib import asynccontextmanager\n"
+        "@asynccontextmanager\nasync def open(path):\n    yield path\n",
+    },
 }
 
 

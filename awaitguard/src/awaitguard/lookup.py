@@ -280,6 +280,9 @@ class Lookup:
             # A module that a star brings along doesn't take the place of the package's own one of that name.
             if starred is not None and not (submodule and all(value.kind == MODULE for value in starred)):
                 return tuple([value.reached("reexport") for value in starred])
+            lazy: list[Binding] | None = scope.bindings.get("lazy " + name)
+            if lazy:  # in a table beside the module's `__getattr__`
+                return tuple([value.reached("reexport") for value in self.imported(path, lazy[0])])
         submodule = self.modules.submodule(path, name)
         if submodule:
             return (Value(MODULE, submodule),)

@@ -148,6 +148,23 @@ SILENT = {
         "shop/client.py": "from contextlib import asynccontextmanager\n"
         "@asynccontextmanager\nasync def open(path):\n    yield path\n",
     },
+    "a name of an inner function, like the parameter that wasn't given": """
+        class Client:
+            def send(self):
+                return 1
+        class AsyncClient:
+            async def send(self):
+                return 1
+        def make(x=None):
+            if x is None:
+                async def inner(x):
+                    while x.busy:
+                        x = Client()
+                    return await x.send()
+                return inner
+            return x
+        print(make, AsyncClient)
+    """,
 }
 
 

@@ -165,6 +165,34 @@ SILENT = {
             return x
         print(make, AsyncClient)
     """,
+    "a field with init=True": """
+        from dataclasses import dataclass, field
+        CHOSEN = bool(input())
+        @dataclass
+        class A:
+            x: int = field(init=True, default=1)
+        @dataclass
+        class B:
+            x: int = field(init=CHOSEN, default=1)
+        print(A(x=2), A(2), A(), B(x=2))
+    """,
+    "a field whose default is the property of its name": """
+        from dataclasses import dataclass
+        @dataclass
+        class A:
+            name: str
+            @property
+            def name(self):
+                return 'a'
+            @name.setter
+            def name(self, value):
+                print(value)
+        @dataclass
+        class B:
+            size: int
+            size = 3
+        print(A(), A('b'), B())
+    """,
 }
 
 

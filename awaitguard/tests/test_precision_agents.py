@@ -193,6 +193,68 @@ SILENT = {
             size = 3
         print(A(), A('b'), B())
     """,
+    "a fixture of the test's own class, beside the module's": """
+        import pytest
+        class Store:
+            def save(self):
+                return 3
+        class AsyncStore:
+            async def save(self):
+                return 3
+        @pytest.fixture
+        def store():
+            return Store()
+        class TestAsync:
+            @pytest.fixture
+            def store(self):
+                return AsyncStore()
+            async def test_save(self, store):
+                assert await store.save() == 3
+            class TestMore:
+                async def test_save(self, store):
+                    assert await store.save() == 3
+        class TestFurther(TestAsync):
+            async def test_again(self, store):
+                assert await store.save() == 3
+    """,
+    "parameters of a test that decorators fill, beside a fixture of their name": """
+        import pytest
+        from unittest.mock import patch
+        class Store:
+            def save(self):
+                return 3
+        class AsyncStore:
+            async def save(self):
+                return 3
+        @pytest.fixture
+        def store():
+            return Store()
+        @pytest.mark.parametrize('store', [AsyncStore()])
+        async def test_save(store):
+            assert await store.save() == 3
+        @patch('app.Store')
+        async def test_patched(store):
+            assert await store.save() == 3
+        both = pytest.mark.parametrize('store', [AsyncStore()])
+        @both
+        async def test_both(store):
+            assert await store.save() == 3
+        @pytest.mark.parametrize('store', [AsyncStore()])
+        class TestStore:
+            async def test_save(self, store):
+                assert await store.save() == 3
+    """,
+    "a fixture that is given a name, beside one of that name further up": {
+        "app.py": "class Store:\n    def save(self):\n        return 3\n"
+        "class AsyncStore:\n    async def save(self):\n        return 3\n",
+        "tests/conftest.py": "import pytest\nfrom app import Store\n@pytest.fixture\ndef store():\n    return Store()\n",
+        "tests/test_app.py": "import pytest\nfrom app import AsyncStore\n@pytest.fixture(name='store')\n"
+        "def make_store():\n    return AsyncStore()\n"
+        "async def test_save(store):\n    assert await store.save() == 3\n",
+        "tests/unit/conftest.py": "import pytest\nfrom app import AsyncStore\n@pytest.fixture(name='store')\n"
+        "def make_store():\n    return AsyncStore()\n",
+        "tests/unit/test_app.py": "async def test_save(store):\n    assert await store.save() == 3\n",
+    },
 }
 
 

@@ -184,7 +184,7 @@ class Lookup:
             return self.annotated(path, param.annotation, env)
         if param.default >= 0:
             return self.by_default(path, param.default)
-        return self.by_fixture(path, name) if scope.name.startswith("test") else UNKNOWN_VALUES
+        return self.by_fixture(path, index, name) if scope.name.startswith("test") else UNKNOWN_VALUES
 
     # Modules
 
@@ -347,7 +347,7 @@ class Lookup:
     def by_default(self, path: str, index: int) -> Values:
         raise NotImplementedError
 
-    def by_fixture(self, path: str, name: str) -> Values:
+    def by_fixture(self, path: str, index: int, name: str) -> Values:
         raise NotImplementedError
 
     def decorator_names(self, summary: Summary, scope: Scope) -> tuple[str, ...]:

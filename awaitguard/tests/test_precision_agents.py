@@ -185,6 +185,120 @@ SILENT = {
         def make(store: Store = getattr(settings, 'store'), *, other: Store = getattr(settings, 'other', None)):
             return store, other
     """,
+    "a name that a module's __getattr__ gives to others, inside that module": {
+        "shop/__init__.py": 'import importlib\n_LAZY = {"open": ".client"}\n'
+        "def __getattr__(name):\n    return getattr(importlib.import_module(_LAZY[name], __name__), name)\n"
+        "def read():\n    with open('x') as file:\n        return file.read()\n",
+        "shop/client.py": "from contextlib import asynccontextmanager\n"
+        "@asynccontextmanager\nasync def open(path):\n    yield path\n",
+    },
+    "a name of an inner function, like the parameter that wasn't given": """
+        class Client:
+            def send(self):
+                return 1
+        class AsyncClient:
+            async def send(self):
+                return 1
+        def make(x=None):
+            if x is None:
+                async def inner(x):
+                    while x.busy:
+                        x = Client()
+                    return await x.send()
+                return inner
+            return x
+        print(make, AsyncClient)
+    """,
+    "a field with init=True": """
+        from dataclasses import dataclass, field
+        CHOSEN = bool(input())
+        @dataclass
+        class A:
+            x: int = field(init=True, default=1)
+        @dataclass
+        class B:
+            x: int = field(init=CHOSEN, default=1)
+        print(A(x=2), A(2), A(), B(x=2))
+    """,
+    "a field whose default is the property of its name": """
+        from dataclasses import dataclass
+        @dataclass
+        class A:
+            name: str
+            @property
+            def name(self):
+                return 'a'
+            @name.setter
+            def name(self, value):
+                print(value)
+        @dataclass
+        class B:
+            size: int
+            size = 3
+        print(A(), A('b'), B())
+    """,
+    "a fixture of the test's own class, beside the module's": """
+        import pytest
+        class Store:
+            def save(self):
+                return 3
+        class AsyncStore:
+            async def save(self):
+                return 3
+        @pytest.fixture
+        def store():
+            return Store()
+        class TestAsync:
+            @pytest.fixture
+            def store(self):
+                return AsyncStore()
+            async def test_save(self, store):
+                assert await store.save() == 3
+            class TestMore:
+                async def test_save(self, store):
+                    assert await store.save() == 3
+        class TestFurther(TestAsync):
+            async def test_again(self, store):
+                assert await store.save() == 3
+    """,
+    "parameters of a test that decorators fill, beside a fixture of their name": """
+        import pytest
+        from unittest.mock import patch
+        class Store:
+            def save(self):
+                return 3
+        class AsyncStore:
+            async def save(self):
+                return 3
+        @pytest.fixture
+        def store():
+            return Store()
+        @pytest.mark.parametrize('store', [AsyncStore()])
+        async def test_save(store):
+            assert await store.save() == 3
+        @patch('app.Store')
+        async def test_patched(store):
+            assert await store.save() == 3
+        both = pytest.mark.parametrize('store', [AsyncStore()])
+        @both
+        async def test_both(store):
+            assert await store.save() == 3
+        @pytest.mark.parametrize('store', [AsyncStore()])
+        class TestStore:
+            async def test_save(self, store):
+                assert await store.save() == 3
+    """,
+    "a fixture that is given a name, beside one of that name further up": {
+        "app.py": "class Store:\n    def save(self):\n        return 3\n"
+        "class AsyncStore:\n    async def save(self):\n        return 3\n",
+        "tests/conftest.py": "import pytest\nfrom app import Store\n@pytest.fixture\ndef store():\n    return Store()\n",
+        "tests/test_app.py": "import pytest\nfrom app import AsyncStore\n@pytest.fixture(name='store')\n"
+        "def make_store():\n    return AsyncStore()\n"
+        "async def test_save(store):\n    assert await store.save() == 3\n",
+        "tests/unit/conftest.py": "import pytest\nfrom app import AsyncStore\n@pytest.fixture(name='store')\n"
+        "def make_store():\n    return AsyncStore()\n",
+        "tests/unit/test_app.py": "async def test_save(store):\n    assert await store.save() == 3\n",
+    },
 }
 
 # Found, but never for certain: other code may put something else in the place of what is seen here.

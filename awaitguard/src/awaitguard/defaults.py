@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from awaitguard.containers import Containers
-from awaitguard.summary import NO_EXPR, NONE, OP_CALL, Binding, Expr
+from awaitguard.summary import NO_EXPR, NONE, OP_CALL, OP_NAME, Binding, Expr, Scope, Summary
 from awaitguard.value import (
     ASYNC_GENERATOR,
     COROUTINE,
@@ -14,6 +14,7 @@ from awaitguard.value import (
     INSTANCE,
     LIBRARY,
     UNKNOWN_VALUES,
+    Definition,
     Value,
     Values,
     merge,
@@ -27,6 +28,29 @@ def stand_ins(values: Values) -> Values:
     if not values or any(one.kind != INSTANCE or one.module.startswith("/") for one in values):
         return UNKNOWN_VALUES
     return tuple([one._replace(extra="declared").reached("default") for one in values])
+
+
+def is_renamed(summary: Summary, scope: Scope) -> bool:
+    """Whether a decorator of a function is given `name=`."""
+    calls = [summary.exprs[one] for one in scope.decorators if one > NONE]
+    return any(name == "name" for call in calls if call[0] == OP_CALL for name, _ in call[3])
+
+
+def may_fill(summary: Summary, decorator: int) -> bool:
+    """Whether a decorator may give a test's parameters: `parametrize`, `patch`, all with arguments but pytest's marks."""
+    if decorator <= NONE:
+        return True
+    expr = summary.exprs[decorator]
+    if expr[0] == OP_NAME:
+        # `both = pytest.mark.parametrize(...)`
+        bindings: list[Binding] = summary.scopes[0].bindings.get(str(expr[1])) or []
+        if bindings and bindings[-1].kind == "value":
+            expr = summary.exprs[bindings[-1].value]
+    if expr[0] != OP_CALL or not (expr[2] or expr[3] or expr[4]):
+        return False
+    function = summary.exprs[expr[1]]
+    parts = str(function[1]).split(".") if function[0] == OP_NAME else []
+    return "mark" not in parts or "param" in parts[-1]
 
 
 class Defaults(Containers):
@@ -52,23 +76,66 @@ class Defaults(Containers):
             values = self.infer(path, index)
         return stand_ins(values)
 
-    def by_fixture(self, path: str, name: str) -> Values:
-        """What pytest gives a test for a parameter: the fixture of that name in the file, or the nearest conftest.py."""
-        return self.remember(("fixture", path, name), lambda: self.find_fixture(path, name))
+    def by_fixture(self, path: str, index: int, name: str) -> Values:
+        """What pytest gives a test for a parameter: the fixture of that name in its class, its file or a conftest.py."""
+        summary = self.table.summary(path)
+        if summary is None:
+            return UNKNOWN_VALUES
+        parent: int = summary.scopes[index].parent
+        outer = index
+        while outer > 0:
+            if any(may_fill(summary, one) for one in summary.scopes[outer].decorators):
+                return UNKNOWN_VALUES
+            outer = summary.scopes[outer].parent
+        return self.remember(("fixture", path, parent, name), lambda: self.find_fixture(path, parent, name))
 
-    def find_fixture(self, path: str, name: str) -> Values:
+    def find_fixture(self, path: str, parent: int, name: str) -> Values:
+        """The fixture that is nearest to a test in the scope `parent`."""
+        places: list[Definition] = []
+        summary = self.table.summary(path)
+        while summary is not None and parent > 0:
+            if summary.scopes[parent].kind == "class":
+                lineage, complete = self.lineage((path, parent))
+                if not complete:
+                    return UNKNOWN_VALUES
+                places += lineage
+            parent = summary.scopes[parent].parent
         parts = path.split("/")[:-1]
         above = ["/".join([*parts[:count], "conftest.py"]) for count in range(len(parts), -1, -1)]
-        for place in (path, *above):
-            summary = self.table.summary(place) if place == path or place in self.modules.paths else None
-            bindings: list[Binding] = summary.scopes[0].bindings.get(name) or [] if summary is not None else []
-            if summary is None or not bindings:
+        places += [(place, 0) for place in (path, *above) if place == path or place in self.modules.paths]
+        for place, index in places:
+            summary = self.table.summary(place)
+            if summary is None:
+                continue
+            bindings: list[Binding] = summary.scopes[index].bindings.get(name) or []
+            if not bindings:
+                if self.renames(place, index):
+                    return UNKNOWN_VALUES
                 continue
             scope = summary.scopes[bindings[-1].value] if bindings[-1].kind == "def" else None
-            if scope is None or len(bindings) > 1 or "fixture" not in self.decorator_names(summary, scope):
+            if (
+                scope is None
+                or len(bindings) > 1
+                or "fixture" not in self.decorator_names(summary, scope)
+                or is_renamed(summary, scope)
+            ):
                 return UNKNOWN_VALUES
-            return stand_ins(self.injected(Value(FUNCTION, place, bindings[-1].value)))
+            return stand_ins(self.injected(Value(FUNCTION, place, bindings[-1].value, bound=index > 0)))
         return UNKNOWN_VALUES
+
+    def renames(self, path: str, index: int) -> bool:
+        """Whether a module or class has a fixture whose name is given apart: `@pytest.fixture(name="store")`."""
+        return self.remember(("renames", path, index), lambda: self.find_renamed(path, index))
+
+    def find_renamed(self, path: str, index: int) -> bool:
+        summary = self.table.summary(path)
+        if summary is None:
+            return False
+        for bindings in summary.scopes[index].bindings.values():
+            for one in bindings:
+                if one.kind == "def" and is_renamed(summary, summary.scopes[one.value]):
+                    return True
+        return False
 
     def injected(self, function: Value) -> Values:
         """What a framework hands over for a dependency: it awaits, and it enters generators."""

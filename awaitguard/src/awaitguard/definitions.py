@@ -151,7 +151,7 @@ class Definitions(Expressions):
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
         decorators = tuple([self.visit(one, Use.OTHER) for one in node.decorator_list])
         parent = self.frame
-        outer_block, outer_loops, outer_guards = self.block, self.loops, self.guards
+        outer_block, outer_loops, outer_guards, absent = self.block, self.loops, self.guards, self.absent
         params = self.parameters(node.args)
         annotation = self.annotation(node.returns)
         index = len(self.scopes)
@@ -161,7 +161,7 @@ class Definitions(Expressions):
         frame.decorators, frame.annotation = decorators, annotation
         if decorators and parent is self.module and is_fixture(node):
             self.fixtures.add(node.name)
-        self.loops, self.guards = False, {}
+        self.loops, self.guards, self.absent = False, {}, ""
         if type(node) is AsyncFunctionDef:
             frame.flags |= Flag.ASYNC
         self.bind_parameters(frame, params, parent.kind == "class" and "staticmethod" not in decorator_names(node))
@@ -177,7 +177,7 @@ class Definitions(Expressions):
             frame.flags |= Flag.NEVER_RETURNS
         self.leave(frame)
         self.frame = parent
-        self.block, self.loops, self.guards = outer_block, outer_loops, outer_guards
+        self.block, self.loops, self.guards, self.absent = outer_block, outer_loops, outer_guards, absent
         return False
 
     def lambda_scope(self, node: ast.Lambda) -> int:
@@ -246,15 +246,15 @@ class Definitions(Expressions):
             else:
                 bases.append(self.base_class(base))
         keywords = tuple([(one.arg or "**", self.visit(one.value, Use.OTHER)) for one in node.keywords])
-        parent, outer_block, outer_loops = self.frame, self.block, self.loops
+        parent, outer_block, outer_loops, absent = self.frame, self.block, self.loops, self.absent
         parent.bind(node.name, raw_binding("class", len(self.scopes), len(self.exprs), self.block, node.lineno))
         frame = self.enter("class", node.name, node)
         frame.decorators, frame.bases, frame.keywords = decorators, tuple(bases), keywords
-        self.loops = False
+        self.loops, self.absent = False, ""
         self.watched.update(telling_properties(node))
         self.body(node.body)
         self.leave(frame)
-        self.frame, self.block, self.loops = parent, outer_block, outer_loops
+        self.frame, self.block, self.loops, self.absent = parent, outer_block, outer_loops, absent
         return False
 
     def base_class(self, node: ast.expr) -> int:

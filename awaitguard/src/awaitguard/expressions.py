@@ -27,6 +27,7 @@ from awaitguard.summary import (
     OP_ATTR,
     OP_CALL,
     OP_COMPREHENSION,
+    OP_CONST,
     OP_DICT,
     OP_ELEMENT,
     OP_GETATTR,
@@ -202,6 +203,8 @@ class Expressions(Operators):
             index = self.visit(keyword.value, argument_use if keyword.arg else Use.UNPACKED)
             if index < 0 and type(keyword.value) is Name and self.crosses(keyword, node.keywords):
                 index = self.add((OP_NAME, keyword.value.id, self.block))
+            if keyword.arg == "init" and type(keyword.value) is Constant and isinstance(keyword.value.value, bool):
+                index = self.add((OP_CONST, "bool", keyword.value.value))  # a dataclass's field may stay out
             keywords.append((keyword.arg, index))
             if index > NONE and keyword.arg and type(keyword.value) in (Call, Name):
                 found.append((index, keyword.value, keyword.arg))

@@ -107,7 +107,8 @@ class Search:
         for index, scope in enumerate(summary.scopes):
             if scope.kind in ("function", "class") and scope.name == self.last:
                 self.definition(check, (path, index))
-        for name, bindings in summary.scopes[0].bindings.items():
+        for key, bindings in summary.scopes[0].bindings.items():
+            name = key.removeprefix("lazy ")
             for binding in bindings:
                 if binding.kind == "from" and self.names & {name, binding.name}:
                     target = resolver.binding(path, summary, name, binding, None)

@@ -184,7 +184,7 @@ class Lookup:
             return self.annotated(path, param.annotation, env)
         if param.default >= 0:
             return self.by_default(path, param.default)
-        return self.by_fixture(path, name) if scope.name.startswith("test") else UNKNOWN_VALUES
+        return self.by_fixture(path, index, name) if scope.name.startswith("test") else UNKNOWN_VALUES
 
     # Modules
 
@@ -280,6 +280,9 @@ class Lookup:
             # A module that a star brings along doesn't take the place of the package's own one of that name.
             if starred is not None and not (submodule and all(value.kind == MODULE for value in starred)):
                 return tuple([value.reached("reexport") for value in starred])
+            lazy: list[Binding] | None = scope.bindings.get("lazy " + name)
+            if lazy:  # in a table beside the module's `__getattr__`
+                return tuple([value.reached("reexport") for value in self.imported(path, lazy[0])])
         submodule = self.modules.submodule(path, name)
         if submodule:
             return (Value(MODULE, submodule),)
@@ -344,7 +347,7 @@ class Lookup:
     def by_default(self, path: str, index: int) -> Values:
         raise NotImplementedError
 
-    def by_fixture(self, path: str, name: str) -> Values:
+    def by_fixture(self, path: str, index: int, name: str) -> Values:
         raise NotImplementedError
 
     def decorator_names(self, summary: Summary, scope: Scope) -> tuple[str, ...]:

@@ -78,12 +78,15 @@ class Walker(Definitions):
         )
 
     def lazy_imports(self, table: ast.expr | None) -> None:
-        """`{"name": ".module"}` beside a module's `__getattr__`: these names are imported when they are asked for."""
+        """`{"name": ".module"}` beside a module's `__getattr__`: others that ask for these names import them.
+
+        Inside the module nobody asks `__getattr__`, so they are kept as bindings of names of their own.
+        """
         for name, module in lazy_names(table):
             if name not in self.frame.bindings:
                 level = len(module) - len(module.lstrip("."))
                 binding = raw_binding("from", module.lstrip("."), len(self.exprs), 0, 0, name, level)
-                self.frame.bind(name, binding)
+                self.frame.bindings["lazy " + name] = [binding]
 
     def names(self) -> str:
         """Names that the rest of the project should know.

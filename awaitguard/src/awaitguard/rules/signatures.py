@@ -8,11 +8,14 @@ from awaitguard.calls import KEEPING
 from awaitguard.resolver import Resolver
 from awaitguard.summary import (
     ABSENT,
+    NO_EXPR,
     NONE,
     OP_ANNOTATED,
     OP_CALL,
+    OP_CONST,
     OP_NAME,
     OP_SUBSCRIPTED,
+    UNKNOWN,
     Binding,
     Param,
     Scope,
@@ -169,7 +172,7 @@ def of_dataclass(resolver: Resolver, lineage: list[Definition], is_tuple: bool =
                     return None
                 if annotation == "ClassVar":
                     continue
-            kind = field_kind(summary, expr[2])
+            kind = default_kind(summary, bindings)
             if kind is None:
                 return None
             if kind == "excluded":
@@ -241,6 +244,19 @@ def type_name(summary: Summary, annotation: int) -> str | None:
     return ""
 
 
+def default_kind(summary: Summary, bindings: list[Binding]) -> str | None:
+    """The kind of a field by what its name stands for at the end of the class, be it a property or a method."""
+    value = ABSENT
+    for binding in bindings:
+        if binding.kind != "value":
+            value = UNKNOWN
+        elif summary.exprs[binding.value][0] != OP_ANNOTATED:
+            value = binding.value
+        elif summary.exprs[binding.value][2] != ABSENT:
+            value = summary.exprs[binding.value][2]
+    return field_kind(summary, value)
+
+
 def field_kind(summary: Summary, value: int) -> str | None:
     """Whether a field has a default; `excluded` if it isn't an argument, `keyword` if it only is one by name."""
     if value == ABSENT:
@@ -254,8 +270,11 @@ def field_kind(summary: Summary, value: int) -> str | None:
             names = {name for name, _ in expr[3]}
             if None in names:
                 return None
-            if "init" in names:
-                return "excluded"  # nobody writes init=True, which holds anyhow
+            given = [summary.exprs[index] if index > NONE else NO_EXPR for name, index in expr[3] if name == "init"]
+            if given and given[0][0] != OP_CONST:
+                return None
+            if given and given[0][2] is False:
+                return "excluded"
             if "kw_only" in names:
                 return None
             return "default" if {"default", "default_factory"} & names else "required"

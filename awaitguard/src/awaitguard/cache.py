@@ -151,7 +151,7 @@ class Cache:
 
 
 class Reader:
-    """Read-only access to the summaries of a cache, one per process."""
+    """The summaries of a cache, one reader per process; it writes only what it had to summarise of the library."""
 
     def __init__(self, path: str) -> None:
         self.connection = sqlite3.connect(path, timeout=30)

@@ -175,3 +175,5 @@ def test_every_code_says_what_to_do():
         said = text.advice(FINDINGS[0]._replace(code=code))
         assert said
         assert ("Leave out" in said) == (code < "AG120" and code not in ("AG108", "AG109", "AG111", "AG112")), code
+        assert ("Import it" in said) == ("AG301" <= code <= "AG304"), code
+        assert ("Pass what it takes" in said) == ("AG305" <= code <= "AG309"), code

@@ -15,7 +15,11 @@ from awaitguard.rules import RULES
 SHOWN = 12  # places that a group lists before it only counts
 ADVICE = {
     "AG30": "Import it from where it is now, or bring it back.",
-    "AG31": "Check what the object really is, or the order of the arguments.",
+    **dict.fromkeys(
+        ("AG305", "AG306", "AG307", "AG308", "AG309"), "Pass what it takes, or let it take what is passed."
+    ),
+    "AG310": "Check what the object really is, or give its class what is missing.",
+    "AG311": "Put the arguments into the order of the parameters, or pass them by name.",
     "AG20": "Make the definitions agree, or give one of them another name.",
     "AG109": "Give it a coroutine: call an async function.",
     "AG111": "Call it: put parentheses behind the name.",

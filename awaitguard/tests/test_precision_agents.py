@@ -6,6 +6,18 @@ import pytest
 
 from awaitguard.memory import check_sources
 
+STORES = """
+        import pytest
+        class Store:
+            def save(self):
+                return 3
+        class AsyncStore:
+            async def save(self):
+                return 3
+        @pytest.fixture
+        def store():
+            return Store()
+"""
 SILENT = {
     "packages in directories without __init__.py, named like a library (agentops)": {
         "shop/__init__.py": "",
@@ -237,17 +249,8 @@ SILENT = {
             size = 3
         print(A(), A('b'), B())
     """,
-    "a fixture of the test's own class, beside the module's": """
-        import pytest
-        class Store:
-            def save(self):
-                return 3
-        class AsyncStore:
-            async def save(self):
-                return 3
-        @pytest.fixture
-        def store():
-            return Store()
+    "a fixture of the test's own class, beside the module's": STORES
+    + """
         class TestAsync:
             @pytest.fixture
             def store(self):
@@ -261,18 +264,9 @@ SILENT = {
             async def test_again(self, store):
                 assert await store.save() == 3
     """,
-    "parameters of a test that decorators fill, beside a fixture of their name": """
-        import pytest
+    "parameters of a test that decorators fill, beside a fixture of their name": STORES
+    + """
         from unittest.mock import patch
-        class Store:
-            def save(self):
-                return 3
-        class AsyncStore:
-            async def save(self):
-                return 3
-        @pytest.fixture
-        def store():
-            return Store()
         @pytest.mark.parametrize('store', [AsyncStore()])
         async def test_save(store):
             assert await store.save() == 3

@@ -261,12 +261,12 @@ class Calls(LibraryCalls):
         groups = [self.infer(function.module, index, env) if index >= 0 else UNKNOWN_VALUES for index in scope.returns]
         if scope.flags & Flag.FALLS_THROUGH:
             groups.append((NONE_VALUE,))
-        values = merge(groups) or UNKNOWN_VALUES
-        # Declared as something that can't be followed, it may be declared to give either (weaviate's `Result[None]`).
-        if scope.annotation >= 0 and len(groups) > 1 and any(one.kind == COROUTINE for one in values):
-            alike = all(one.kind == COROUTINE for group in groups for one in group)
-            return values if alike or scope.is_async else UNKNOWN_VALUES
-        return values
+        if scope.annotation >= 0 and not scope.is_async and len(groups) > 1:
+            # Declared as something that can't be followed, it may be declared to give either (weaviate's `Result[None]`).
+            kinds = {one.kind for group in groups for one in group}
+            if COROUTINE in kinds and len(kinds) > 1:
+                return UNKNOWN_VALUES
+        return merge(groups) or UNKNOWN_VALUES
 
     def call(
         self, value: Value, arguments: tuple[Values, ...] = (), keywords: tuple[tuple[str | None, Values], ...] = ()

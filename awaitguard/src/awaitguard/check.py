@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from awaitguard.finding import Cause, Finding
 from awaitguard.resolver import Resolver
 from awaitguard.rules import CALL_GROUPS, CHOOSY_GROUPS, GROUPS, VALUE_GROUPS
-from awaitguard.rules.rule import ALWAYS, Rule
+from awaitguard.rules.rule import ALWAYS, Group, Rule
 from awaitguard.signature import colour_of_scope, signature_of_scope
 from awaitguard.summary import (
     FLAGS,
@@ -29,11 +28,7 @@ from awaitguard.summary import (
 )
 from awaitguard.value import UNKNOWN_KIND, Definition, Value, Values
 
-if TYPE_CHECKING:
-    from awaitguard.rules.rule import Group
-
-
-Interest = tuple[tuple["Group", ...], tuple["Group", ...]]
+Interest = tuple[tuple[Group, ...], tuple[Group, ...]]
 
 
 class FileCheck:

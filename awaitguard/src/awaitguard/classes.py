@@ -6,7 +6,7 @@ from typing import Final
 
 from awaitguard.library import ASYNC_METHODS, FUTURE_METHODS, SYNC_METHODS
 from awaitguard.lookup import LATE, Lookup
-from awaitguard.summary import ABSENT, NONE, OP_ANNOTATED, OP_CALL, OP_NAME, Binding, Flag, Scope, Summary
+from awaitguard.summary import ABSENT, NONE, OP_ANNOTATED, OP_CALL, Binding, Flag, Scope, Summary
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -238,17 +238,6 @@ class Classes(Lookup):
             found = found or UNKNOWN_VALUES
         return found
 
-    def filled(self, path: str, summary: Summary, items: list[Binding]) -> Values:
-        """An empty list or dict of `__init__` that methods fill with objects of the project's classes."""
-        if not all(one.kind == "value" and summary.exprs[one.value][0] in (OP_CALL, OP_NAME) for one in items):
-            return (PLAIN_VALUE,)
-        held = merge([self.infer(path, one.value) for one in items])
-        ways = {one.name for one in items}
-        if len(ways) > 1 or any(one.kind != INSTANCE or one.module.startswith("/") for one in held):
-            return (PLAIN_VALUE,)
-        held = tuple([one._replace(extra="declared").reached("default") for one in held])
-        return (Value(MAPPING, extra=((None, held),)) if "key" in ways else Value(CONTAINER, extra=(held,)),)
-
     @staticmethod
     def is_annotation_only(summary: Summary, scope: Scope, name: str) -> bool:
         bindings: list[Binding] = scope.bindings.get(name) or []
@@ -398,11 +387,10 @@ class Classes(Lookup):
     def makes_others(self, new: Value) -> bool:
         """Whether a `__new__` returns what something else than the `__new__` above makes: a factory in disguise."""
         summary = self.table.summary(new.module) if new.kind == FUNCTION else None
-        for index in summary.scopes[new.scope].returns if summary is not None else ():
-            expr = summary.exprs[index] if summary is not None and index > NONE else ()
-            if expr and expr[0] == OP_CALL and "__new__" not in str(summary.exprs[expr[1]] if summary else ""):
-                return True
-        return False
+        if summary is None:
+            return False
+        given = [summary.exprs[index] for index in summary.scopes[new.scope].returns if index > NONE]
+        return any(expr[0] == OP_CALL and "__new__" not in str(summary.exprs[expr[1]]) for expr in given)
 
     def property_value(self, member: Value) -> Values:
         values = self.result(member)
@@ -474,6 +462,9 @@ class Classes(Lookup):
         return self.answers_to(value, "__await__")
 
     # Implemented by the other parts
+
+    def filled(self, path: str, summary: Summary, items: list[Binding]) -> Values:
+        raise NotImplementedError
 
     def object_answers(self, name: str, dunder: str) -> bool | None:
         raise NotImplementedError

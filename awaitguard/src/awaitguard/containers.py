@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any, cast
 
 from awaitguard.calls import Calls
-from awaitguard.summary import NO_EXPR, NONE, OP_NAME, SLICE, Expr, Summary
+from awaitguard.summary import (
+    NO_EXPR,
+    NONE,
+    OP_CALL,
+    OP_NAME,
+    SLICE,
+    Binding,
+    Expr,
+    Summary,
+)
 from awaitguard.value import (
     ASYNC_GENERATOR,
     CONTAINER,
@@ -17,7 +26,9 @@ from awaitguard.value import (
     Environment,
     Value,
     Values,
+    is_unknown,
     merge,
+    stand_ins,
 )
 
 
@@ -60,6 +71,16 @@ class Containers(Calls):
                     break
                 index = scope.parent
         return stored, unsure
+
+    def filled(self, path: str, summary: Summary, items: list[Binding]) -> Values:
+        """An empty list or dict of `__init__` that methods fill with objects of the project's classes."""
+        if not all(one.kind == "value" and summary.exprs[one.value][0] in (OP_CALL, OP_NAME) for one in items):
+            return (PLAIN_VALUE,)
+        held = stand_ins(merge([self.infer(path, one.value) for one in items]))
+        ways = {one.name for one in items}
+        if len(ways) > 1 or is_unknown(held):
+            return (PLAIN_VALUE,)
+        return (Value(MAPPING, extra=((None, held),)) if "key" in ways else Value(CONTAINER, extra=(held,)),)
 
     def item(self, value: Value, key: object) -> Values:
         """An element of a dict or list by constant key, or any of them."""

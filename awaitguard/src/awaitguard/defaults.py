@@ -11,23 +11,16 @@ from awaitguard.value import (
     COROUTINE,
     FUNCTION,
     GENERATOR,
-    INSTANCE,
     LIBRARY,
     UNKNOWN_VALUES,
     Definition,
     Value,
     Values,
     merge,
+    stand_ins,
 )
 
 INJECTING: Final = frozenset({"Depends", "Security"})  # FastAPI's: the parameter is what the given function gives
-
-
-def stand_ins(values: Values) -> Values:
-    """The same instances as what somebody else may replace by others; unknown if there is anything but instances."""
-    if not values or any(one.kind != INSTANCE or one.module.startswith("/") for one in values):
-        return UNKNOWN_VALUES
-    return tuple([one._replace(extra="declared").reached("default") for one in values])
 
 
 def is_renamed(summary: Summary, scope: Scope) -> bool:

@@ -327,9 +327,6 @@ class Expressions(Operators):
 
     # Literals and containers
 
-    def visit_constant(self, node: ast.Constant, use: int) -> int:
-        return NONE if node.value is None else PLAIN
-
     def visit_joined(self, node: ast.JoinedStr, use: int) -> int:
         for value in node.values:
             if type(value) is FormattedValue:
@@ -458,10 +455,6 @@ def asks_for_awaitable(node: ast.Call) -> bool:
 Visitor = Callable[[Any, Any, int], int]
 
 VISITORS: Final[dict[type[ast.AST], Visitor]] = {
-    ast.Name: Expressions.visit_name,
-    ast.Attribute: Expressions.visit_attribute,
-    ast.Call: Expressions.visit_call,
-    ast.Constant: Expressions.visit_constant,
     ast.JoinedStr: Expressions.visit_joined,
     ast.FormattedValue: Expressions.visit_formatted,
     ast.List: Expressions.visit_sequence,

@@ -5,13 +5,11 @@ from __future__ import annotations
 import posixpath
 from typing import Any, Final, NamedTuple
 
-from awaitguard.resolver import Resolver
+from awaitguard.resolver import Resolver, called_name
 from awaitguard.signature import colour_of_scope, signature_of_scope
 from awaitguard.summary import (
     BINDINGS,
-    NO_EXPR,
     NONE,
-    OP_CALL,
     OP_NAME,
     Binding,
     Scope,
@@ -126,9 +124,7 @@ def file_facts(path: str, summary: Summary, resolver: Resolver) -> FileFacts:
 
 def runs_inner(summary: Summary, scope: Scope, returned: int) -> bool:
     """Whether a function gives what an async function inside it gives, under decorators that can't be followed."""
-    expr = summary.exprs[returned] if returned > NONE else NO_EXPR
-    function = summary.exprs[expr[1]] if expr[0] == OP_CALL and expr[1] > NONE else NO_EXPR
-    bindings: list[Binding] = scope.bindings.get(str(function[1])) or [] if function[0] == OP_NAME else []
+    bindings: list[Binding] = scope.bindings.get(called_name(summary, returned)) or []
     return any(one.kind == "def" and summary.scopes[one.value].is_async for one in bindings)
 
 

@@ -391,9 +391,9 @@ class Resolver(Defaults):
         if not is_unknown(values) and not all(one.kind in ("none", PLAIN_KIND, MAPPING) for one in values):
             if not all(one.kind == INSTANCE and one.module.startswith("/") for one in values):
                 return values
-            # `field(default_factory=...)` says less about the attribute than its annotation.
+            # What a library makes says less about the attribute than its annotation.
             declared = self.annotated(path, expr[1], env)
-            return declared if values[0].module.endswith("/dataclasses.py") or not is_unknown(declared) else values
+            return values if is_unknown(declared) else declared
         declared = self.annotated(path, expr[1], env)
         return values if is_unknown(declared) and not is_unknown(values) and values[0].kind != "none" else declared
 
@@ -476,11 +476,11 @@ class Resolver(Defaults):
             self.active.discard(alias)
 
 
-__all__ = ["PARTIAL", "UNKNOWN_VALUE", "Resolver"]
-
-
 def called_name(summary: Summary, index: int) -> str:
     """`asyncio.get_running_loop` for a call of it; empty for all else."""
     expr = summary.exprs[index] if index > NONE else NO_EXPR
     function = summary.exprs[expr[1]] if expr[0] == OP_CALL and expr[1] > NONE else NO_EXPR
     return str(function[1]) if function[0] == OP_NAME else ""
+
+
+__all__ = ["PARTIAL", "UNKNOWN_VALUE", "Resolver"]

@@ -92,3 +92,10 @@ def merge(groups: list[Values]) -> Values:
     if len(merged) > 1 and NONE_VALUE in merged:
         del merged[NONE_VALUE]
     return tuple(merged)
+
+
+def stand_ins(values: Values) -> Values:
+    """The same instances as what somebody else may replace by others; unknown if there is anything but instances."""
+    if not values or any(one.kind != INSTANCE or one.module.startswith("/") for one in values):
+        return UNKNOWN_VALUES
+    return tuple([one._replace(extra="declared").reached("default") for one in values])

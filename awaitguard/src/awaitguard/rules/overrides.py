@@ -350,8 +350,10 @@ class Overrides(Group):
         """Whether a function does nothing but raise an error."""
         summary = file.resolver.table.summary(function.module)
         scope = summary.scopes[function.scope] if summary is not None else None
-        if summary is None or scope is None or scope.flags & Flag.NEVER_RETURNS:
-            return scope is not None
+        if summary is None or scope is None:
+            return False
+        if scope.flags & Flag.NEVER_RETURNS:
+            return True
         if len(scope.returns) != 1 or scope.returns[0] <= NONE or summary.exprs[scope.returns[0]][0] != OP_CALL:
             return False
         # Or hands on to one that does.

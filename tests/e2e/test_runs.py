@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from playwright.async_api import expect
 
 from tests.e2e.conftest import OpenTab
 from tests.fakes import tool_agent
 from tests.fakes.model_server import Hang, Status, Text, Thinking, ToolCall, WaitFor
+from tests.harness.database import database_away
 from tests.harness.server import RunningServer
 from tests.harness.stage import Stage
 
@@ -81,6 +83,24 @@ async def test_escape_stops_and_says_so_at_once(stage: Stage, open_tab: OpenTab)
     gate.open()
     await tab.state("stopped")
     await expect(tab.composer).to_be_focused()
+
+
+@pytest.mark.parametrize("said_before", [False, True], ids=["new conversation", "known conversation"])
+async def test_a_stop_before_the_server_has_the_message_is_not_lost(
+    stage: Stage, open_tab: OpenTab, said_before: bool
+) -> None:
+    tab = await open_tab(stage.server.url, stage.alice)
+    if said_before:
+        await tab.say(stage.script([Text("Ready.")]))
+        await tab.state("completed")
+    async with database_away(stage.server.services.settings.database_path):
+        await tab.say(stage.script([Text("Too late"), Hang()]))
+        await expect(tab.page.locator(".sending")).to_have_text("Sending …")
+        await tab.page.keyboard.press("Escape")
+        await expect(tab.page.locator(".sending")).to_have_text("Stopping …")
+        await expect(tab.page.get_by_role("button", name="Stopping")).to_be_visible()
+    await tab.state("stopped")
+    await expect(tab.page.get_by_role("button", name="Send", exact=True)).to_be_visible()
 
 
 async def test_a_failed_run_says_why_and_can_be_tried_again(stage: Stage, open_tab: OpenTab) -> None:

@@ -16,15 +16,16 @@ type Item = { kind: "turn"; turn: Turn } | { kind: "outgoing"; item: Outgoing } 
 export function Chat({ store }: { store: Store }) {
   const { threadId, conversation } = store;
   const open = store.openRun(threadId);
+  const sending = store.outbox.sending(threadId);
   const outgoing = store.outbox.of(threadId);
   const title = threadId === null ? "New conversation" : (store.threads.get(threadId)?.title ?? "Conversation");
 
   useEffect(() => {
     const stop = (event: KeyboardEvent) => {
-      if (event.key !== "Escape" || event.defaultPrevented || threadId === null || store.expired) return;
+      if (event.key !== "Escape" || event.defaultPrevented || store.expired) return;
       // There it leaves the search or the title.
       if (event.target instanceof HTMLInputElement) return;
-      if (store.openRun(threadId) !== null) void store.stop(threadId);
+      if (store.openRun(threadId) !== null || store.outbox.sending(threadId).length > 0) void store.stop(threadId);
     };
     addEventListener("keydown", stop);
     return () => removeEventListener("keydown", stop);
@@ -48,7 +49,7 @@ export function Chat({ store }: { store: Store }) {
       ) : (
         <Transcript key={threadId} conversation={conversation} outgoing={outgoing} store={store} busy={open !== null} />
       )}
-      <Composer key={threadId ?? "new"} store={store} threadId={threadId} open={open} />
+      <Composer key={threadId ?? "new"} store={store} threadId={threadId} open={open ?? sending[0] ?? null} />
     </main>
   );
 }

@@ -1,13 +1,14 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { keep, kept } from "../state/keep";
-import type { WhenBusy } from "../state/outbox";
+import type { Outgoing, WhenBusy } from "../state/outbox";
 import type { Run } from "../state/run";
 import type { Store } from "../state/store";
 import { Icon } from "./Icon";
 
 const ROWS_HEIGHT = 240;
 
-type Props = { store: Store; threadId: string | null; open: Run | null };
+/** `open`: what can be stopped, be it a run or a message that becomes one. */
+type Props = { store: Store; threadId: string | null; open: Run | Outgoing | null };
 
 /** Where one writes. What is written is kept over reloads, expired sessions and other threads. */
 export function Composer({ store, threadId, open }: Props) {
@@ -89,7 +90,7 @@ export function Composer({ store, threadId, open }: Props) {
             aria-label={open.stopping ? "Stopping" : "Stop the agent"}
             title="Stop (Esc)"
             aria-disabled={open.stopping}
-            onClick={() => !open.stopping && threadId !== null && void store.stop(threadId)}
+            onClick={() => !open.stopping && void store.stop(threadId)}
           >
             <Icon name="stop" />
           </button>

@@ -12,7 +12,7 @@ export function OutgoingView({ item, store }: { item: Outgoing; store: Store }) 
         <p>{item.text}</p>
       </div>
       {problem === null ? (
-        <p class="quiet sending">Sending …</p>
+        <p class="quiet sending">{item.stopping ? "Stopping …" : "Sending …"}</p>
       ) : (
         <div class="refused">
           <p class="problem" role="alert">

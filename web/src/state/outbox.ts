@@ -3,13 +3,17 @@ import { keep, kept } from "./keep";
 
 export type WhenBusy = "reject" | "queue" | "interrupt";
 
-/** A message on its way. `problem`: the server refused it, and the person decides. */
+/**
+ * A message on its way. `problem`: the server refused it, and the person decides. `stopping`: its run is to stop as soon
+ * as there is one.
+ */
 export type Outgoing = {
   clientMessageId: string;
   threadId: string | null;
   text: string;
   whenBusy: WhenBusy;
   problem: Problem | null;
+  stopping: boolean;
 };
 
 /** Messages that the server has not acknowledged. They outlive a reload of this tab: sent again, they are known. */
@@ -33,10 +37,21 @@ export class Outbox {
   }
 
   add(threadId: string | null, text: string, whenBusy: WhenBusy): Outgoing {
-    const item = { clientMessageId: crypto.randomUUID(), threadId, text, whenBusy, problem: null };
+    const item = { clientMessageId: crypto.randomUUID(), threadId, text, whenBusy, problem: null, stopping: false };
     this.items.push(item);
     this.#save();
     return item;
+  }
+
+  /** What the server will have in a moment, as far as anyone knows. */
+  sending(threadId: string | null): Outgoing[] {
+    return this.of(threadId).filter((item) => item.problem === null);
+  }
+
+  /** Stop what comes of the messages that are being sent, once the server has them. */
+  stop(threadId: string | null): void {
+    for (const item of this.sending(threadId)) item.stopping = true;
+    this.#save();
   }
 
   /** It was told by an event, acknowledged, or given up. */
@@ -58,6 +73,7 @@ export class Outbox {
       // It waits until its person has signed in again.
       if (error instanceof Problem && error.code === NOT_AUTHENTICATED) return null;
       item.problem = error instanceof Problem ? error : new Problem("internal", messageOf(error));
+      item.stopping = false;
       this.#save();
       return null;
     }

@@ -396,11 +396,19 @@ export class Store {
     this.#wanted.add(item.clientMessageId);
     const ack = await this.outbox.send(this.client, item);
     this.#wanted.delete(item.clientMessageId);
-    if (ack?.thread_id) this.#sent(item, ack.thread_id);
+    if (!ack?.thread_id) return;
+    // The acknowledgement may overtake its event, and what is acknowledged can be stopped.
+    const untold = (ack.seq ?? 0) > (this.client.cursor?.seq ?? Number.POSITIVE_INFINITY);
+    if (ack.run_id && untold && !this.runs.has(ack.run_id)) this.runs.set(ack.run_id, newRun(ack.run_id, ack.thread_id, "queued"));
+    this.#sent(item, ack.thread_id);
   }
 
   #sent(item: Outgoing, threadId: string): void {
     this.outbox.drop(item.clientMessageId);
+    if (item.stopping) {
+      item.stopping = false; // both the event and the acknowledgement tell that it is there
+      void this.#stopRuns(threadId);
+    }
     if (item.threadId === null && this.route.page === "chat" && this.route.threadId === null) {
       // What was typed meanwhile goes along.
       const draft = `draft:${this.me?.user.id}:`;
@@ -410,8 +418,13 @@ export class Store {
     }
   }
 
-  /** Stop what works and what waits in a thread: shown at once, then as the server tells it. */
-  async stop(threadId: string): Promise<void> {
+  /** Stop what works, what waits and what is being sent in a thread: shown at once, then as the server tells it. */
+  async stop(threadId: string | null): Promise<void> {
+    this.outbox.stop(threadId);
+    if (threadId !== null && this.openRun(threadId) !== null) await this.#stopRuns(threadId);
+  }
+
+  async #stopRuns(threadId: string): Promise<void> {
     for (const run of this.runs.values()) if (run.threadId === threadId && isOpen(run)) this.#stopping(run);
     this.changed();
     try {

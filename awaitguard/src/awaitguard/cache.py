@@ -8,6 +8,7 @@ import os
 import sqlite3
 import sys
 import tempfile
+import zlib
 from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -18,8 +19,8 @@ from awaitguard.summary import FORMAT
 LAYOUT = f"{FORMAT}-{sys.version_info[0]}.{sys.version_info[1]}"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, changed INTEGER, hash BLOB, digest BLOB, names TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS summaries (path TEXT PRIMARY KEY, digest BLOB, summary BLOB);
-CREATE TABLE IF NOT EXISTS library (path TEXT PRIMARY KEY, state TEXT, digest BLOB, summary BLOB);
+CREATE TABLE IF NOT EXISTS summaries (path TEXT PRIMARY KEY, checksum INTEGER, summary BLOB);
+CREATE TABLE IF NOT EXISTS library (path TEXT PRIMARY KEY, state TEXT, checksum INTEGER, summary BLOB);
 CREATE TABLE IF NOT EXISTS results (path TEXT PRIMARY KEY, key BLOB, outcome BLOB);
 CREATE TABLE IF NOT EXISTS runs (key BLOB PRIMARY KEY, outcome BLOB);
 """
@@ -88,7 +89,7 @@ class Cache:
     def store_files(self, rows: Sequence[FileRow]) -> None:
         with self.writing() as connection:
             connection.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", [row[:6] for row in rows])
-            summaries = [(path, key, summary) for path, _, _, _, key, _, summary in rows]
+            summaries = [(path, zlib.crc32(summary), summary) for path, *_, summary in rows]
             connection.executemany("INSERT OR REPLACE INTO summaries VALUES (?, ?, ?)", summaries)
 
     def touch_files(self, rows: Iterable[tuple[int, int, str]]) -> None:
@@ -159,8 +160,8 @@ class Reader:
 
     def summary(self, path: str) -> bytes | None:
         """The summary of a file; None if it isn't there or isn't what was stored."""
-        row = self.connection.execute("SELECT digest, summary FROM summaries WHERE path = ?", (path,)).fetchone()
-        return row[1] if row and digest(row[1]) == row[0] else None
+        row = self.connection.execute("SELECT checksum, summary FROM summaries WHERE path = ?", (path,)).fetchone()
+        return row[1] if row and zlib.crc32(row[1]) == row[0] else None
 
     def library(self, path: str) -> bytes | None:
         """The summary of a source of the library: kept while the file's size and time of change are the same."""
@@ -168,9 +169,9 @@ class Reader:
             status = os.stat(path)
             state = f"{status.st_size}:{status.st_mtime_ns}"
             row = self.connection.execute(
-                "SELECT state, digest, summary FROM library WHERE path = ?", (path,)
+                "SELECT state, checksum, summary FROM library WHERE path = ?", (path,)
             ).fetchone()
-            if row and row[0] == state and digest(row[2]) == row[1]:
+            if row and row[0] == state and zlib.crc32(row[2]) == row[1]:
                 return row[2]
             with open(path, "rb") as file:
                 data, _ = summarise(file.read())
@@ -178,7 +179,7 @@ class Reader:
             return None
         with contextlib.suppress(sqlite3.OperationalError), self.connection:
             self.connection.execute(
-                "INSERT OR REPLACE INTO library VALUES (?, ?, ?, ?)", (path, state, digest(data), data)
+                "INSERT OR REPLACE INTO library VALUES (?, ?, ?, ?)", (path, state, zlib.crc32(data), data)
             )
         return data
 

@@ -160,12 +160,12 @@ def check_file(path: str, summary: Summary, resolver: Resolver) -> tuple[list[Fi
     found: list[Finding] = []
     exprs, scopes = summary.exprs, summary.scopes.raw
     for raw in summary.sites:
-        use, index, scope, *_ = raw
+        use, index, scope, _, _, _ = raw
         expr = exprs[index]
         groups = file.interested(expr) if expr[0] == OP_CALL else VALUE_GROUPS[use]
         for group in groups:
             if use in group.uses and (not group.in_coroutines or scopes[scope][FLAGS] & Flag.ASYNC):
-                found.extend(group.site(file, Site._make(raw)))
+                found.extend(group.site(file, Site(raw)))
     for group in GROUPS:
         found.extend(group.file(file))
     return deduplicate(found), file.unresolved

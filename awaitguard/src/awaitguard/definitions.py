@@ -6,7 +6,7 @@ import ast
 from typing import Any, Final, cast
 
 from awaitguard.expressions import Expressions
-from awaitguard.frame import Frame, RawBinding, raw_binding
+from awaitguard.frame import Frame, raw_binding
 from awaitguard.naming import dotted_name, position
 from awaitguard.nodes import (
     AsyncFunctionDef,
@@ -29,6 +29,7 @@ from awaitguard.summary import (
     UNKNOWN,
     Flag,
     ParamUse,
+    RawBinding,
     Use,
 )
 from awaitguard.syntax import decorator_names, is_fixture, is_skipped, is_stub, telling_properties

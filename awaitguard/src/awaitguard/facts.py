@@ -108,17 +108,17 @@ def file_facts(path: str, summary: Summary, resolver: Resolver) -> FileFacts:
                 )
     for raw in summary.scopes.raw:
         for name, bindings in raw[BINDINGS].items():
-            if not bindings or bindings[-1][0] != "from":
+            if not bindings or (bindings[-1][0] if type(bindings[-1]) is tuple else bindings[-1].kind) != "from":
                 continue
-            last = Binding._make(bindings[-1])
-            if name.startswith("_") or last.name in (name, "*") or last.name.startswith("_"):
+            taken: Binding = bindings[-1] if type(bindings[-1]) is Binding else Binding(bindings[-1])
+            if name.startswith("_") or taken.name in (name, "*") or taken.name.startswith("_"):
                 continue
-            target = renamed(path, summary, last.name, name, last.block, resolver)
+            target = renamed(path, summary, taken.name, name, taken.block, resolver)
             if target:
                 position = next(
-                    (one.position for one in summary.imports if one.name == last.name and one.module == last.value), 0
+                    (one.position for one in summary.imports if one.name == taken.name and one.module == taken.value), 0
                 )
-                renamings.append(Renaming(path, position, last.name, name, target))
+                renamings.append(Renaming(path, position, taken.name, name, target))
     return FileFacts(tuple(functions), tuple(renamings))
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from awaitguard.summary import PLAIN, UNKNOWN, Flag
+from awaitguard.summary import PLAIN, UNKNOWN, Flag, RawBinding, RawSite
 
-RawSite = tuple[int, int, int, int, int, int | str]
-RawBinding = tuple[str, Any, int, int, int, str, int]  # the fields of a Binding
 Owner = tuple[str, str]
 
 

@@ -118,7 +118,7 @@ class Search:
                     target = resolver.binding(path, summary, name, binding, None)
                     self.place(check, target, Place(path, binding.line, f"assigns {name}"), export=True)
         for raw in summary.sites:
-            site = Site._make(raw)
+            site = Site(raw)
             expr = summary.exprs[site.expr]
             if expr[0] != OP_CALL or site.use in (Use.FORGOTTEN, Use.LOCKED):
                 continue

@@ -9,6 +9,7 @@ from typing import Final, TypeVar, cast
 from awaitguard.modules import STANDARD_LIBRARY, Modules
 from awaitguard.summary import OP_DEFAULT, Binding, Block, Flag, Lazy, Scope, Summary
 from awaitguard.table import Table
+from awaitguard.trail import NOTHING, Names
 from awaitguard.value import (
     CLASS,
     CONTAINER,
@@ -40,13 +41,12 @@ class Lookup:
         self.table = table
         self.modules: Modules = table.modules
         # What expressions and names stand for, with the files that it depends on.
-        self.memo: dict[object, tuple[Values, frozenset[str]]] = {}
+        self.memo: dict[object, tuple[Values, Names]] = {}
         # The same for answers that were cut short: they hold only while the current file is checked.
-        self.fleeting: dict[object, tuple[Values, frozenset[str]]] = {}
-        self.dependencies: dict[frozenset[str], frozenset[str]] = {}
+        self.fleeting: dict[object, tuple[Values, Names]] = {}
         # Which module or class a name belongs to, by path, scope and name.
         self.holders: dict[tuple[str, int, str], int | None] = {}
-        self.remembered: dict[object, tuple[object, frozenset[str]]] = {}
+        self.remembered: dict[object, tuple[object, Names]] = {}
         self.imported_modules: dict[tuple[str, str, int], str | None] = {}
         self.active: set[object] = set()
         self.depth: int = 0
@@ -61,32 +61,26 @@ class Lookup:
         if len(self.memo) > REMEMBERED:
             self.memo.clear()
             self.holders.clear()
-            self.dependencies.clear()
+            self.table.trail.forget()
         if len(self.remembered) > REMEMBERED:
             self.remembered.clear()
 
     def remember(self, key: object, work: Callable[[], Answer]) -> Answer:
-        """The answer to a question about a whole file or definition, kept with all the files that it depends on."""
+        """The answer to a question about a whole file or definition, kept with all that it depends on."""
         found = self.remembered.get(key)
-        table = self.table
+        trail = self.table.trail
         if found is not None:
-            table.touched |= found[1]
+            trail.add(found[1])
             return cast("Answer", found[0])
-        outer, cuts = table.touched, self.cuts
-        table.touched = set()
+        cuts = self.cuts
+        outer, inner = trail.begin(), NOTHING
         try:
             answer = work()
         finally:
-            inner, table.touched = table.touched, outer
-            outer |= inner
+            inner = trail.end(outer)
         if self.cuts == cuts:
-            self.remembered[key] = (answer, self.shared(inner))
+            self.remembered[key] = (answer, inner)
         return answer
-
-    def shared(self, paths: set[str]) -> frozenset[str]:
-        """One frozen set for all answers that depend on the same files: there are few of them for many answers."""
-        frozen = frozenset(paths)
-        return self.dependencies.setdefault(frozen, frozen)
 
     # Names in scopes
 

@@ -6,7 +6,7 @@ import ast
 import itertools
 from typing import Any, Final, cast
 
-from awaitguard.frame import Frame, Owner, RawSite, raw_binding
+from awaitguard.frame import Frame, Owner, raw_binding
 from awaitguard.nodes import (
     Attribute,
     BinOp,
@@ -37,6 +37,7 @@ from awaitguard.summary import (
     Expr,
     Flag,
     ParamUse,
+    RawSite,
     Use,
     pack_position,
 )

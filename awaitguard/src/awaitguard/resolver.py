@@ -34,6 +34,7 @@ from awaitguard.summary import (
     Summary,
     tells,
 )
+from awaitguard.trail import NOTHING
 from awaitguard.value import (
     ALIAS,
     ASYNC_CONTEXT,
@@ -90,7 +91,7 @@ class Resolver(Defaults):
         if env is None:
             found = self.memo.get(key) or self.fleeting.get(key)
             if found is not None:
-                self.table.touched |= found[1]
+                self.table.trail.add(found[1])
                 return found[0]
         summary = self.table.summary(path)
         if summary is None:
@@ -115,20 +116,21 @@ class Resolver(Defaults):
         cuts = self.cuts
         self.active.add(key)
         self.depth += 1
-        outer, self.table.touched = self.table.touched, {path}
+        trail = self.table.trail
+        outer, inner = trail.begin(), NOTHING
+        trail.note(path)
         try:
             values = self.evaluate(path, summary, index, expr, env)
         finally:
             self.depth -= 1
             self.active.discard(key)
-            inner, self.table.touched = self.table.touched, outer
-            outer |= inner
+            inner = trail.end(outer)
         if len(values) > MOST:
             values = UNKNOWN_VALUES
         if env is None:
             # What was cut short holds only for now.
             lasting = self.cuts == cuts and not self.thorough
-            (self.memo if lasting else self.fleeting)[key] = (values, self.shared(inner))
+            (self.memo if lasting else self.fleeting)[key] = (values, inner)
         return values
 
     def infer_thoroughly(self, path: str, index: int) -> Values:
@@ -242,7 +244,7 @@ class Resolver(Defaults):
         key = (path, holder, expr[1])
         found = self.memo.get(key) or self.fleeting.get(key)
         if found is not None:
-            self.table.touched |= found[1]
+            self.table.trail.add(found[1])
             return found[0]
         return self.work_out(key, path, summary, index, expr, None)
 

@@ -11,7 +11,7 @@ import marshal
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
-FORMAT: Final = 12  # part of the cache key: raise it when the walker or this layout changes
+FORMAT: Final = 13  # part of the cache key: raise it when the walker or this layout changes
 
 FOREIGN_REASON: Final = "said to another tool"  # the reason of ignores that are comments for type checkers
 UNKNOWN: Final = -1
@@ -20,6 +20,8 @@ NONE: Final = 1
 ABSENT: Final = -2
 
 Expr = tuple[Any, ...]
+RawSite = tuple[int, int, int, int, int, int | str]  # the fields of a Site, as they are stored
+RawBinding = tuple[str, Any, int, int, int, str, int]  # the same of a Binding
 NO_EXPR: Final[Expr] = ("",)  # stands for what can't be followed, where an entry of the table is looked at
 
 # Operators of the expression table, with what follows the letter.
@@ -105,35 +107,36 @@ class Flag:
     OWN_NAMESPACE: Final = 256  # exec, globals(), setattr on itself: names can appear that no one sees
 
 
-class Param(NamedTuple):
-    """One parameter of a function; `kind` is the letter of inspect's kinds: o, p, v, k, w."""
+class Param:
+    """One parameter of a function.
 
-    name: str
-    kind: str
-    annotation: int
-    has_default: bool
-    use: int
-    default: int = UNKNOWN  # the call that makes the default
+    `kind` is the letter of inspect's kinds: o, p, v, k, w. `default` is the call that makes the default.
+    """
+
+    __slots__ = ("annotation", "default", "has_default", "kind", "name", "use")
+
+    def __init__(
+        self, name: str, kind: str, annotation: int, has_default: bool, use: int, default: int = UNKNOWN
+    ) -> None:
+        self.name, self.kind, self.annotation = name, kind, annotation
+        self.has_default, self.use, self.default = has_default, use, default
 
 
 POSITIONAL_ONLY, POSITIONAL, VAR_POSITIONAL, KEYWORD, VAR_KEYWORD = "opvkw"
 
 
-class Binding(NamedTuple):
+class Binding:
     """One place where a name gets a value.
 
-    `kind` is one of import, from, def, class, value, param, unknown, and all for the names in `__all__`. `value` is a scope or expression index or, for
-    imports, the dotted module; `name` is the imported name and `level` the number of dots of a relative import.
-    `at` orders bindings and uses inside a file.
+    `kind` is one of import, from, def, class, value, param, unknown, and all for the names in `__all__`. `value` is a
+    scope or expression index or, for imports, the dotted module; `name` is the imported name and `level` the number of
+    dots of a relative import. `at` orders bindings and uses inside a file.
     """
 
-    kind: str
-    value: Any
-    at: int
-    block: int
-    line: int
-    name: str = ""
-    level: int = 0
+    __slots__ = ("at", "block", "kind", "level", "line", "name", "value")
+
+    def __init__(self, raw: RawBinding) -> None:
+        self.kind, self.value, self.at, self.block, self.line, self.name, self.level = raw
 
 
 Item = TypeVar("Item")
@@ -179,7 +182,7 @@ class Bindings:
     def __getitem__(self, name: str) -> list[Binding]:
         found = self.raw[name]
         if found and type(found[0]) is tuple:
-            found[:] = [Binding._make(one) for one in found]
+            found[:] = [Binding(one) for one in found]
         return found
 
     def get(self, name: str) -> list[Binding] | None:
@@ -195,42 +198,54 @@ class Bindings:
 TRIED: Final = -1  # the arm of a block that is the body of a `try`: unlike those of an `if` it always begins
 
 
-class Block(NamedTuple):
+class Block:
     """A stretch of code that runs or doesn't run together."""
 
-    parent: int
-    scope: int
-    statement: int
-    arm: int
-    loops: bool
-    leaves: bool
-    exclusive: bool
-    fallback: bool
+    __slots__ = ("arm", "exclusive", "fallback", "leaves", "loops", "parent", "scope", "statement")
+
+    def __init__(self, raw: tuple[int, int, int, int, bool, bool, bool, bool]) -> None:
+        self.parent, self.scope, self.statement, self.arm, self.loops, self.leaves, self.exclusive, self.fallback = raw
 
 
-SCOPE: Final = Block._fields.index("scope")
+SCOPE: Final = 1  # where it is in the stored tuple of a block
 
 
-class Scope(NamedTuple):
+# Where these are in the stored tuple of a scope, for those who look at all scopes of a file and want few of them.
+KIND: Final = 0
+BINDINGS: Final = 6
+FLAGS: Final = 7
+PARAMS: Final = 8
+DECORATORS: Final = 9
+ANNOTATION: Final = 10
+BASES: Final = 12
+
+
+class Scope:
     """A module, class, function or lambda."""
 
-    kind: str
-    name: str
-    parent: int
-    block: int
-    body: int
-    position: int
-    bindings: Bindings
-    flags: int
-    params: tuple[Param, ...]
-    decorators: tuple[int, ...]
-    annotation: int
-    returns: tuple[int, ...]
-    bases: tuple[int, ...]
-    keywords: tuple[tuple[str, int], ...]
-    attributes: Bindings
-    stars: tuple[tuple[str, int, int], ...]
-    calls: tuple[int, ...]
+    __slots__ = (
+        "annotation", "attributes", "bases", "bindings", "block", "body", "calls", "decorators", "flags", "keywords", "kind",
+        "name", "params", "parent", "position", "returns", "stars",
+    )  # fmt: skip
+
+    def __init__(self, raw: tuple[Any, ...]) -> None:
+        self.kind: str = raw[KIND]
+        self.name: str = raw[1]
+        self.parent: int = raw[2]
+        self.block: int = raw[3]
+        self.body: int = raw[4]
+        self.position: int = raw[5]
+        self.bindings = Bindings(raw[BINDINGS])
+        self.flags: int = raw[FLAGS]
+        self.params = tuple([Param(*one) for one in raw[PARAMS]])
+        self.decorators: tuple[int, ...] = raw[DECORATORS]
+        self.annotation: int = raw[ANNOTATION]
+        self.returns: tuple[int, ...] = raw[11]
+        self.bases: tuple[int, ...] = raw[BASES]
+        self.keywords: tuple[tuple[str, int], ...] = raw[13]
+        self.attributes = Bindings(raw[14])
+        self.stars: tuple[tuple[str, int, int], ...] = raw[15]
+        self.calls: tuple[int, ...] = raw[16]
 
     @property
     def is_async(self) -> bool:
@@ -241,28 +256,16 @@ class Scope(NamedTuple):
         return bool(self.flags & Flag.GENERATOR)
 
 
-# Where these are in the stored tuple of a scope, for those who look at all scopes of a file and want few of them.
-KIND: Final = Scope._fields.index("kind")
-BINDINGS: Final = Scope._fields.index("bindings")
-FLAGS: Final = Scope._fields.index("flags")
-PARAMS: Final = Scope._fields.index("params")
-DECORATORS: Final = Scope._fields.index("decorators")
-ANNOTATION: Final = Scope._fields.index("annotation")
-BASES: Final = Scope._fields.index("bases")
-
-
-class Site(NamedTuple):
+class Site:
     """A place that a rule may want to look at: an expression and how its value is used there.
 
     `call` and `argument` name the enclosing call and the position or keyword when `use` is ARGUMENT.
     """
 
-    use: int
-    expr: int
-    scope: int
-    position: int
-    call: int = UNKNOWN
-    argument: int | str = 0
+    __slots__ = ("argument", "call", "expr", "position", "scope", "use")
+
+    def __init__(self, raw: RawSite) -> None:
+        self.use, self.expr, self.scope, self.position, self.call, self.argument = raw
 
 
 class Import(NamedTuple):
@@ -284,16 +287,20 @@ class Ignore(NamedTuple):
     reason: str
 
 
-class Summary(NamedTuple):
+class Summary:
     """Everything that later steps know about a file."""
 
-    exprs: tuple[Expr, ...]
-    blocks: Lazy[Block]
-    scopes: Lazy[Scope]
-    sites: list[tuple[int, int, int, int, int, int | str]]
-    imports: tuple[Import, ...]
-    ignores: tuple[Ignore, ...]
-    error: tuple[int, int, str] | None = None
+    __slots__ = ("blocks", "error", "exprs", "ignores", "imports", "scopes", "sites")
+
+    def __init__(self, raw: tuple[Any, ...]) -> None:
+        exprs, blocks, scopes, sites, imports, ignores, error = raw
+        self.exprs: tuple[Expr, ...] = exprs
+        self.blocks = Lazy(blocks, Block)
+        self.scopes = Lazy(scopes, Scope)
+        self.sites: list[RawSite] = sites
+        self.imports: tuple[Import, ...] = tuple([Import(*one) for one in imports])
+        self.ignores: tuple[Ignore, ...] = tuple([Ignore(*one) for one in ignores])
+        self.error: tuple[int, int, str] | None = error
 
     def scope_of(self, block: int) -> int:
         """The scope that a block is in."""
@@ -322,16 +329,7 @@ def load(data: bytes) -> Summary:
     Raises:
         ValueError, EOFError, TypeError: the bytes are damaged.
     """
-    exprs, blocks, scopes, sites, imports, ignores, error = cast("tuple[Any, ...]", marshal.loads(data))  # noqa: S302 - our own cache, checked by digest
-    return Summary(
-        exprs, Lazy(blocks, Block._make), Lazy(scopes, make_scope), sites, tuple(map(Import._make, imports)),
-        tuple(map(Ignore._make, ignores)), error,
-    )  # fmt: skip
-
-
-def make_scope(raw: tuple[Any, ...]) -> Scope:
-    params = tuple([Param(*one) for one in raw[8]])
-    return Scope._make((*raw[:6], Bindings(raw[6]), raw[7], params, *raw[9:14], Bindings(raw[14]), *raw[15:]))
+    return Summary(cast("tuple[Any, ...]", marshal.loads(data)))  # noqa: S302 - our own cache, checked by its checksum
 
 
 def qualname(summary: Summary, scope: int) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 from awaitguard.modules import Modules
 from awaitguard.source import summarise
 from awaitguard.summary import Summary, load
+from awaitguard.trail import Trail
 
 KEPT: Final = 16_000_000  # bytes of stored summaries that are unpacked in memory at a time
 
@@ -22,7 +23,7 @@ class Table:
         self.words = frozenset(word for line in names for word in line.split())
         self.loaded: dict[str, Summary] = {}
         self.weight = 0
-        self.touched: set[str] = set()
+        self.trail = Trail()
         self.fresh: dict[str, bytes] = {}
 
     def is_subclassed(self, name: str) -> bool:
@@ -38,12 +39,12 @@ class Table:
         return self.has("?" + name)
 
     def has(self, word: str) -> bool:
-        self.touched.add(word)
+        self.trail.note(word)
         return word in self.words
 
     def summary(self, path: str) -> Summary | None:
         """The summary of a file, or None for a directory or a file that can't be read."""
-        self.touched.add(path)
+        self.trail.note(path)
         found = self.loaded.get(path)
         if found is not None:
             return found

@@ -85,6 +85,8 @@ def is_unknown(values: Values) -> bool:
 
 def merge(groups: list[Values]) -> Values:
     """The union of candidates, without doubles; a lone None beside real candidates says nothing and is dropped."""
+    if len(groups) == 1 and len(groups[0]) < 2:
+        return groups[0]
     merged: dict[Value, None] = {}
     for group in groups:
         for value in group:

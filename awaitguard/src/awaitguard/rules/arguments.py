@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
-from awaitguard.rules.signatures import ANYTHING, parameters_of
+from awaitguard.rules.signatures import ANYTHING, Parameters, parameters_of
 from awaitguard.summary import NONE, OP_CALL, OP_NAME, Use
 from awaitguard.value import CLASS, FUNCTION, INSTANCE, LIBRARY, PARTIAL, Value
 
@@ -87,9 +87,6 @@ class Arguments(Group):
 
     def complain(self, file: FileCheck, expr: Expr, target: Value) -> tuple[Rule, str] | None:
         """What is wrong with a call, if it surely is."""
-        name = file.text(expr[1]).rpartition(".")[2]
-        if name.startswith("__") and name not in ("__init__", "__call__"):
-            return None  # on a class it may be the method of its metaclass or of its instances
         if target.kind == LIBRARY:
             if target.extra == "functools.partial":
                 return self.complain_of_binding(file, expr)
@@ -97,8 +94,11 @@ class Arguments(Group):
         if target.kind == PARTIAL:
             return self.complain_of_partial(file, expr, target)
         parameters = parameters_of(file.resolver, target)
-        if parameters is None or parameters is ANYTHING:
+        if parameters is None or parameters is ANYTHING or fits(parameters, expr):
             return None
+        name = file.text(expr[1]).rpartition(".")[2]
+        if name.startswith("__") and name not in ("__init__", "__call__"):
+            return None  # on a class it may be the method of its metaclass or of its instances
         of_class = target.kind == CLASS
         positional, keywords, has_star = expr[2], [name for name, _ in expr[3]], expr[4]
         has_double_star = None in keywords
@@ -167,10 +167,12 @@ class Arguments(Group):
         return (FIELD, f"gives `{unknown[0]}`, which the dataclass doesn't have") if unknown else None
 
     def swapped(self, file: FileCheck, site: Site, expr: Expr, target: Value) -> Iterator[Finding]:
+        names = [self.argument_name(file, one) for one in expr[2]]
+        if not expr[3] and sum(map(bool, names)) < 2:
+            return
         parameters = parameters_of(file.resolver, target)
         if parameters is None or parameters is ANYTHING:
             return
-        names = [self.argument_name(file, one) for one in expr[2]]
         wanted = list(parameters.positional[: len(names)])
         # `move(source=target, target=source)` is as wrong as by position; with attributes of other objects it is meant.
         names = [*names[: len(wanted)], *(self.variable_name(file, one) for keyword, one in expr[3] if keyword)]
@@ -217,6 +219,17 @@ class Arguments(Group):
     def variable_name(file: FileCheck, argument: int) -> str:
         name = str(file.expr(argument)[1]) if argument > NONE and file.expr(argument)[0] == OP_NAME else ""
         return "" if "." in name else name
+
+
+def fits(parameters: Parameters, call: Expr) -> bool:
+    """Whether a call surely fits that gives arguments only by position, as most do."""
+    count, required = len(call[2]), len(parameters.required)
+    return (
+        not call[3]
+        and not call[4]
+        and required <= count <= len(parameters.positional)
+        and parameters.required == parameters.positional[:required]
+    )
 
 
 def calls_in(file: FileCheck, scope: int) -> Iterator[Expr]:

@@ -69,7 +69,7 @@ class Imports(Group):
     def missing_module(self, file: FileCheck, one: Import) -> str:
         """The dotted name of the module if it should be in the project and isn't."""
         modules = file.resolver.modules
-        file.resolver.table.touched.add("?paths")
+        file.resolver.table.trail.note("?paths")
         if file.resolver.imported_module(file.path, one.module, one.level) is not None:
             return ""
         if one.level:

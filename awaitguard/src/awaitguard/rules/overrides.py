@@ -119,7 +119,7 @@ class Overrides(Group):
             if len(scope.bases) > 1:
                 yield from self.mixed(file, index)
         for index, raw in enumerate(file.summary.scopes.raw):
-            for param in map(Param._make, raw[PARAMS]):
+            for param in [Param(*one) for one in raw[PARAMS]]:
                 if param.default > NONE and param.annotation > NONE:
                     position = file.expr(param.default)[5]
                     yield from self.stands_for(file, param.default, file.path, param.annotation, position)
@@ -143,6 +143,8 @@ class Overrides(Group):
 
     def method(self, file: FileCheck, index: int, name: str) -> Iterator[Finding]:
         definition = (file.path, index)
+        if self.is_alike(file, definition, name):
+            return
         own = file.resolver.own_member(file.path, file.summary, index, name)
         base, owner = file.resolver.class_member(definition, name, skip_first=True)
         if not own or not base or owner is None or len(own) != 1 or len(base) != 1:
@@ -175,6 +177,35 @@ class Overrides(Group):
             level = HINT
         message = f"{file.summary.scopes[index].name}.{name} is {mine}, but {holder.name if holder else 'its base'}.{name} is {other}"
         yield file.finding(rule, position, message, base[0].definition, level)
+
+    @staticmethod
+    def is_alike(file: FileCheck, definition: Definition, name: str) -> bool:
+        """Whether a method and the one above it surely have one colour: by their words, which is quick to see.
+
+        Nearly all overrides are so, and the others are looked at closely. A plain function may hand out what an async one
+        makes, and is alike only if it returns no calls or names.
+        """
+        words: int = -1
+        for path, index in file.resolver.lineage(definition)[0]:
+            summary = file.resolver.table.summary(path)
+            if summary is None:
+                return False
+            scope = summary.scopes[index]
+            if name not in scope.bindings and name not in scope.attributes:
+                continue
+            bindings = scope.bindings.get(name) or []
+            if len(bindings) != 1 or bindings[0].kind != "def" or name in scope.attributes:
+                return False
+            method = summary.scopes[bindings[0].value]
+            if method.decorators:
+                return False
+            its = method.flags & (Flag.ASYNC | Flag.GENERATOR)
+            if not its and (method.annotation > NONE or any(one > NONE for one in method.returns)):
+                return False
+            if words >= 0:
+                return its == words
+            words = its
+        return False
 
     def mixed(self, file: FileCheck, index: int) -> Iterator[Finding]:
         """`class C(Mixin, Base)`: what the first base puts in the place of the second's, though neither knows the other."""
@@ -232,6 +263,8 @@ class Overrides(Group):
     def protocol_params(self, resolver: Resolver, target: Value) -> list[tuple[int, str, str, int]]:
         """Number, name and annotation of the parameters that want a Protocol of the project."""
         if target.kind not in (FUNCTION, CLASS) or target.module.startswith("/"):
+            return []
+        if not resolver.table.is_subclassed("Protocol"):
             return []
         key = ("protocol parameters", target.kind, target.definition, target.bound)
         return resolver.remember(key, partial(self.find_protocol_params, resolver, target))

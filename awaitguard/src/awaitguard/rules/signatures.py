@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from awaitguard.check import FileCheck
 
 SELVES: Final = frozenset({"self", "cls", "this", "klass", "mcs", "s", "me"})
+# Routes by which something else may be called than what is seen.
+UNSURE: Final = frozenset({"wrapped", "decorated", "getattr", "virtual", "loose"})
 ALLOWED: Final = KEEPING | {"contextlib.contextmanager", "contextlib.asynccontextmanager", ""}
 
 
@@ -45,7 +47,7 @@ ANYTHING: Final = Parameters((), frozenset(), (), True, True)
 
 def parameters_of(resolver: Resolver, target: Value) -> Parameters | None:
     """The parameters of a function or class; None if they aren't surely known."""
-    if target.kind == FUNCTION and not {"wrapped", "decorated", "getattr", "virtual", "loose"} & set(target.via):
+    if target.kind == FUNCTION and UNSURE.isdisjoint(target.via):
         key = ("parameters", target.definition, target.bound)
         return resolver.remember(key, lambda: of_function(resolver, target))
     if target.kind == CLASS and not (target.extra == "self" and resolver.may_be_subclass(target)):

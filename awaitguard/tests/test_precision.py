@@ -81,4 +81,4 @@ def test_a_subclass_beside_the_call_may_have_the_method_in_another_colour():
             "def test(request: Request):\n    assert request.send().read() == 'x'\n",
         }
     )
-    assert found == [("AG204", "certain")]
+    assert found == [("AG204", "likely")]

@@ -81,6 +81,9 @@ class Names:
         self.awaited_attributes: set[str] = set()
         self.set_outside: set[str] = set()
         self.asked: set[str] = set()
+        # Methods whose results are awaited, and those whose results are used at once.
+        self.awaited_methods: set[str] = set()
+        self.plain_methods: set[str] = set()
         self.block = 0
         self.muted: int = 0
         self.raising: int = 0

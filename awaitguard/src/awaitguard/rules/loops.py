@@ -131,7 +131,9 @@ class Loops(Group):
         name = qualname(summary, definition[1])
         found: list[tuple[list[str], int]] = []
         for call in scope.calls:
-            doubts = conditions(summary, call)
+            # What gives something before it gets there may have started the loop long ago.
+            before = any(NONE < returned < call for returned in scope.returns)
+            doubts = conditions(summary, call) + before
             function = summary.exprs[summary.exprs[call][1]]
             if function[0] == OP_METHOD:
                 if function[1] == "run_until_complete":

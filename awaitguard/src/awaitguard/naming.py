@@ -219,7 +219,7 @@ class Names:
         for inner, outer in itertools.pairwise(parts):
             if inner in OF_COROUTINES:
                 self.awaited_attributes.add(outer)
-        if parts[-1] == "modules" or parts[0] == "__dict__":
+        if parts[-1] == "modules" or parts[0] == "__dict__" or parts[:2] == ["update", "__dict__"]:
             self.note_tests("globals" if parts[-1] == "modules" else "vars", NO_CALL)
         if len(parts) > MOST_PARTS:
             self.visit(value, Use.OTHER)
@@ -271,6 +271,8 @@ class Names:
         called = node.func if type(node) is Call else node
         if type(called) is Attribute:
             self.asked.add(called.attr)
+        elif type(called) is Name and type(node) is Call:
+            self.asked.add(called.id)
 
     def note_tests(self, name: str, node: ast.Call) -> None:
         """`isawaitable(x)`, `hasattr(x, ...)` and the like: the code knows that x may be of either kind."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 from awaitguard.naming import Names, dotted_name
 from awaitguard.nodes import (
     Attribute,
+    Await,
     BinOp,
     Call,
     Constant,
@@ -18,6 +19,7 @@ from awaitguard.nodes import (
     Not,
     Or,
     Slice,
+    Starred,
     Tuple,
 )
 from awaitguard.summary import (
@@ -57,6 +59,8 @@ class Operators(Names):
         self.note_await()
         if type(node.value) is Call:
             self.note_handed(node.value)
+        elif type(node.value) is Await:
+            self.note_asked(node.value.value)  # `await (await start())`: what it gives is awaited too
         value = self.visit(node.value, Use.AWAIT)
         if value < 0:
             return UNKNOWN
@@ -72,6 +76,10 @@ class Operators(Names):
             for argument in node.args:
                 if type(argument) is Attribute:
                     self.asked.add(argument.attr)
+                elif type(argument) is Starred:
+                    # `gather(*await start())`: it gives what is to be awaited
+                    inner = argument.value.value if type(argument.value) is Await else argument.value
+                    self.note_asked(inner)
 
     def note_await(self) -> None:
         frame = self.frame

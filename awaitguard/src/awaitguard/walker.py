@@ -40,6 +40,7 @@ from awaitguard.syntax import (
     has_yield,
     is_raises,
     lazy_names,
+    may_fail,
     only_imports,
     tested_for_none,
 )
@@ -264,7 +265,7 @@ class Walker(Definitions):
         caught = {name for handler in node.handlers for name in caught_names(handler.type)}
         # `except Exception` around real work is no sign that the import may fail; around nothing but imports it is.
         guarded = bool(caught & IMPORT_ERRORS) or (bool(caught & BROAD_ERRORS) and only_imports(node.body))
-        muted = int(falls_back(node))
+        muted = int(falls_back(node) or may_fail(node))
         if "RuntimeError" in caught and any(name.endswith(RUNS) for name in called_names(node.body)):
             self.frame.flags |= Flag.ASKS_LOOP  # it tries whether a loop can be started
         self.guarded_imports += guarded

@@ -117,6 +117,7 @@ DROPPED: Final = {
     ASYNC_GENERATOR: "an async generator that is never iterated",
     ASYNC_CONTEXT: "an async context manager that is never entered",
 }
+HANDED_OUT: Final = frozenset({Use.RETURN, Use.RETURNED_DICT, Use.RETURNED_LIST})
 CONTAINED: Final = frozenset({Use.ELEMENT, Use.RETURNED_DICT, Use.RETURNED_LIST, Use.MAPPED})
 
 
@@ -181,6 +182,8 @@ class NeverAwaited(Group):
             return
         if use == Use.RETURN and not self.returns_by_mistake(file, site):
             return
+        if use in HANDED_OUT and file.resolver.table.may_be_either(file.summary.scopes[site.scope].name):
+            return  # its callers know that there is something to await in what it gives
         level = LIKELY if any(UNSURE & set(value.via) for value in values) else ""
         if level and any(overridden(file, value) for value in values):
             return

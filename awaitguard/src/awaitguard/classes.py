@@ -6,7 +6,7 @@ from typing import Final
 
 from awaitguard.library import ASYNC_METHODS, FUTURE_METHODS, SYNC_METHODS
 from awaitguard.lookup import LATE, Lookup
-from awaitguard.summary import ABSENT, NONE, OP_ANNOTATED, OP_CALL, Binding, Flag, Scope, Summary
+from awaitguard.summary import ABSENT, OP_ANNOTATED, Binding, Flag, Scope, Summary
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -383,14 +383,6 @@ class Classes(Lookup):
             return False
         summary = self.table.summary(value.module)
         return summary is None or self.table.is_subclassed(summary.scopes[value.scope].name)
-
-    def makes_others(self, new: Value) -> bool:
-        """Whether a `__new__` returns what something else than the `__new__` above makes: a factory in disguise."""
-        summary = self.table.summary(new.module) if new.kind == FUNCTION else None
-        if summary is None:
-            return False
-        given = [summary.exprs[index] for index in summary.scopes[new.scope].returns if index > NONE]
-        return any(expr[0] == OP_CALL and "__new__" not in str(summary.exprs[expr[1]]) for expr in given)
 
     def property_value(self, member: Value) -> Values:
         values = self.result(member)

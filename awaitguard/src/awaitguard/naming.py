@@ -7,6 +7,7 @@ import itertools
 from typing import Any, Final, cast
 
 from awaitguard.frame import Frame, Owner, RawSite, raw_binding
+from awaitguard.library import AWAITABLE_TYPES
 from awaitguard.nodes import (
     Attribute,
     BinOp,
@@ -267,12 +268,23 @@ class Names:
         return UNKNOWN
 
     def note_asked(self, node: ast.expr) -> None:
-        """Remember the method of `iscoroutinefunction(x.run)` or `maybe_await(x.run())`: it may be of either colour."""
+        """Remember the method of `iscoroutinefunction(x.run)` or `maybe_await(x.run())`: it may be of either colour.
+
+        The same goes for `result = x.run()` and later `isawaitable(result)`.
+        """
         called = node.func if type(node) is Call else node
         if type(called) is Attribute:
             self.asked.add(called.attr)
-        elif type(called) is Name and type(node) is Call:
-            self.asked.add(called.id)
+        elif type(called) is Name:
+            asked = called.id if type(node) is Call else self.frame.methods.get(called.id)
+            if asked:
+                self.asked.add(asked)
+
+    def note_set(self, node: ast.Call) -> None:
+        """`setattr(module, "name", value)`, of pytest's monkeypatch too where it says that the name needn't be there."""
+        is_patch = type(node.func) is Attribute
+        if len(node.args) > 1 and type(node.args[1]) is Constant and (not is_patch or node.keywords):
+            self.set_outside.add(str(node.args[1].value))
 
     def note_tests(self, name: str, node: ast.Call) -> None:
         """`isawaitable(x)`, `hasattr(x, ...)` and the like: the code knows that x may be of either kind."""
@@ -281,6 +293,12 @@ class Names:
                 self.note_asked(argument)
             if name not in ASKS_COLOUR:
                 return
+        elif name in ("hasattr", "isinstance") and len(node.args) == 2:
+            kinds = node.args[1].elts if type(node.args[1]) is Tuple else node.args[1:]
+            if any(names_awaitable(kind) for kind in kinds):
+                self.note_asked(node.args[0])
+        if name == "setattr":
+            self.note_set(node)
         if name in FILLS_NAMESPACES:
             self.module.flags |= Flag.OWN_NAMESPACE if name in ("globals", "exec") else 0
             frame: Frame | None = self.frame
@@ -456,6 +474,13 @@ def dotted_name(node: ast.expr) -> str:
         return ""
     parts.append(node.id)
     return ".".join(reversed(parts))
+
+
+def names_awaitable(kind: ast.expr) -> bool:
+    """Whether `isinstance(x, kind)` or `hasattr(x, kind)` asks for something that can be awaited."""
+    if type(kind) is Constant:
+        return kind.value == "__await__"
+    return dotted_name(kind).rpartition(".")[2] in AWAITABLE_TYPES
 
 
 MOST_PARTS: Final = 40  # a longer chain of attributes is no one's code

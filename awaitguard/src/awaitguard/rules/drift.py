@@ -82,7 +82,11 @@ class Drift(Group):
         for first, second in itertools.combinations(sorted(functions, key=lambda one: one.path), 2):
             if not related(first.path, second.path) and not (len(functions) == 2 and siblings(first, second)):
                 continue
-            if {first.colour, second.colour} == {"sync", "async"} and not (is_twin(first.path) or is_twin(second.path)):
+            if (
+                {first.colour, second.colour} == {"sync", "async"}
+                and share(first, second)
+                and not (is_twin(first.path) or is_twin(second.path))
+            ):
                 plain, waiting = (first, second) if first.colour == "sync" else (second, first)
                 if waiting.path in told:
                     continue
@@ -186,6 +190,12 @@ def siblings(first: PublicFunction, second: PublicFunction) -> bool:
         first.name.startswith(VERBS) and bool(first.params) and [name for name, _ in first.params] == [name for name, _ in second.params]
         and top(first.path) == top(second.path) != ""
     )  # fmt: skip
+
+
+def share(first: PublicFunction, second: PublicFunction) -> bool:
+    """Whether two functions take anything by the same name, or nothing at all: others do different things."""
+    one, two = {name for name, _ in first.params}, {name for name, _ in second.params}
+    return bool(one & two) or not (one or two)
 
 
 def is_twin(path: str) -> bool:

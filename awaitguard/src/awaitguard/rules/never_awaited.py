@@ -176,6 +176,8 @@ class NeverAwaited(Group):
             return
         if not all(is_coroutine(value) for value in values):
             return
+        if expr[0] == OP_CALL and gives_sometimes(file, expr[1]):
+            return
         if use == Use.ASYNC_ITERATE and all(is_stub(file, value) for value in values):
             return
         if use in (Use.TRUTH, Use.COMPARE) and may_be_none(file, site.expr):
@@ -308,6 +310,16 @@ def is_stub(file: FileCheck, value: Value) -> bool:
     """Whether a coroutine is of a function that only stands for the async generators that take its place."""
     summary = file.resolver.table.summary(value.module)
     return summary is not None and bool(summary.scopes[value.scope].flags & (Flag.STUB | Flag.NEVER_RETURNS))
+
+
+def gives_sometimes(file: FileCheck, function: int) -> bool:
+    """Whether a plain function gives a coroutine only to who asks for one: it has ways out with nothing at all."""
+    for target in file.values(function):
+        summary = file.resolver.table.summary(target.module) if target.kind == FUNCTION else None
+        scope = summary.scopes[target.scope] if summary is not None else None
+        if scope is not None and not scope.is_async and scope.returns and not scope.is_generator:
+            return bool(scope.flags & Flag.FALLS_THROUGH) or NONE in scope.returns
+    return False
 
 
 def may_be_none(file: FileCheck, index: int) -> bool:

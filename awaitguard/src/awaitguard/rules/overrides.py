@@ -26,6 +26,7 @@ from awaitguard.summary import (
     UNKNOWN,
     Flag,
     Param,
+    Scope,
     Summary,
     Use,
     qualname,
@@ -342,6 +343,8 @@ class Overrides(Group):
             return None  # a stub of an async generator or context manager can't be told from one of a coroutine
         if self.refuses(file, mine) and FORMS[own] == CALLED:
             return None  # it raises an error in whatever colour it is called
+        if scope is not None and FORMS[own] == AWAITED and self.is_left_open(file, scope):
+            return own, other, HINT
         unsure = scope is not None and stub and not scope.is_async and scope.annotation < 0
         if not unsure:
             return own, other, LIKELY if GUESSED in (own, other) else CERTAIN
@@ -359,6 +362,19 @@ class Overrides(Group):
         expr = summary.exprs[scope.annotation]
         name = str(summary.exprs[expr[1]][1]).rpartition(".")[2] if expr[0] == OP_SUBSCRIPTED else ""
         return "await" in name.lower() and is_unknown(file.resolver.annotated(function.module, scope.annotation))
+
+    @staticmethod
+    def is_left_open(file: FileCheck, scope: Scope) -> bool:
+        """Whether a plain method only raises, without being abstract, and all that call methods of its name await them."""
+        table = file.resolver.table
+        raises = scope.flags & (Flag.STUB | Flag.NEVER_RETURNS) and not scope.flags & Flag.FALLS_THROUGH
+        return (
+            bool(raises)
+            and not scope.is_async
+            and not scope.decorators
+            and table.is_awaited(scope.name)
+            and not table.is_called_plainly(scope.name)
+        )
 
     @staticmethod
     def refuses(file: FileCheck, function: Value) -> bool:

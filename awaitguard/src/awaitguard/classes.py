@@ -257,7 +257,9 @@ class Classes(Lookup):
             if summary is None:
                 return True
             scope = summary.scopes[index]
-            if scope.flags & Flag.OWN_NAMESPACE or (scope.decorators and not self.is_dataclass(path, index)):
+            # Decorators beside @dataclass may add methods, as @dataclass_json does.
+            decorated = scope.decorators and (len(scope.decorators) > 1 or not self.is_dataclass(path, index))
+            if scope.flags & Flag.OWN_NAMESPACE or decorated:
                 return True
             if any(one in scope.bindings for one in ("__getattr__", "__getattribute__", "__init_subclass__")):
                 return True

@@ -262,6 +262,9 @@ class NeverAwaited(Group):
             return False
         if function.annotation < 0:
             return file.expr(site.expr)[0] in (OP_CALL, OP_NAME)
+        table = file.resolver.table
+        if not function.is_async and table.is_awaited(function.name) and not table.is_called_plainly(function.name):
+            return False  # only its annotation is wrong: whoever calls it awaits
         declared = file.resolver.annotated(file.path, function.annotation)
         return not is_unknown(declared) and all(file.resolver.is_awaitable(value) is False for value in declared)
 

@@ -336,7 +336,7 @@ class Calls(LibraryCalls):
     def construct(self, value: Value) -> Values:
         """An instance of a class, unless `__new__` or a metaclass may give something else."""
         if value.extra == "self":
-            return (Value(INSTANCE, *value.definition, origin=value.definition, via=value.via),)
+            return (Value(INSTANCE, *value.definition, origin=value.definition, extra="self", via=value.via),)
         found, owner = self.class_member(value.definition, "__new__")
         if found is not None and owner is not None and not owner[0].startswith("/"):
             made = self.class_member(value.definition, "__new__")[0] or ()

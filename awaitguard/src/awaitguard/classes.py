@@ -279,8 +279,8 @@ class Classes(Lookup):
         if kind in (INSTANCE, CLASS):
             return self.remember(("attribute", value, name), lambda: self.instance_attribute(value, name))
         if kind == SUPER:
-            found, _ = self.class_member(value.definition, name, skip_first=True)
-            if not found:
+            found, owner = self.class_member(value.definition, name, skip_first=True)
+            if not found or (name == "__init__" and self.is_generated_before(value.definition, owner)):
                 return UNKNOWN_VALUES
             # Where the class has subclasses, `super()` may be a sibling of its base.
             foreign = any(name not in NEUTRAL_BASES for name in self.bases(*value.definition)[2])
@@ -300,6 +300,15 @@ class Classes(Lookup):
         if kind in KNOWN_METHODS and name in KNOWN_METHODS[kind]:
             return (Value(METHOD, extra=name, origin=kind),)
         return UNKNOWN_VALUES
+
+    def is_generated_before(self, definition: Definition, owner: Definition | None) -> bool:
+        """Whether a dataclass comes before the base that has a written `__init__`, with the one that it is given."""
+        for one in self.lineage(definition)[0][1:]:
+            if one == owner:
+                return False
+            if self.is_dataclass(*one):
+                return True
+        return False
 
     def instance_attribute(self, value: Value, name: str) -> Values | None:
         if "inherited" in value.via:

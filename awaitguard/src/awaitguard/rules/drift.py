@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from awaitguard.facts import RETURNING, VERBS
-from awaitguard.finding import CERTAIN, LIKELY, Cause, Finding
+from awaitguard.finding import CERTAIN, HINT, LIKELY, Cause, Finding
 from awaitguard.rules.rule import Group, Rule
 from awaitguard.summary import unpack_position
 
@@ -82,17 +82,13 @@ class Drift(Group):
         for first, second in itertools.combinations(sorted(functions, key=lambda one: one.path), 2):
             if not related(first.path, second.path) and not (len(functions) == 2 and siblings(first, second)):
                 continue
-            if (
-                {first.colour, second.colour} == {"sync", "async"}
-                and share(first, second)
-                and not (is_twin(first.path) or is_twin(second.path))
-            ):
+            if {first.colour, second.colour} == {"sync", "async"} and not (is_twin(first.path) or is_twin(second.path)):
                 plain, waiting = (first, second) if first.colour == "sync" else (second, first)
                 if waiting.path in told:
                     continue
                 told.add(waiting.path)
                 message = f"{waiting.name} is async here and a plain function in {plain.path}:{plain.line}"
-                yield report(COLOURS, waiting, message, plain)
+                yield report(COLOURS, waiting, message, plain, "" if begin_alike(first, second) else HINT)
             elif (
                 first.colour == second.colour != "decorated"
                 and first.name.startswith(RETURNING)
@@ -192,10 +188,9 @@ def siblings(first: PublicFunction, second: PublicFunction) -> bool:
     )  # fmt: skip
 
 
-def share(first: PublicFunction, second: PublicFunction) -> bool:
-    """Whether two functions take anything by the same name, or nothing at all: others do different things."""
-    one, two = {name for name, _ in first.params}, {name for name, _ in second.params}
-    return bool(one & two) or not (one or two)
+def begin_alike(first: PublicFunction, second: PublicFunction) -> bool:
+    """Whether two functions take the same thing first, or nothing at all: others of one name do different things."""
+    return [name for name, _ in first.params[:1]] == [name for name, _ in second.params[:1]]
 
 
 def is_twin(path: str) -> bool:

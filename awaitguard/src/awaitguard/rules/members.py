@@ -53,6 +53,8 @@ class Members(Group):
         if found is None:
             return
         owners, name = found
+        if name.startswith("_") and "__" in name.strip("_"):
+            return  # `_Handler__invoke`: how others call what the class calls `__invoke`
         if not owners or not all(self.lacks(file, owner, name) for owner in owners):
             return
         owner = owners[0]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from awaitguard.discovery import is_test
 from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.resolver import CONTAINER_TYPES, MAPPING_TYPES
 from awaitguard.rules.awaits import hands_on
@@ -77,15 +78,17 @@ ENTERED: Final = {"with": "__enter__", "async with": "__aenter__"}
 HOOKS: Final = ("on_", "action_")
 # Handlers of requests, which web frameworks call so too.
 VERBS: Final = frozenset({"get", "post", "put", "delete", "patch", "head", "options", "prepare"})
+# Words in a class's path or name that say that it is the twin of another colour.
+TWINS: Final = ("async", "sync", "aio", "asgi", "wsgi", "blocking", "trio")
 GUESSED: Final = "a plain function (def)"
 # How a method of each colour is called: colours of one form can stand for each other.
-CALLED, AWAITED, READ = "called", "awaited", "read"
+CALLED, AWAITED, READ, STREAMED = "called", "awaited", "read", "async for"
 FORMS: Final = {
     "a plain function": CALLED,
     GUESSED: CALLED,
     "a generator": CALLED,
     "a coroutine function (async def)": AWAITED,
-    "an async generator": "async for",
+    "an async generator": STREAMED,
     "a context manager": "with",
     "an async context manager": "async with",
     "a property": READ,
@@ -174,6 +177,7 @@ class Overrides(Group):
             or self.is_twin(file, index, owner)
             or name.lstrip("_").startswith(HOOKS)
             or file.resolver.table.may_be_either(name)
+            or (is_test(file.path) and is_test(owner[0]))  # a double of a double, which its test knows
         ):
             level = HINT
         message = f"{file.summary.scopes[index].name}.{name} is {mine}, but {holder.name if holder else 'its base'}.{name} is {other}"
@@ -227,7 +231,7 @@ class Overrides(Group):
         summary = file.resolver.table.summary(base[0])
         other = f"{base[0]}.{qualname(summary, base[1])}".lower() if summary else ""
         own = f"{file.path}.{qualname(file.summary, index)}".lower()
-        words = any((word in own) != (word in other) for word in ("async", "sync", "aio", "blocking", "trio"))
+        words = any((word in own) != (word in other) for word in TWINS)
         # `SyncStore` and `AsyncStore` both have the word "sync" in them.
         return words or ("sync" in own.replace("async", "")) != ("sync" in other.replace("async", ""))
 
@@ -341,7 +345,8 @@ class Overrides(Group):
         stub = scope is not None and bool(scope.flags & Flag.STUB)
         if (stub or self.refuses(file, base)) and FORMS[own] not in (CALLED, AWAITED):
             return None  # a stub of an async generator or context manager can't be told from one of a coroutine
-        if self.refuses(file, mine) and FORMS[own] == CALLED:
+        streams = FORMS[own] == AWAITED and FORMS[other] == STREAMED
+        if self.refuses(file, mine) and (FORMS[own] == CALLED or streams):
             return None  # it raises an error in whatever colour it is called
         if scope is not None and FORMS[own] == AWAITED and self.is_left_open(file, scope):
             return own, other, HINT

@@ -85,6 +85,8 @@ class Names:
         # Methods whose results are awaited, and those whose results are used at once.
         self.awaited_methods: set[str] = set()
         self.plain_methods: set[str] = set()
+        # Functions that give what is to be awaited once more.
+        self.twice_awaited: set[str] = set()
         self.block = 0
         self.muted: int = 0
         self.raising: int = 0
@@ -275,10 +277,8 @@ class Names:
         called = node.func if type(node) is Call else node
         if type(called) is Attribute:
             self.asked.add(called.attr)
-        elif type(called) is Name:
-            asked = called.id if type(node) is Call else self.frame.methods.get(called.id)
-            if asked:
-                self.asked.add(asked)
+        elif type(called) is Name and called.id in self.frame.methods:
+            self.asked.add(self.frame.methods[called.id])
 
     def note_set(self, node: ast.Call) -> None:
         """`setattr(module, "name", value)`, of pytest's monkeypatch too where it says that the name needn't be there."""

@@ -60,7 +60,7 @@ class Operators(Names):
         if type(node.value) is Call:
             self.note_handed(node.value)
         elif type(node.value) is Await:
-            self.note_asked(node.value.value)  # `await (await start())`: what it gives is awaited too
+            self.note_twice(node.value.value)
         value = self.visit(node.value, Use.AWAIT)
         if value < 0:
             return UNKNOWN
@@ -77,9 +77,13 @@ class Operators(Names):
                 if type(argument) is Attribute:
                     self.asked.add(argument.attr)
                 elif type(argument) is Starred:
-                    # `gather(*await start())`: it gives what is to be awaited
-                    inner = argument.value.value if type(argument.value) is Await else argument.value
-                    self.note_asked(inner)
+                    self.note_twice(argument.value.value if type(argument.value) is Await else argument.value)
+
+    def note_twice(self, node: ast.expr) -> None:
+        """`await (await start())` and `gather(*await start())`: what the function gives is awaited too."""
+        name = dotted_name(node.func) if type(node) is Call else ""
+        if name:
+            self.twice_awaited.add(name.rpartition(".")[2])
 
     def note_await(self) -> None:
         frame = self.frame

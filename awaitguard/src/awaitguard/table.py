@@ -45,6 +45,10 @@ class Table:
         """Whether some code uses the result of a method of this name at once, or drops it."""
         return self.has("." + name)
 
+    def is_awaited_twice(self, name: str) -> bool:
+        """Whether some code awaits what a function of this name gives, after it awaited the function."""
+        return self.has("*" + name)
+
     def has(self, word: str) -> bool:
         self.touched.add(word)
         return word in self.words

@@ -93,10 +93,11 @@ class Walker(Definitions):
         """Names that the rest of the project should know.
 
         `>Class` has subclasses here, `=name` is set on other objects, `?name` is a method whose colour is asked about,
-        `!name` is one that is awaited, and `.name` one whose result is used without await.
+        `!name` is one that is awaited, and `.name` one whose result is used without await; `*name` is a function whose
+        result's result is awaited.
         """
         marked = ((">", self.base_names), ("=", self.set_outside), ("?", self.asked), ("!", self.awaited_methods),
-                  (".", self.plain_methods))  # fmt: skip
+                  (".", self.plain_methods), ("*", self.twice_awaited))  # fmt: skip
         return " ".join(sorted([mark + name for mark, names in marked for name in names]))
 
     def body(self, statements: list[ast.stmt]) -> bool:

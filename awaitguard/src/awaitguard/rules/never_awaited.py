@@ -184,7 +184,7 @@ class NeverAwaited(Group):
             return
         if use == Use.RETURN and not self.returns_by_mistake(file, site):
             return
-        if use in HANDED_OUT and file.resolver.table.may_be_either(file.summary.scopes[site.scope].name):
+        if use in HANDED_OUT and file.resolver.table.is_awaited_twice(file.summary.scopes[site.scope].name):
             return  # its callers know that there is something to await in what it gives
         level = LIKELY if any(UNSURE & set(value.via) for value in values) else ""
         if level and any(overridden(file, value) for value in values):

@@ -168,7 +168,10 @@ class Overrides(Group):
             if own[0].module == file.path
             else file.summary.scopes[index].position
         )
-        if level == CERTAIN and not self.is_seen(file, name, FORMS[mine], FORMS[other]):
+        asked = file.resolver.table.may_be_either(name)
+        # An abstract async method says itself how it is called, and some code does so without asking.
+        promised = rule is ABSTRACT and FORMS[other] == AWAITED and file.resolver.table.is_awaited(name)
+        if level == CERTAIN and (asked or not self.is_seen(file, name, FORMS[mine], FORMS[other])):
             level = LIKELY
         holder = file.cause(owner)
         handles = name in VERBS and not file.resolver.lineage(definition)[1]
@@ -176,7 +179,7 @@ class Overrides(Group):
             handles
             or self.is_twin(file, index, owner)
             or name.lstrip("_").startswith(HOOKS)
-            or file.resolver.table.may_be_either(name)
+            or (asked and not promised)
             or (is_test(file.path) and is_test(owner[0]))  # a double of a double, which its test knows
         ):
             level = HINT

@@ -222,8 +222,8 @@ class Names:
         for inner, outer in itertools.pairwise(parts):
             if inner in OF_COROUTINES:
                 self.awaited_attributes.add(outer)
-        if parts[-1] == "modules" or parts[0] == "__dict__" or parts[:2] == ["update", "__dict__"]:
-            self.note_tests("globals" if parts[-1] == "modules" else "vars", NO_CALL)
+        if parts[-1] in ("modules", "meta_path") or parts[0] == "__dict__" or parts[:2] == ["update", "__dict__"]:
+            self.note_tests("globals" if parts[-1] in ("modules", "meta_path") else "vars", NO_CALL)
         if len(parts) > MOST_PARTS:
             self.visit(value, Use.OTHER)
             return UNKNOWN

@@ -65,6 +65,9 @@ COMMON: Final = frozenset({"main", "run", "setup", "handler", "handle", "test", 
     "init", "close", "app", "lifespan", "index", "home", "process", "async_setup_entry", "upgrade", "downgrade"})  # fmt: skip
 
 
+CONVENTION: Final = 4  # as many classes that functions of one name give are no accident
+
+
 class Drift(Group):
     """Compares the project's public functions with each other."""
 
@@ -103,7 +106,9 @@ class Drift(Group):
                 message = (
                     f"{second.name} gives {second.returns[0]} here and {first.returns[0]} in {first.path}:{first.line}"
                 )
-                yield report(RETURNS, second, message, first)
+                # What many modules have, each with a class of its own, is how such modules are made.
+                kinds = {one.returns[0] for one in functions if one.returns}
+                yield report(RETURNS, second, message, first, HINT if len(kinds) >= CONVENTION else "")
 
     def families(self, facts: ProjectFacts) -> Iterator[Finding]:
         for family in facts.families:

@@ -143,7 +143,7 @@ class Loops(Group):
         for call in scope.calls:
             # What gives something before it gets there may have started the loop long ago.
             before = any(NONE < returned < call for returned in scope.returns)
-            doubts = conditions(summary, call) + before
+            doubts = conditions(summary, call) or int(before)
             function = summary.exprs[summary.exprs[call][1]]
             if function[0] == OP_METHOD:
                 if function[1] == "run_until_complete":

@@ -118,8 +118,8 @@ def ignores(text: str) -> list[tuple[int, tuple[str, ...], str]]:
             match = IGNORE.search(token.string) if token.type == tokenize.COMMENT else None
             foreign = FOREIGN.search(token.string) if token.type == tokenize.COMMENT else None
             if foreign:
-                codes = ("AG121",) if foreign[1] else ("AG204", "AG205", "AG206")
-                found.append((token.start[0], codes, FOREIGN_REASON))
+                said = ("AG121",) if foreign[1] else ("AG204", "AG205", "AG206")
+                found.append((token.start[0], said, FOREIGN_REASON))
             if match:
                 codes = tuple(code.strip() for code in (match[1] or "").split(",") if code.strip())
                 found.append((token.start[0], codes, match[2].strip()))

@@ -93,6 +93,17 @@ def test_inline_ignores(project: Path):
     assert found() == []
 
 
+def test_an_override_that_is_said_to_a_type_checker_is_silent(project: Path):
+    # falcon's asgi classes say so of each override.
+    base = "class Part:\n    def read(self):\n        return b''\n\n\nclass More(Part):\n"
+    wrong = "    async def read(self):{}\n        return b''\n"
+    (project / "app.py").write_text(base + wrong.format(""))
+    assert found() == ["AG204"]
+    for comment in ("type: ignore[override]", "pyright: ignore[reportIncompatibleMethodOverride]"):
+        (project / "app.py").write_text(base + wrong.format("  # " + comment))
+        assert found() == []
+
+
 def test_hints_are_shown_on_demand(project: Path):
     (project / "app.py").write_text(
         "class A:\n    def f(self):\n        pass\nclass B(A):\n    async def f(self):\n        return 1\n"

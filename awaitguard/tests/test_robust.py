@@ -50,6 +50,26 @@ def test_a_file_that_cannot_be_checked_is_reported_and_the_rest_is_checked(tmp_p
     assert outcome.files == 2
 
 
+def test_modules_that_git_ignores_are_made_by_a_build(tmp_path: Path):
+    # pyrofork's compiler writes them.
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop/__init__.py").write_text("")
+    (tmp_path / "shop/main.py").write_text("from .raw import Ping\nfrom shop.made.all import objects\n")
+    assert [code for _, code in codes(check(tmp_path))] == ["AG301", "AG301"]
+    (tmp_path / ".gitignore").write_text("*.so\nshop/raw.py\n/shop/made/\n")
+    assert codes(check(tmp_path)) == []
+
+
+def test_a_template_of_python_is_counted_and_no_more(tmp_path: Path):
+    # crawlee and guillotina have templates of projects, which end in .py.
+    directory = tmp_path / "project_template"
+    directory.mkdir()
+    (directory / "main.py").write_text("crawler = Crawler(a=1, {{ options() }})\n")
+    outcome = check(tmp_path)
+    assert [one.level for one in outcome.findings] == ["hint"]
+    assert outcome.unparsed == 1
+
+
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="this Python knows the grammar")
 @pytest.mark.parametrize(
     "line", ["type Alias = int\n", "def f[T](x: T) -> T:\n    return x\n", "class Box[T]:\n    pass\n"]

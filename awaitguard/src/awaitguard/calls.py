@@ -11,11 +11,13 @@ from awaitguard.library_calls import LibraryCalls
 from awaitguard.summary import (
     ABSENT,
     FLAGS,
+    NO_EXPR,
     NONE,
     OP_CALL,
     OP_NAME,
     VAR_KEYWORD,
     VAR_POSITIONAL,
+    Binding,
     Flag,
     ParamUse,
     Scope,
@@ -334,7 +336,7 @@ class Calls(LibraryCalls):
     def construct(self, value: Value) -> Values:
         """An instance of a class, unless `__new__` or a metaclass may give something else."""
         if value.extra == "self":
-            return (Value(INSTANCE, *value.definition, origin=value.definition, via=value.via),)
+            return (Value(INSTANCE, *value.definition, origin=value.definition, extra="self", via=value.via),)
         found, owner = self.class_member(value.definition, "__new__")
         if found is not None and owner is not None and not owner[0].startswith("/"):
             made = self.class_member(value.definition, "__new__")[0] or ()
@@ -352,6 +354,27 @@ class Calls(LibraryCalls):
         ):
             return UNKNOWN_VALUES
         return (Value(INSTANCE, *value.definition, origin=value.definition, via=value.via),)
+
+    def makes_others(self, new: Value) -> bool:
+        """Whether a `__new__` returns what something else than the `__new__` above makes: a factory in disguise."""
+        summary = self.table.summary(new.module) if new.kind == FUNCTION else None
+        if summary is None:
+            return False
+        scope = summary.scopes[new.scope]
+        own = (scope.params[0].name if scope.params else "cls") + "."
+        for returned in scope.returns:
+            if returned < 0:
+                return True  # `instance = kind.__new__(kind)`, and later `return instance`
+            expr = summary.exprs[returned] if returned > NONE else NO_EXPR
+            bindings: list[Binding] = (scope.bindings.get(expr[1]) or []) if expr[0] == OP_NAME else []
+            for made in [one.value for one in bindings if one.kind == "value"] or [returned]:
+                call = summary.exprs[made] if made > NONE else NO_EXPR
+                function = summary.exprs[call[1]] if call[0] == OP_CALL and call[1] > NONE else NO_EXPR
+                if call[0] == OP_CALL and "__new__" not in str(function):
+                    return True
+                if function[0] == OP_NAME and not function[1].startswith((own, "object.", "super.")):
+                    return True
+        return False
 
     def is_final(self, definition: Definition, name: str) -> bool:
         """Whether nobody in the project puts something else in the place of a method: no subclass, no test's double."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from awaitguard.library import ASYNC_METHODS, FUTURE_METHODS, SYNC_METHODS
 from awaitguard.lookup import LATE, Lookup
-from awaitguard.summary import ABSENT, NONE, OP_ANNOTATED, OP_CALL, Binding, Flag, Scope, Summary
+from awaitguard.summary import ABSENT, OP_ANNOTATED, Binding, Flag, Scope, Summary
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -257,7 +257,9 @@ class Classes(Lookup):
             if summary is None:
                 return True
             scope = summary.scopes[index]
-            if scope.flags & Flag.OWN_NAMESPACE or (scope.decorators and not self.is_dataclass(path, index)):
+            # Decorators beside @dataclass may add methods, as @dataclass_json does.
+            decorated = scope.decorators and (len(scope.decorators) > 1 or not self.is_dataclass(path, index))
+            if scope.flags & Flag.OWN_NAMESPACE or decorated:
                 return True
             if any(one in scope.bindings for one in ("__getattr__", "__getattribute__", "__init_subclass__")):
                 return True
@@ -277,8 +279,8 @@ class Classes(Lookup):
         if kind in (INSTANCE, CLASS):
             return self.remember(("attribute", value, name), lambda: self.instance_attribute(value, name))
         if kind == SUPER:
-            found, _ = self.class_member(value.definition, name, skip_first=True)
-            if not found:
+            found, owner = self.class_member(value.definition, name, skip_first=True)
+            if not found or (name == "__init__" and self.is_generated_before(value.definition, owner)):
                 return UNKNOWN_VALUES
             # Where the class has subclasses, `super()` may be a sibling of its base.
             foreign = any(name not in NEUTRAL_BASES for name in self.bases(*value.definition)[2])
@@ -298,6 +300,15 @@ class Classes(Lookup):
         if kind in KNOWN_METHODS and name in KNOWN_METHODS[kind]:
             return (Value(METHOD, extra=name, origin=kind),)
         return UNKNOWN_VALUES
+
+    def is_generated_before(self, definition: Definition, owner: Definition | None) -> bool:
+        """Whether a dataclass comes before the base that has a written `__init__`, with the one that it is given."""
+        for one in self.lineage(definition)[0][1:]:
+            if one == owner:
+                return False
+            if self.is_dataclass(*one):
+                return True
+        return False
 
     def instance_attribute(self, value: Value, name: str) -> Values | None:
         if "inherited" in value.via:
@@ -383,14 +394,6 @@ class Classes(Lookup):
             return False
         summary = self.table.summary(value.module)
         return summary is None or self.table.is_subclassed(summary.scopes[value.scope].name)
-
-    def makes_others(self, new: Value) -> bool:
-        """Whether a `__new__` returns what something else than the `__new__` above makes: a factory in disguise."""
-        summary = self.table.summary(new.module) if new.kind == FUNCTION else None
-        if summary is None:
-            return False
-        given = [summary.exprs[index] for index in summary.scopes[new.scope].returns if index > NONE]
-        return any(expr[0] == OP_CALL and "__new__" not in str(summary.exprs[expr[1]]) for expr in given)
 
     def property_value(self, member: Value) -> Values:
         values = self.result(member)

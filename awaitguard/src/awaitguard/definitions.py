@@ -348,7 +348,10 @@ class Definitions(Expressions):
         kind = type(target)
         use: int = Use.OTHER
         if kind is Name:
-            use, self.owner = Use.ASSIGN, ("name", cast("ast.Name", target).id)
+            name = cast("ast.Name", target).id
+            use, self.owner = Use.ASSIGN, ("name", name)
+            if type(value) is Call and type(value.func) is Attribute:
+                self.frame.methods[name] = value.func.attr
         elif kind is Attribute:
             attribute = cast("ast.Attribute", target)
             if type(attribute.value) is Name and self.is_self(attribute.value.id):

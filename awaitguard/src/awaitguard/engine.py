@@ -13,7 +13,7 @@ from awaitguard.cache import LAYOUT, Cache, FileRow, digest
 from awaitguard.config import Config
 from awaitguard.discovery import SourceFile, discover
 from awaitguard.facts import ProjectFacts, PublicFunction, Renaming
-from awaitguard.finding import CERTAIN, Cause, Finding
+from awaitguard.finding import CERTAIN, HINT, Cause, Finding
 from awaitguard.modules import Modules
 from awaitguard.rules import GROUPS
 from awaitguard.summary import Ignore
@@ -243,12 +243,17 @@ def characters(lines: list[bytes], line: int, column: int) -> int:
     return len(lines[line - 1][: column - 1].decode("utf-8", "replace")) + 1
 
 
+def is_template(path: str) -> bool:
+    """Whether a path says that Python will be made of a file, which is no Python yet."""
+    return any("{{" in part or "template" in part.lower() or "cookiecutter" in part for part in path.split("/")[:-1])
+
+
 def unparsed(path: str, line: int, column: int, reason: str) -> Finding:
     line = max(line, 1)
     return Finding(
         UNPARSED,
         "unreadable-file",
-        CERTAIN,
+        HINT if is_template(path) else CERTAIN,
         path,
         line,
         max(column, 0) + 1,

@@ -61,6 +61,7 @@ from awaitguard.vocabulary import (
 
 # How the result of a call is used when nobody can await it later.
 CALLED_USES: Final = VALUE_USES | {Use.STATEMENT}
+AWAITED_USES: Final = frozenset({Use.AWAIT, Use.SCHEDULED})
 DEEPEST: Final = (
     3_000  # expressions inside each other; Python 3.11 parses no more, and each may take a kilobyte of stack
 )
@@ -146,6 +147,8 @@ class Expressions(Operators):
                 self.module.flags |= Flag.OWN_NAMESPACE
         if name in SCHEDULERS:
             argument_use = Use.SCHEDULED
+        if type(function) is Attribute:
+            self.note_method(node, function, use)
         keep = use in KEEP_UNKNOWN
         if type(function) is Name and function.id in self.frame.param_use and use in CALLED_USES:
             self.frame.param_use[function.id] |= ParamUse.CALLED
@@ -242,6 +245,16 @@ class Expressions(Operators):
         elif name == "release":
             frame.held.pop(dotted_name(function).removesuffix("release") + "acquire", None)
         return call
+
+    def note_method(self, node: ast.Call, function: ast.Attribute, use: int) -> None:
+        """Remember how the results of methods are used, for who asks whether an override of another colour hurts."""
+        above = function.value
+        if type(above) is Call and type(above.func) is Name and above.func.id == "super":
+            return  # an override that hands on says nothing about its callers
+        if use in AWAITED_USES:
+            self.awaited_methods.add(function.attr)
+        elif use in CALLED_USES:
+            self.plain_methods.add(function.attr)
 
     @staticmethod
     def crosses(keyword: ast.keyword, others: list[ast.keyword]) -> bool:

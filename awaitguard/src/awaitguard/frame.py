@@ -19,7 +19,7 @@ class Frame:
 
     __slots__ = (
         "annotation", "attributes", "awaits", "bases", "bindings", "block", "body", "calls", "consumed", "containers", "declared_plain",
-        "decorators", "exact", "flags", "forgettable", "fuzzy", "held", "index", "keywords", "kind", "loads", "name", "outer",
+        "decorators", "exact", "flags", "forgettable", "fuzzy", "held", "index", "keywords", "kind", "loads", "methods", "name", "outer",
         "param_use", "params", "parent", "pending", "position", "quiet", "replaced", "returns", "self_name",
         "site_start", "stars", "tested", "tracked", "yields",
     )  # fmt: skip
@@ -54,6 +54,8 @@ class Frame:
         self.tested: set[str] = set()
         # Attributes of other objects that are set here (`client.send = Mock()`): they aren't what their class says.
         self.replaced: set[str] = set()
+        # Names that hold what a method gave, and the name of the method.
+        self.methods: dict[str, str] = {}
         self.loads: dict[str, int] = {}
         self.consumed: set[str] = set()
         self.containers: dict[str, str] = {}

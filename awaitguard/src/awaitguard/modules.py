@@ -47,6 +47,8 @@ class Modules:
         self.paths = frozenset(paths)
         self.packages: set[str] = {posixpath.dirname(path) for path in self.paths if path.endswith("/__init__.py")}
         self.sources: set[str] = {"", *(one.strip("/").removeprefix("./") for one in extra_roots)}
+        self.holders = {posixpath.dirname(path) for path in self.paths}
+        self.ignored = ignored_paths(root)
         self.names: dict[str, list[str]] = {}
         self.name_of: dict[str, str] = {}
         self.directories: dict[str, set[str]] = {}
@@ -57,7 +59,8 @@ class Modules:
             top = self.top_of(directory)
             above = posixpath.dirname(top)
             self.sources.add(above)
-            self.regular.add(posixpath.basename(top))
+            if not self.is_namespace(above):
+                self.regular.add(posixpath.basename(top))
         for path in self.paths:
             if path.startswith("src/") or "/src/" in path:
                 self.sources.add(path[: path.index("src/") + 3])
@@ -68,6 +71,25 @@ class Modules:
             self.folders |= group
         self.outside: dict[str, str | None] = {}
         self.search = library_paths(root)
+
+    def is_namespace(self, directory: str) -> bool:
+        """Whether a directory below `src` holds nothing but packages: it is a part of their names then, as `kagent` is
+        of `src/kagent/langgraph`, which is no package called `langgraph`."""
+        above, found, inner = f"/{directory}".rpartition("/src/")
+        if not found:
+            return False
+        start = f"{above}/src".strip("/")
+        parts = inner.split("/")
+        return all(self.holds_packages_only("/".join([start, *parts[:length]])) for length in range(1, len(parts) + 1))
+
+    def holds_packages_only(self, directory: str) -> bool:
+        if directory in self.holders:
+            return False
+        try:
+            with os.scandir(os.path.join(self.root, directory)) as entries:
+                return all(entry.is_dir() for entry in entries)
+        except OSError:
+            return True  # sources that were given as text
 
     def top_of(self, directory: str) -> str:
         """The topmost package directory above `directory`, also where a directory between them has no `__init__.py`.
@@ -220,6 +242,9 @@ class Modules:
             ("_pb2", "_pb2_grpc", "_rc", "_ui")
         ):
             return True
+        path = f"{directory}/{name}".strip("/")
+        if any(path == one or path.startswith(one + "/") for one in self.ignored):
+            return True
         full = os.path.join(self.root, directory)
         try:
             entries = os.listdir(full)
@@ -230,6 +255,17 @@ class Modules:
         return any(
             entry.startswith(name + ".") and not entry.endswith((".py", ".md", ".txt")) for entry in entries
         ) or (os.path.isdir(os.path.join(full, name)))
+
+
+def ignored_paths(root: str) -> list[str]:
+    """Modules and directories that git ignores by their full path, since a build makes them; patterns say too little."""
+    try:
+        with open(os.path.join(root, ".gitignore"), encoding="utf-8", errors="replace") as file:
+            lines = [line.strip() for line in file]
+    except OSError:
+        return []
+    paths = [line.removesuffix(".py").strip("/") for line in lines if line and line[0] not in "#!"]
+    return [path for path in paths if "/" in path and not set(path) & set("*?[")]
 
 
 def shared(one: str, two: str) -> int:

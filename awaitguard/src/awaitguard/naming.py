@@ -7,6 +7,7 @@ import itertools
 from typing import Any, Final, cast
 
 from awaitguard.frame import Frame, Owner, raw_binding
+from awaitguard.library import AWAITABLE_TYPES
 from awaitguard.nodes import (
     Attribute,
     BinOp,
@@ -82,6 +83,11 @@ class Names:
         self.awaited_attributes: set[str] = set()
         self.set_outside: set[str] = set()
         self.asked: set[str] = set()
+        # Methods whose results are awaited, and those whose results are used at once.
+        self.awaited_methods: set[str] = set()
+        self.plain_methods: set[str] = set()
+        # Functions that give what is to be awaited once more.
+        self.twice_awaited: set[str] = set()
         self.block = 0
         self.muted: int = 0
         self.raising: int = 0
@@ -217,8 +223,8 @@ class Names:
         for inner, outer in itertools.pairwise(parts):
             if inner in OF_COROUTINES:
                 self.awaited_attributes.add(outer)
-        if parts[-1] == "modules" or parts[0] == "__dict__":
-            self.note_tests("globals" if parts[-1] == "modules" else "vars", NO_CALL)
+        if parts[-1] in ("modules", "meta_path") or parts[0] == "__dict__" or parts[:2] == ["update", "__dict__"]:
+            self.note_tests("globals" if parts[-1] in ("modules", "meta_path") else "vars", NO_CALL)
         if len(parts) > MOST_PARTS:
             self.visit(value, Use.OTHER)
             return UNKNOWN
@@ -265,10 +271,21 @@ class Names:
         return UNKNOWN
 
     def note_asked(self, node: ast.expr) -> None:
-        """Remember the method of `iscoroutinefunction(x.run)` or `maybe_await(x.run())`: it may be of either colour."""
+        """Remember the method of `iscoroutinefunction(x.run)` or `maybe_await(x.run())`: it may be of either colour.
+
+        The same goes for `result = x.run()` and later `isawaitable(result)`.
+        """
         called = node.func if type(node) is Call else node
         if type(called) is Attribute:
             self.asked.add(called.attr)
+        elif type(called) is Name and called.id in self.frame.methods:
+            self.asked.add(self.frame.methods[called.id])
+
+    def note_set(self, node: ast.Call) -> None:
+        """`setattr(module, "name", value)`, of pytest's monkeypatch too where it says that the name needn't be there."""
+        is_patch = type(node.func) is Attribute
+        if len(node.args) > 1 and type(node.args[1]) is Constant and (not is_patch or node.keywords):
+            self.set_outside.add(str(node.args[1].value))
 
     def note_tests(self, name: str, node: ast.Call) -> None:
         """`isawaitable(x)`, `hasattr(x, ...)` and the like: the code knows that x may be of either kind."""
@@ -277,6 +294,12 @@ class Names:
                 self.note_asked(argument)
             if name not in ASKS_COLOUR:
                 return
+        elif name in ("hasattr", "isinstance") and len(node.args) == 2:
+            kinds = node.args[1].elts if type(node.args[1]) is Tuple else node.args[1:]
+            if any(names_awaitable(kind) for kind in kinds):
+                self.note_asked(node.args[0])
+        if name == "setattr":
+            self.note_set(node)
         if name in FILLS_NAMESPACES:
             self.module.flags |= Flag.OWN_NAMESPACE if name in ("globals", "exec") else 0
             frame: Frame | None = self.frame
@@ -452,6 +475,13 @@ def dotted_name(node: ast.expr) -> str:
         return ""
     parts.append(node.id)
     return ".".join(reversed(parts))
+
+
+def names_awaitable(kind: ast.expr) -> bool:
+    """Whether `isinstance(x, kind)` or `hasattr(x, kind)` asks for something that can be awaited."""
+    if type(kind) is Constant:
+        return kind.value == "__await__"
+    return dotted_name(kind).rpartition(".")[2] in AWAITABLE_TYPES
 
 
 MOST_PARTS: Final = 40  # a longer chain of attributes is no one's code

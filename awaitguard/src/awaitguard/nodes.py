@@ -10,6 +10,7 @@ AsyncFor: Final = ast.AsyncFor
 AsyncFunctionDef: Final = ast.AsyncFunctionDef
 AsyncWith: Final = ast.AsyncWith
 Attribute: Final = ast.Attribute
+Await: Final = ast.Await
 BinOp: Final = ast.BinOp
 BitOr: Final = ast.BitOr
 Call: Final = ast.Call

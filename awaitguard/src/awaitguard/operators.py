@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-from typing import Any
+from typing import Any, Final
 
-from awaitguard.naming import Names
+from awaitguard.naming import Names, dotted_name
 from awaitguard.nodes import (
     Attribute,
+    Await,
     BinOp,
     Call,
     Constant,
@@ -18,6 +19,7 @@ from awaitguard.nodes import (
     Not,
     Or,
     Slice,
+    Starred,
     Tuple,
 )
 from awaitguard.summary import (
@@ -35,6 +37,11 @@ from awaitguard.summary import (
 )
 from awaitguard.vocabulary import CONTAINER_NODES, LOOKS_AT, OF_COROUTINES, SITED_USES
 
+# Functions that are awaited and call what they are given in a thread, so that it has to be plain.
+IN_THREADS: Final = frozenset(
+    {"to_thread", "run_in_executor", "run_sync", "run_in_threadpool", "sync_to_async", "async_add_executor_job"}
+)
+
 
 class Operators(Names):
     """The part of the walker that visits operators."""
@@ -50,6 +57,10 @@ class Operators(Names):
 
     def visit_await(self, node: ast.Await, use: int) -> int:
         self.note_await()
+        if type(node.value) is Call:
+            self.note_handed(node.value)
+        elif type(node.value) is Await:
+            self.note_twice(node.value.value)
         value = self.visit(node.value, Use.AWAIT)
         if value < 0:
             return UNKNOWN
@@ -58,6 +69,21 @@ class Operators(Names):
         if use not in (Use.STATEMENT, Use.AWAIT, Use.ASSIGN, Use.OTHER, Use.ARGUMENT):
             self.site(use, index, node)
         return index
+
+    def note_handed(self, node: ast.Call) -> None:
+        """`await call(x.install, site)`: whoever calls a method for others may well await what it gives."""
+        if dotted_name(node.func).rpartition(".")[2] not in IN_THREADS:
+            for argument in node.args:
+                if type(argument) is Attribute:
+                    self.asked.add(argument.attr)
+                elif type(argument) is Starred:
+                    self.note_twice(argument.value.value if type(argument.value) is Await else argument.value)
+
+    def note_twice(self, node: ast.expr) -> None:
+        """`await (await start())` and `gather(*await start())`: what the function gives is awaited too."""
+        name = dotted_name(node.func) if type(node) is Call else ""
+        if name:
+            self.twice_awaited.add(name.rpartition(".")[2])
 
     def note_await(self) -> None:
         frame = self.frame

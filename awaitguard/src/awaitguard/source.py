@@ -28,8 +28,11 @@ NEWER: Final = re.compile(
 )
 
 
-# What authors write to tell type checkers that a dropped coroutine is meant.
-FOREIGN: Final = re.compile(r"#.*(?:unused-coroutine|unused-awaitable|reportUnusedCoroutine)")
+# What authors write to tell type checkers that a dropped coroutine, or an override of another kind, is meant.
+FOREIGN: Final = re.compile(
+    r"#.*(?:(unused-coroutine|unused-awaitable|reportUnusedCoroutine)"
+    r"|(?:ignore\[[^\]]*\boverride\b|reportIncompatibleMethodOverride))"
+)
 
 
 class UnreadableSourceError(Exception):
@@ -113,8 +116,10 @@ def ignores(text: str) -> list[tuple[int, tuple[str, ...], str]]:
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             match = IGNORE.search(token.string) if token.type == tokenize.COMMENT else None
-            if token.type == tokenize.COMMENT and FOREIGN.search(token.string):
-                found.append((token.start[0], ("AG121",), FOREIGN_REASON))
+            foreign = FOREIGN.search(token.string) if token.type == tokenize.COMMENT else None
+            if foreign:
+                said = ("AG121",) if foreign[1] else ("AG204", "AG205", "AG206")
+                found.append((token.start[0], said, FOREIGN_REASON))
             if match:
                 codes = tuple(code.strip() for code in (match[1] or "").split(",") if code.strip())
                 found.append((token.start[0], codes, match[2].strip()))

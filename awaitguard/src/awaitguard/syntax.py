@@ -89,6 +89,12 @@ def falls_back(node: ast.Try) -> bool:
     return False
 
 
+def may_fail(node: ast.Try) -> bool:
+    """Whether a single statement stands in a `try` that names the errors of wrong calls: it is known to fail at times."""
+    caught = {name for handler in node.handlers if handler.type is not None for name in caught_names(handler.type)}
+    return len(node.body) == 1 and bool({"TypeError", "AttributeError"} & caught)
+
+
 def constant_truth(test: ast.expr, constants: dict[str, bool]) -> bool | None:
     """Whether a condition is a constant of the module, or the opposite of one."""
     if type(test) is UnaryOp and type(test.op) is Not:

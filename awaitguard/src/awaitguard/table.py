@@ -38,6 +38,18 @@ class Table:
         """Whether some code asks what colour a method of this name has, and so takes both."""
         return self.has("?" + name)
 
+    def is_awaited(self, name: str) -> bool:
+        """Whether some code awaits the result of a method of this name."""
+        return self.has("!" + name)
+
+    def is_called_plainly(self, name: str) -> bool:
+        """Whether some code uses the result of a method of this name at once, or drops it."""
+        return self.has("." + name)
+
+    def is_awaited_twice(self, name: str) -> bool:
+        """Whether some code awaits what a function of this name gives, after it awaited the function."""
+        return self.has("*" + name)
+
     def has(self, word: str) -> bool:
         self.trail.note(word)
         return word in self.words

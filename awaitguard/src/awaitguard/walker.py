@@ -40,6 +40,7 @@ from awaitguard.syntax import (
     has_yield,
     is_raises,
     lazy_names,
+    may_fail,
     only_imports,
     tested_for_none,
 )
@@ -91,9 +92,12 @@ class Walker(Definitions):
     def names(self) -> str:
         """Names that the rest of the project should know.
 
-        `>Class` has subclasses here, `=name` is set on other objects, `?name` is a method whose colour is asked about.
+        `>Class` has subclasses here, `=name` is set on other objects, `?name` is a method whose colour is asked about,
+        `!name` is one that is awaited, and `.name` one whose result is used without await; `*name` is a function whose
+        result's result is awaited.
         """
-        marked = ((">", self.base_names), ("=", self.set_outside), ("?", self.asked))
+        marked = ((">", self.base_names), ("=", self.set_outside), ("?", self.asked), ("!", self.awaited_methods),
+                  (".", self.plain_methods), ("*", self.twice_awaited))  # fmt: skip
         return " ".join(sorted([mark + name for mark, names in marked for name in names]))
 
     def body(self, statements: list[ast.stmt]) -> bool:
@@ -262,7 +266,7 @@ class Walker(Definitions):
         caught = {name for handler in node.handlers for name in caught_names(handler.type)}
         # `except Exception` around real work is no sign that the import may fail; around nothing but imports it is.
         guarded = bool(caught & IMPORT_ERRORS) or (bool(caught & BROAD_ERRORS) and only_imports(node.body))
-        muted = int(falls_back(node))
+        muted = int(falls_back(node) or may_fail(node))
         if "RuntimeError" in caught and any(name.endswith(RUNS) for name in called_names(node.body)):
             self.frame.flags |= Flag.ASKS_LOOP  # it tries whether a loop can be started
         self.guarded_imports += guarded

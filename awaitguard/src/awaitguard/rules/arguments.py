@@ -187,7 +187,9 @@ class Arguments(Group):
                 short = len(name) < 3 or len(wanted[first]) < 3
                 itself = target.definition == (file.path, site.scope)  # recursion, as in the towers of Hanoi
                 both = self.calls_straight(file, site.scope, expr, (first, second), wanted)
-                reversing = both or any(word in around for word in REVERSING)
+                # An override that swaps what it hands to its base means to.
+                handed = "super" in target.via and file.text(expr[1]).rpartition(".")[2] == scope.name
+                reversing = both or handed or any(word in around for word in REVERSING)
                 level = HINT if short or itself or reversing else SWAPPED.level
                 message = f"{file.text(expr[1])}() gets `{name}` as `{wanted[first]}` and `{wanted[first]}` as `{name}`"
                 yield file.finding(SWAPPED, expr[5], message, target.definition, level)

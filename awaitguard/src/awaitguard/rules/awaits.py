@@ -185,7 +185,8 @@ class Awaits(Group):
         if not judged or True in judged:
             return ""
         if None not in judged:
-            if any(isinstance(value.origin, tuple) and hands_on(file, value.origin) for value in values):
+            made_by = [value.origin for value in values if isinstance(value.origin, tuple)]
+            if any(hands_on(file, one) or is_overloaded(file, one) for one in made_by):
                 return ""
             only_none = all(value.kind == NONE_KIND for value in values)
             # A bare None may be a placeholder that is replaced somewhere else.
@@ -245,6 +246,21 @@ def hands_on(file: FileCheck, function: Definition, depth: int = 0) -> bool:
         return True
     further = {one.origin for one in handed if isinstance(one.origin, tuple) and one.origin != function}
     return depth < HANDED and any(hands_on(file, one, depth + 1) for one in further)
+
+
+def is_overloaded(file: FileCheck, function: Definition) -> bool:
+    """Whether one of a function's overloads says that there is something to await."""
+    summary = file.resolver.table.summary(function[0])
+    if summary is None or function[1] <= 0:
+        return False
+    scope = summary.scopes[function[1]]
+    found: list[Binding] = summary.scopes[scope.parent].bindings.get(scope.name) or []
+    others = [one.value for one in found if one.kind == "def" and one.value != function[1]]
+    return any(
+        "overload" in file.resolver.decorator_names(summary, summary.scopes[one])
+        and any(map(file.resolver.is_awaitable, file.resolver.result(Value(FUNCTION, function[0], one))))
+        for one in others
+    )
 
 
 def takes_any(file: FileCheck, site: Site, values: Values) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from awaitguard.facts import RETURNING, VERBS
-from awaitguard.finding import CERTAIN, LIKELY, Cause, Finding
+from awaitguard.finding import CERTAIN, HINT, LIKELY, Cause, Finding
 from awaitguard.rules.rule import Group, Rule
 from awaitguard.summary import unpack_position
 
@@ -65,6 +65,9 @@ COMMON: Final = frozenset({"main", "run", "setup", "handler", "handle", "test", 
     "init", "close", "app", "lifespan", "index", "home", "process", "async_setup_entry", "upgrade", "downgrade"})  # fmt: skip
 
 
+CONVENTION: Final = 4  # as many classes that functions of one name give are no accident
+
+
 class Drift(Group):
     """Compares the project's public functions with each other."""
 
@@ -88,7 +91,7 @@ class Drift(Group):
                     continue
                 told.add(waiting.path)
                 message = f"{waiting.name} is async here and a plain function in {plain.path}:{plain.line}"
-                yield report(COLOURS, waiting, message, plain)
+                yield report(COLOURS, waiting, message, plain, "" if begin_alike(first, second) else HINT)
             elif (
                 first.colour == second.colour != "decorated"
                 and first.name.startswith(RETURNING)
@@ -103,7 +106,9 @@ class Drift(Group):
                 message = (
                     f"{second.name} gives {second.returns[0]} here and {first.returns[0]} in {first.path}:{first.line}"
                 )
-                yield report(RETURNS, second, message, first)
+                # What many modules have, each with a class of its own, is how such modules are made.
+                kinds = {one.returns[0] for one in functions if one.returns}
+                yield report(RETURNS, second, message, first, HINT if len(kinds) >= CONVENTION else "")
 
     def families(self, facts: ProjectFacts) -> Iterator[Finding]:
         for family in facts.families:
@@ -186,6 +191,11 @@ def siblings(first: PublicFunction, second: PublicFunction) -> bool:
         first.name.startswith(VERBS) and bool(first.params) and [name for name, _ in first.params] == [name for name, _ in second.params]
         and top(first.path) == top(second.path) != ""
     )  # fmt: skip
+
+
+def begin_alike(first: PublicFunction, second: PublicFunction) -> bool:
+    """Whether two functions take the same thing first, or nothing at all: others of one name do different things."""
+    return [name for name, _ in first.params[:1]] == [name for name, _ in second.params[:1]]
 
 
 def is_twin(path: str) -> bool:

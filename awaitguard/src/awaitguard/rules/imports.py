@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from awaitguard.finding import CERTAIN, Cause, Finding
 from awaitguard.modules import STANDARD_LIBRARY
 from awaitguard.rules.rule import Group, Rule
-from awaitguard.summary import Import
+from awaitguard.summary import Flag, Import
 
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
@@ -86,7 +86,7 @@ class Imports(Group):
                 stem = posixpath.dirname(stem)
                 above = modules.at(stem)
                 summary = file.resolver.table.summary(above) if above else None
-                if summary is not None and "__path__" in summary.scopes[0].bindings:
+                if above and summary is not None and self.is_dynamic(file, above):
                     return ""
             return "." * one.level + one.module
         parts = one.module.split(".")
@@ -121,7 +121,7 @@ class Imports(Group):
             summary is None
             or "__path__" in summary.scopes[0].bindings
             or "__getattr__" in summary.scopes[0].bindings
-            or bool(summary.scopes[0].flags & 256)
+            or bool(summary.scopes[0].flags & Flag.OWN_NAMESPACE)
         )
 
     def is_missing(self, file: FileCheck, one: Import) -> bool:

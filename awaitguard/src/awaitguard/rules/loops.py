@@ -36,6 +36,11 @@ DEPTH: Final = 5
 RUNNING: Final = (".run_until_complete", ".run_forever")
 
 
+def nests(summary: Summary) -> bool:
+    """Whether a module has loops run inside loops, as nest_asyncio allows."""
+    return any(one.module.startswith("nest_asyncio") for one in summary.imports)
+
+
 def doubtful(file: FileCheck, doubts: int) -> str:
     """The level of a finding: each `if` on the way makes it less likely that a call gets there, in a test above all."""
     return CERTAIN if not doubts else LIKELY if doubts == 1 and not is_test(file.path) else HINT
@@ -77,6 +82,11 @@ class Loops(Group):
         return ALWAYS if target.kind in (FUNCTION, CLASS) else NEVER
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
+        for finding in self.look(file, site):
+            if not nests(file.summary):
+                yield finding
+
+    def look(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         scope = file.summary.scopes[site.scope]
         if not scope.flags & Flag.ASYNC or scope.flags & Flag.ASKS_LOOP:
             return
@@ -123,7 +133,7 @@ class Loops(Group):
         seen.add(definition)
         resolver = file.resolver
         summary = resolver.table.summary(definition[0])
-        if summary is None:
+        if summary is None or nests(summary):
             return [], 0
         scope = summary.scopes[definition[1]]
         if scope.flags & (Flag.ASYNC | Flag.GENERATOR | Flag.ASKS_LOOP):
@@ -131,7 +141,9 @@ class Loops(Group):
         name = qualname(summary, definition[1])
         found: list[tuple[list[str], int]] = []
         for call in scope.calls:
-            doubts = conditions(summary, call)
+            # What gives something before it gets there may have started the loop long ago.
+            before = any(NONE < returned < call for returned in scope.returns)
+            doubts = conditions(summary, call) or int(before)
             function = summary.exprs[summary.exprs[call][1]]
             if function[0] == OP_METHOD:
                 if function[1] == "run_until_complete":

@@ -117,6 +117,7 @@ DROPPED: Final = {
     ASYNC_GENERATOR: "an async generator that is never iterated",
     ASYNC_CONTEXT: "an async context manager that is never entered",
 }
+HANDED_OUT: Final = frozenset({Use.RETURN, Use.RETURNED_DICT, Use.RETURNED_LIST})
 CONTAINED: Final = frozenset({Use.ELEMENT, Use.RETURNED_DICT, Use.RETURNED_LIST, Use.MAPPED})
 
 
@@ -175,12 +176,16 @@ class NeverAwaited(Group):
             return
         if not all(is_coroutine(value) for value in values):
             return
+        if expr[0] == OP_CALL and gives_sometimes(file, expr[1]):
+            return
         if use == Use.ASYNC_ITERATE and all(is_stub(file, value) for value in values):
             return
         if use in (Use.TRUTH, Use.COMPARE) and may_be_none(file, site.expr):
             return
         if use == Use.RETURN and not self.returns_by_mistake(file, site):
             return
+        if use in HANDED_OUT and file.resolver.table.is_awaited_twice(file.summary.scopes[site.scope].name):
+            return  # its callers know that there is something to await in what it gives
         level = LIKELY if any(UNSURE & set(value.via) for value in values) else ""
         if level and any(overridden(file, value) for value in values):
             return
@@ -257,6 +262,9 @@ class NeverAwaited(Group):
             return False
         if function.annotation < 0:
             return file.expr(site.expr)[0] in (OP_CALL, OP_NAME)
+        table = file.resolver.table
+        if not function.is_async and table.is_awaited(function.name) and not table.is_called_plainly(function.name):
+            return False  # only its annotation is wrong: whoever calls it awaits
         declared = file.resolver.annotated(file.path, function.annotation)
         return not is_unknown(declared) and all(file.resolver.is_awaitable(value) is False for value in declared)
 
@@ -305,6 +313,16 @@ def is_stub(file: FileCheck, value: Value) -> bool:
     """Whether a coroutine is of a function that only stands for the async generators that take its place."""
     summary = file.resolver.table.summary(value.module)
     return summary is not None and bool(summary.scopes[value.scope].flags & (Flag.STUB | Flag.NEVER_RETURNS))
+
+
+def gives_sometimes(file: FileCheck, function: int) -> bool:
+    """Whether a plain function gives a coroutine only to who asks for one: it has ways out with nothing at all."""
+    for target in file.values(function):
+        summary = file.resolver.table.summary(target.module) if target.kind == FUNCTION else None
+        scope = summary.scopes[target.scope] if summary is not None else None
+        if scope is not None and not scope.is_async and scope.returns and not scope.is_generator:
+            return bool(scope.flags & Flag.FALLS_THROUGH) or NONE in scope.returns
+    return False
 
 
 def may_be_none(file: FileCheck, index: int) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from awaitguard.discovery import is_test
 from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.resolver import CONTAINER_TYPES, MAPPING_TYPES
 from awaitguard.rules.awaits import hands_on
@@ -26,6 +27,7 @@ from awaitguard.summary import (
     UNKNOWN,
     Flag,
     Param,
+    Scope,
     Summary,
     Use,
     qualname,
@@ -76,15 +78,17 @@ ENTERED: Final = {"with": "__enter__", "async with": "__aenter__"}
 HOOKS: Final = ("on_", "action_")
 # Handlers of requests, which web frameworks call so too.
 VERBS: Final = frozenset({"get", "post", "put", "delete", "patch", "head", "options", "prepare"})
+# Words in a class's path or name that say that it is the twin of another colour.
+TWINS: Final = ("async", "sync", "aio", "asgi", "wsgi", "blocking", "trio")
 GUESSED: Final = "a plain function (def)"
 # How a method of each colour is called: colours of one form can stand for each other.
-CALLED, AWAITED, READ = "called", "awaited", "read"
+CALLED, AWAITED, READ, STREAMED = "called", "awaited", "read", "async for"
 FORMS: Final = {
     "a plain function": CALLED,
     GUESSED: CALLED,
     "a generator": CALLED,
     "a coroutine function (async def)": AWAITED,
-    "an async generator": "async for",
+    "an async generator": STREAMED,
     "a context manager": "with",
     "an async context manager": "async with",
     "a property": READ,
@@ -166,13 +170,19 @@ class Overrides(Group):
             if own[0].module == file.path
             else file.summary.scopes[index].position
         )
+        asked = file.resolver.table.may_be_either(name)
+        # An abstract async method says itself how it is called, and some code does so without asking.
+        promised = rule is ABSTRACT and FORMS[other] == AWAITED and file.resolver.table.is_awaited(name)
+        if level == CERTAIN and (asked or not self.is_seen(file, name, FORMS[mine], FORMS[other])):
+            level = LIKELY
         holder = file.cause(owner)
         handles = name in VERBS and not file.resolver.lineage(definition)[1]
         if (
             handles
             or self.is_twin(file, index, owner)
             or name.lstrip("_").startswith(HOOKS)
-            or file.resolver.table.may_be_either(name)
+            or (asked and not promised)
+            or (is_test(file.path) and is_test(owner[0]))  # a double of a double, which its test knows
         ):
             level = HINT
         message = f"{file.summary.scopes[index].name}.{name} is {mine}, but {holder.name if holder else 'its base'}.{name} is {other}"
@@ -239,12 +249,25 @@ class Overrides(Group):
                         level = HINT if verdict[2] == HINT else LIKELY
                         yield file.finding(OVERRIDE, scope.position, message, theirs[0].definition, level)
 
+    @staticmethod
+    def is_seen(file: FileCheck, name: str, mine: str, other: str) -> bool:
+        """Whether some code calls a method of this name as the base wants it.
+
+        Without such a caller the other colour hurts nobody that is seen: it may be called through something that asks.
+        """
+        table = file.resolver.table
+        if other == AWAITED:
+            return table.is_awaited(name)
+        return mine != AWAITED or (table.is_called_plainly(name) and not table.is_awaited(name))
+
     def is_twin(self, file: FileCheck, index: int, base: Definition) -> bool:
         """Whether class or path say that this class is the other colour's twin of its base on purpose."""
         summary = file.resolver.table.summary(base[0])
         other = f"{base[0]}.{qualname(summary, base[1])}".lower() if summary else ""
         own = f"{file.path}.{qualname(file.summary, index)}".lower()
-        return any((word in own) != (word in other) for word in ("async", "sync", "aio", "blocking", "trio"))
+        words = any((word in own) != (word in other) for word in TWINS)
+        # `SyncStore` and `AsyncStore` both have the word "sync" in them.
+        return words or ("sync" in own.replace("async", "")) != ("sync" in other.replace("async", ""))
 
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         """An argument that goes to a parameter annotated with a Protocol."""
@@ -358,8 +381,11 @@ class Overrides(Group):
         stub = scope is not None and bool(scope.flags & Flag.STUB)
         if (stub or self.refuses(file, base)) and FORMS[own] not in (CALLED, AWAITED):
             return None  # a stub of an async generator or context manager can't be told from one of a coroutine
-        if self.refuses(file, mine) and FORMS[own] == CALLED:
+        streams = FORMS[own] == AWAITED and FORMS[other] == STREAMED
+        if self.refuses(file, mine) and (FORMS[own] == CALLED or streams):
             return None  # it raises an error in whatever colour it is called
+        if scope is not None and FORMS[own] == AWAITED and self.is_left_open(file, scope):
+            return own, other, HINT
         unsure = scope is not None and stub and not scope.is_async and scope.annotation < 0
         if not unsure:
             return own, other, LIKELY if GUESSED in (own, other) else CERTAIN
@@ -377,6 +403,19 @@ class Overrides(Group):
         expr = summary.exprs[scope.annotation]
         name = str(summary.exprs[expr[1]][1]).rpartition(".")[2] if expr[0] == OP_SUBSCRIPTED else ""
         return "await" in name.lower() and is_unknown(file.resolver.annotated(function.module, scope.annotation))
+
+    @staticmethod
+    def is_left_open(file: FileCheck, scope: Scope) -> bool:
+        """Whether a plain method only raises, without being abstract, and all that call methods of its name await them."""
+        table = file.resolver.table
+        raises = scope.flags & (Flag.STUB | Flag.NEVER_RETURNS) and not scope.flags & Flag.FALLS_THROUGH
+        return (
+            bool(raises)
+            and not scope.is_async
+            and not scope.decorators
+            and table.is_awaited(scope.name)
+            and not table.is_called_plainly(scope.name)
+        )
 
     @staticmethod
     def refuses(file: FileCheck, function: Value) -> bool:

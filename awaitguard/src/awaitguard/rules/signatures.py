@@ -160,6 +160,8 @@ def of_dataclass(resolver: Resolver, lineage: list[Definition], is_tuple: bool =
             return None
         keyword_only = "kw_only" in options
         for name, bindings in summary.scopes[index].bindings.items():
+            if any(one.block != summary.scopes[index].body for one in bindings):
+                return None  # it is there under a condition, for type checkers alone perhaps
             # The annotation counts, also where a method of the same name takes the default's place.
             values = [summary.exprs[one.value] for one in bindings if one.kind == "value"]
             expr = next((one for one in reversed(values) if one[0] == OP_ANNOTATED), None)

@@ -245,6 +245,11 @@ class Lookup:
         target = self.imported_module(path, module, binding.level)
         if target is None:
             return UNKNOWN_VALUES if binding.level else (Value(LIBRARY, extra=f"{module}.{binding.name}"),)
+        if target == path:
+            # `from . import users` in a package's own `__init__.py` brings the module; the name itself leads in a circle.
+            submodule = self.modules.submodule(path, binding.name)
+            if submodule:
+                return (Value(MODULE, submodule),)
         found = self.member(target, binding.name)
         return UNKNOWN_VALUES if found is None else found
 

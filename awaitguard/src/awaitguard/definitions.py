@@ -98,6 +98,9 @@ class Definitions(Expressions):
         """Finish a scope: decide what was forgotten in it and hand its free names to the scope around it."""
         for name, site in frame.pending:
             if name in frame.bindings and name in frame.consumed:
+                # Someone may await what is in the container; whether the calls themselves can work is another question.
+                if self.exprs[site[1]][0] == OP_CALL:
+                    self.sites.append((int(Use.OTHER), *site[1:]))
                 continue
             if name in frame.bindings or frame.parent is None:
                 self.sites.append(site)
@@ -430,9 +433,12 @@ class Definitions(Expressions):
                 self.sites.append((int(Use.FORGOTTEN), *site[1:4], UNKNOWN, name))
                 del frame.forgettable[number]
                 break
-        if index > NONE and type(value) is Call and frame.is_function and not self.muted and name not in frame.outer:
+        if index > NONE and type(value) is Call and frame.is_function and not self.muted:
             site = (0, index, frame.index, position(value), UNKNOWN, 0)
-            frame.forgettable.append((name, len(self.exprs), site, self.loops, self.block))
+            if name in frame.outer:
+                self.stored_globals.append((name, (int(Use.STORED), *site[1:])))
+            else:
+                frame.forgettable.append((name, len(self.exprs), site, self.loops, self.block))
 
     def bind_item(self, name: str, index: int, value: ast.expr) -> None:
         """`name[key] = value`: one more thing that the container may hold."""

@@ -52,6 +52,7 @@ from awaitguard.vocabulary import (
     FOLLOWED_BUILTINS,
     KEEP_UNKNOWN,
     LOOKS_AT,
+    OF_BOTH,
     OF_COROUTINES,
     OWNED_USES,
     SITED_USES,
@@ -79,6 +80,11 @@ class Names:
         # Attributes whose elements someone may await, and attributes that themselves may be awaited.
         self.consumed_attributes: set[str] = set()
         self.awaited_attributes: set[str] = set()
+        # Attributes of which something is used that both coroutines and results may have: `self.conn.send(x)`.
+        self.looked_into: dict[str, str] = {}
+        # Coroutines that functions put into names of the module, and the names that are handed to someone somewhere.
+        self.stored_globals: list[tuple[str, RawSite]] = []
+        self.handed: set[str] = set()
         self.set_outside: set[str] = set()
         self.asked: set[str] = set()
         self.block = 0
@@ -171,12 +177,17 @@ class Names:
         if use in LOOKS_AT or (use == Use.RETURN and self.keeps(frame, name)):
             return
         frame.consumed.add(name)
+        if use != Use.ATTRIBUTE and use != Use.SUBSCRIPT:
+            self.handed.add(name)
 
     @staticmethod
     def keeps(frame: Frame, name: str) -> bool:
         """Whether a container that a function returns should hold values: dicts, and whatever is awaited for."""
-        kind = frame.containers.get(name)
-        return kind == "dict" or (kind is not None and bool(frame.flags & Flag.ASYNC))
+        owner: Frame | None = frame
+        while owner is not None and name not in owner.bindings:
+            owner = owner.parent
+        kind = owner.containers.get(name) if owner is not None else None
+        return kind == "dict" or (kind is not None and owner is frame and bool(frame.flags & Flag.ASYNC))
 
     def visit_name(self, node: ast.Name, use: int) -> int:
         name = node.id
@@ -189,7 +200,7 @@ class Names:
         elif (
             (use in SITED_USES and use != Use.AWAIT)
             or (use in TRACKED_USES and name in self.frame.tracked)
-            or (use == Use.RETURN and name in self.frame.tracked and self.frame.flags & Flag.ASYNC)
+            or ((use == Use.RETURN or use == Use.RETURNED_DICT) and name in self.frame.tracked and self.frame.flags & Flag.ASYNC)
         ) and use != Use.VALUE_ARGUMENT:
             self.site(use, index, node)
         return index
@@ -214,7 +225,9 @@ class Names:
         ):
             self.awaited_attributes.add(parts[0])
         for inner, outer in itertools.pairwise(parts):
-            if inner in OF_COROUTINES:
+            if inner in OF_BOTH and use == Use.CALLEE:
+                self.looked_into[outer] = inner
+            elif inner in OF_COROUTINES:
                 self.awaited_attributes.add(outer)
         if parts[-1] == "modules" or parts[0] == "__dict__":
             self.note_tests("globals" if parts[-1] == "modules" else "vars", NO_CALL)
@@ -230,6 +243,8 @@ class Names:
                     frame.param_use[name] |= ParamUse.AS_VALUE
             else:
                 self.load(name, Use.ATTRIBUTE)
+                if parts[-1] in OF_COROUTINES:
+                    self.handed.add(name)
                 if name in frame.param_use and (parts[-1] in OF_COROUTINES or parts[-1] == "__class__"):
                     frame.param_use[name] |= ParamUse.AWAITED  # it is driven by hand
             kept = use if use in KEEP_UNKNOWN and use != Use.AWAIT else Use.CALLEE

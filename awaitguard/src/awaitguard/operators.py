@@ -209,6 +209,7 @@ class Operators(Names):
         self.frame.flags |= Flag.GENERATOR
         # Under @types.coroutine a generator may go over coroutines.
         self.visit(node.value, Use.OTHER if self.frame.decorators else Use.ITERATE)
+        self.frame.yields.append(UNKNOWN)
         return UNKNOWN
 
     def visit_lambda(self, node: ast.Lambda, use: int) -> int:

@@ -11,7 +11,7 @@ import marshal
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
-FORMAT: Final = 12  # part of the cache key: raise it when the walker or this layout changes
+FORMAT: Final = 13  # part of the cache key: raise it when the walker or this layout changes
 
 FOREIGN_REASON: Final = "said to another tool"  # the reason of ignores that are comments for type checkers
 UNKNOWN: Final = -1
@@ -88,6 +88,7 @@ class ParamUse:
     PASSED_ON: Final = 2
     AS_VALUE: Final = 4
     CALLED: Final = 8  # and what comes back is used at once, never awaited
+    CALL_AWAITED: Final = 16  # called, and what comes back is awaited
 
 
 class Flag:

@@ -23,6 +23,7 @@ from awaitguard.nodes import (
 )
 from awaitguard.summary import (
     NONE,
+    OP_CALL,
     OP_ELEMENT,
     OP_ENTER,
     TRIED,
@@ -64,9 +65,14 @@ class Walker(Definitions):
                     self.lazy_imports(statement.value)
         self.leave(self.frame)
         self.sites.extend(site for name, site in self.pending_globals if name in self.called_globals)
+        # Where such a name is used as a value, that is the place to speak of.
+        used = self.handed.union([name for name, _ in self.pending_globals])
+        self.sites.extend(site for name, site in self.stored_globals if name not in used)
         for name, site in self.pending_attributes:
             if name not in (self.awaited_attributes if site[0] == Use.STORED else self.consumed_attributes):
-                self.sites.append(site)
+                self.sites.append((*site[:5], self.looked_into[name]) if name in self.looked_into else site)
+            elif self.exprs[site[1]][0] == OP_CALL:
+                self.sites.append((int(Use.OTHER), *site[1:]))
         return (
             tuple(self.exprs),
             [tuple(block) for block in self.blocks],

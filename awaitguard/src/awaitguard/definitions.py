@@ -31,7 +31,7 @@ from awaitguard.summary import (
     ParamUse,
     Use,
 )
-from awaitguard.syntax import decorator_names, is_fixture, is_skipped, is_stub, telling_properties
+from awaitguard.syntax import decorator_names, hands_on, is_fixture, is_skipped, is_stub, telling_properties
 from awaitguard.vocabulary import QUIET_LIBRARY
 
 PLAIN_TYPES: Final = frozenset({"int", "str", "float", "bool", "bytes", "dict", "list", "set", "tuple", "Any", "Dict", "List",
@@ -170,6 +170,8 @@ class Definitions(Expressions):
         self.bind_parameters(frame, params, parent.kind == "class" and "staticmethod" not in decorator_names(node))
         if is_stub(node.body):
             frame.flags |= Flag.STUB
+        if node.args.vararg and parent.kind == "function" and hands_on(node, parent.param_use):
+            frame.flags |= Flag.HANDS_ON
         skipped = int(any(is_skipped(one, self.constants) for one in node.decorator_list))
         self.muted += skipped
         leaves = self.body(node.body)

@@ -103,6 +103,7 @@ class Flag:
     NEVER_RETURNS: Final = 64
     ASKS_LOOP: Final = 128  # looks whether a loop is running
     CHOOSES: Final = 512  # compares a name with something, which may be the key of a table
+    HANDS_ON: Final = 1024  # a decorator's wrapper that gives all that it is given, and nothing else, to what it wraps
     OWN_NAMESPACE: Final = 256  # exec, globals(), setattr on itself: names can appear that no one sees
 
 
@@ -194,6 +195,8 @@ class Bindings:
 
 
 TRIED: Final = -1  # the arm of a block that is the body of a `try`: unlike those of an `if` it always begins
+
+KNOWN_ARMS: Final = 1000  # the arms from here on are of an `if` about versions or type checking, which callers ask too
 
 
 class Block(NamedTuple):

@@ -22,6 +22,7 @@ from awaitguard.nodes import (
     Name,
 )
 from awaitguard.summary import (
+    KNOWN_ARMS,
     NONE,
     OP_CALL,
     OP_ELEMENT,
@@ -32,6 +33,7 @@ from awaitguard.summary import (
     Use,
 )
 from awaitguard.syntax import (
+    asks_version,
     called_names,
     caught_names,
     constant_truth,
@@ -180,7 +182,7 @@ class Walker(Definitions):
 
     def if_(self, node: ast.If) -> bool:
         statement = self.next_statement()
-        arm = 0
+        arm = KNOWN_ARMS if asks_version(node.test) else 0
         leaves = True
         while True:
             self.visit(node.test, Use.TRUTH)

@@ -100,7 +100,7 @@ GETATTR: Final = Rule("AG117", "await-sync-getattr", CERTAIN, "await of a plain 
 CONDITIONAL: Final = Rule("AG118", "await-sync-conditional", CERTAIN, "await of a function with several definitions, all of them plain",
     f"Whichever branch defines it, the function is a plain one. {ERROR}",
     "import sys\n\nif sys.platform == 'win32':\n    def load():\n        return 1\nelse:\n    def load():\n        return 2\n\nasync def main():\n    await load()\n",
-    "import sys\n\nif sys.platform == 'win32':\n    def load():\n        return 1\nelse:\n    async def load():\n        return 2\n\nasync def main():\n    await load()\n")  # fmt: skip
+    "import sys\n\nif sys.platform == 'win32':\n    async def load():\n        return 1\nelse:\n    async def load():\n        return 2\n\nasync def main():\n    await load()\n")  # fmt: skip
 
 ROUTES: Final = (("decorated", DECORATED), ("partial", PARTIAL_RULE), ("getattr", GETATTR), ("dict", DICT), ("property", PROPERTY),
     ("conditional", CONDITIONAL), ("alias", ALIAS), ("reexport", REEXPORT))  # fmt: skip

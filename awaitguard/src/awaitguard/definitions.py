@@ -63,18 +63,28 @@ class Definitions(Expressions):
         return len(self.blocks) - 1
 
     def arm(
-        self, body: list[ast.stmt], statement: int, arm: int, exclusive: bool = True, fallback: bool = False
-    ) -> bool:
+        self, body: list[ast.stmt], statement: int, arm: int, exclusive: bool = True, fallback: bool = False,
+        narrowed: tuple[str, int] = ("", UNKNOWN),
+    ) -> bool:  # fmt: skip
         """Walk a branch in a block of its own; True if control leaves there."""
         outer, held = self.block, self.frame.held
         self.frame.held = dict(held)
         self.block = self.new_block(False, statement, arm, exclusive, fallback)
+        if narrowed[0]:
+            self.bind_narrowed(narrowed)
         leaves = self.body(body)
+        if narrowed[0] and self.frame.bindings[narrowed[0]][-1][0] == "narrowed":
+            self.frame.fuzzy.add(narrowed[0])
         self.frame.held = held
         if leaves:
             self.blocks[self.block][5] = True
         self.block = outer
         return leaves
+
+    def bind_narrowed(self, narrowed: tuple[str, int]) -> None:
+        """From here on, and only below this block, a name stands for an instance of a class."""
+        name, index = narrowed
+        self.frame.bind(name, raw_binding("narrowed", index, len(self.exprs), self.block, 0))
 
     def body(self, statements: list[ast.stmt]) -> bool:
         """Walk statements; True if control leaves there."""

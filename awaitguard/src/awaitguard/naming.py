@@ -200,7 +200,11 @@ class Names:
         elif (
             (use in SITED_USES and use != Use.AWAIT)
             or (use in TRACKED_USES and name in self.frame.tracked)
-            or ((use == Use.RETURN or use == Use.RETURNED_DICT) and name in self.frame.tracked and self.frame.flags & Flag.ASYNC)
+            or (
+                (use == Use.RETURN or use == Use.RETURNED_DICT)
+                and name in self.frame.tracked
+                and self.frame.flags & Flag.ASYNC
+            )
         ) and use != Use.VALUE_ARGUMENT:
             self.site(use, index, node)
         return index

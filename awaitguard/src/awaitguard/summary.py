@@ -124,7 +124,8 @@ POSITIONAL_ONLY, POSITIONAL, VAR_POSITIONAL, KEYWORD, VAR_KEYWORD = "opvkw"
 class Binding(NamedTuple):
     """One place where a name gets a value.
 
-    `kind` is one of import, from, def, class, value, param, unknown, and all for the names in `__all__`. `value` is a scope or expression index or, for
+    `kind` is one of import, from, def, class, value, param, unknown, narrowed (by isinstance: it holds in its own block
+    alone), and all for the names in `__all__`. `value` is a scope or expression index or, for
     imports, the dotted module; `name` is the imported name and `level` the number of dots of a relative import.
     `at` orders bindings and uses inside a file.
     """

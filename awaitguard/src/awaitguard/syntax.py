@@ -177,10 +177,23 @@ def hands_on(node: ast.FunctionDef | ast.AsyncFunctionDef, others: Collection[st
             passed = [one.value if type(one) is Starred else one for one in part.args]
             passed += [one.value for one in part.keywords if one.arg is None]
             texts = [one.id if type(one) is Name else "" for one in passed]
-            if texts != names or len(passed) != len(part.args) + len(part.keywords) or type(part.args[-1]) is not Starred:
+            if (
+                texts != names
+                or len(passed) != len(part.args) + len(part.keywords)
+                or type(part.args[-1]) is not Starred
+            ):
                 return False
             handed += 1
     return handed > 0 and uses == handed * len(names)
+
+
+def tested_class(test: ast.expr) -> tuple[str, ast.expr | None]:
+    """The name and the one class that `isinstance(name, Class)` asks about."""
+    if type(test) is Call and type(test.func) is Name and test.func.id == "isinstance" and len(test.args) == 2:
+        value, kind = test.args
+        if type(value) is Name and type(kind) in (Name, Attribute):
+            return value.id, kind
+    return "", None
 
 
 def tested_for_none(node: ast.expr) -> str:

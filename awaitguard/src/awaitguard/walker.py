@@ -5,15 +5,17 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from awaitguard.definitions import Definitions
-from awaitguard.expressions import VISITORS, Expressions
+from awaitguard.expressions import VISITORS, Expressions, asks_for_awaitable
 from awaitguard.frame import raw_binding
 from awaitguard.naming import dotted_name
 from awaitguard.nodes import (
+    And,
     AsyncFor,
     AsyncWith,
+    BoolOp,
     Call,
     Constant,
     If,
@@ -44,6 +46,7 @@ from awaitguard.syntax import (
     is_raises,
     lazy_names,
     only_imports,
+    tested_class,
     tested_for_none,
 )
 
@@ -151,7 +154,11 @@ class Walker(Definitions):
         return False
 
     def assert_(self, node: ast.Assert) -> bool:
+        narrowed = self.narrow(node.test)
         self.visit(node.test, Use.TRUTH)
+        if narrowed[0]:
+            self.frame.tested.discard(narrowed[0])
+            self.bind_narrowed(narrowed)
         if node.msg is not None:
             self.visit(node.msg, Use.FORMAT)
         return False
@@ -185,7 +192,10 @@ class Walker(Definitions):
         arm = KNOWN_ARMS if asks_version(node.test) else 0
         leaves = True
         while True:
+            narrowed = self.narrow(node.test)
             self.visit(node.test, Use.TRUTH)
+            if narrowed[0]:
+                self.frame.tested.discard(narrowed[0])
             outer = self.guards
             guard = equality(node.test)
             if guard:
@@ -194,7 +204,7 @@ class Walker(Definitions):
             self.skip(known is False)
             absent: str = self.absent
             self.absent = self.open_parameter(tested_for_none(node.test))
-            leaves &= self.arm(node.body, statement, arm)
+            leaves &= self.arm(node.body, statement, arm, narrowed=narrowed)
             self.absent = absent
             self.skip(known is False, -1)
             self.guards = outer
@@ -209,6 +219,23 @@ class Walker(Definitions):
         leaves &= self.arm(node.orelse, statement, arm)
         self.skip(known is True, -1)
         return leaves
+
+    def narrow(self, test: ast.expr) -> tuple[str, int]:
+        """The name and the class of `isinstance(name, Class)`, of a local name of which nothing else is known."""
+        parts = test.values if type(test) is BoolOp and type(test.op) is And else [test]
+        for part in parts:
+            name, kind = tested_class(part)
+            frame = self.frame
+            if (
+                kind is not None
+                and not asks_for_awaitable(cast("ast.Call", part))
+                and frame.is_function
+                and name in frame.fuzzy
+                and name not in frame.tested
+            ):
+                index = self.annotation(kind)
+                return (name, index) if index > NONE else ("", UNKNOWN)
+        return "", UNKNOWN
 
     def skip(self, never: bool, step: int = 1) -> None:
         """Say nothing about code that a constant of this module keeps from running (`_IS_SYNC = True`)."""

@@ -109,7 +109,9 @@ WHERE: Final = {
     Use.CALLEE: "is called without await",
 }
 # Uses that work on a value there and then, whichever branch it came from.
-USED_AT_ONCE: Final = frozenset({Use.OPERAND, Use.SUBSCRIPT, Use.FORMAT, Use.ATTRIBUTE, Use.VALUE_ARGUMENT, Use.ITERATE, Use.UNPACKED})
+USED_AT_ONCE: Final = frozenset(
+    {Use.OPERAND, Use.SUBSCRIPT, Use.FORMAT, Use.ATTRIBUTE, Use.VALUE_ARGUMENT, Use.ITERATE, Use.UNPACKED}
+)
 # Uses in which a task or future fails just like a coroutine.
 OF_FUTURES: Final = frozenset({Use.ITERATE, Use.ASYNC_ITERATE, Use.UNPACKED, Use.SUBSCRIPT})
 CACHES: Final = frozenset({"functools.lru_cache", "functools.cache"})

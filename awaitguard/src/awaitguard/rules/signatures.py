@@ -49,8 +49,14 @@ def parameters_of(resolver: Resolver, target: Value) -> Parameters | None:
     if target.kind == FUNCTION and not {"wrapped", "decorated", "getattr", "virtual", "loose"} & set(target.via):
         key = ("parameters", target.definition, target.bound)
         return resolver.remember(key, lambda: of_function(resolver, target))
-    if target.kind == FUNCTION and "decorated" in target.via and not {"wrapped", "getattr", "virtual", "loose"} & set(target.via):
-        return resolver.remember(("parameters below", target.definition, target.origin), lambda: of_wrapped(resolver, target))
+    if (
+        target.kind == FUNCTION
+        and "decorated" in target.via
+        and not {"wrapped", "getattr", "virtual", "loose"} & set(target.via)
+    ):
+        return resolver.remember(
+            ("parameters below", target.definition, target.origin), lambda: of_wrapped(resolver, target)
+        )
     if target.kind == CLASS and not (target.extra == "self" and resolver.may_be_subclass(target)):
         return resolver.remember(("parameters", target.definition), lambda: of_class(resolver, target.definition))
     return None

@@ -226,7 +226,7 @@ class Definitions(Expressions):
 
     def default(self, node: ast.expr) -> int:
         """Visit a parameter's default; only an object that is made there says something about the parameter."""
-        index = self.visit(node, Use.OTHER)
+        index = self.value_wanted(node, Use.OTHER)
         return index if index > NONE and self.exprs[index][0] == OP_CALL else UNKNOWN
 
     def bind_parameters(self, frame: Frame, params: list[tuple[str, str, int, bool, int]], method: bool) -> None:

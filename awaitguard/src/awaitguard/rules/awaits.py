@@ -164,9 +164,10 @@ class Awaits(Group):
         judged = [file.resolver.is_awaitable(value) for value in values]
         wrong = [value for value, verdict in zip(values, judged, strict=True) if verdict is False]
         right = {value.origin for value, verdict in zip(values, judged, strict=True) if verdict}
-        # A function that is declared to give either is no function of one colour.
+        # A function that gives either, or something that can't be followed, is no function of one colour.
+        right |= {value.origin for value, verdict in zip(values, judged, strict=True) if verdict is None}
         wrong = [value for value in wrong if value.origin not in right]
-        if None in judged or not wrong or not all(isinstance(value.origin, tuple) for value in wrong):
+        if None in right or not wrong or not all(isinstance(value.origin, tuple) for value in wrong):
             return
         if not takes_any(file, site, values):
             return

@@ -57,7 +57,8 @@ class Fallbacks(Group):
             if scope.kind not in ("module", "class"):
                 continue
             for name, bindings in scope.bindings.items():
-                if len(bindings) != 2 or {one.kind for one in bindings} != {"def"}:
+                kinds = {one.kind for one in bindings}
+                if len(bindings) != 2 or "def" not in kinds or not kinds <= {"def", "from"}:
                     continue
                 first, second = blocks[bindings[0].block], blocks[bindings[1].block]
                 if not first.statement or first.statement != second.statement or first.arm == second.arm:

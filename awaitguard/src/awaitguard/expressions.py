@@ -134,6 +134,8 @@ class Expressions(Operators):
                     argument_use = Use.VALUE_ARGUMENT
                 elif base in self.module.quiet:
                     argument_use = self.quiet_use(f"{self.module.quiet[base]}.{name}")
+            elif type(function.value) is Attribute and dotted_name(function) in VALUE_FUNCTIONS:
+                argument_use = Use.VALUE_ARGUMENT
             elif type(function.value) is Constant and isinstance(function.value.value, str):
                 argument_use = Use.FORMAT
             if name in VALUE_METHODS:

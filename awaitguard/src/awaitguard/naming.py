@@ -203,7 +203,7 @@ class Names:
             or (
                 (use == Use.RETURN or use == Use.RETURNED_DICT)
                 and name in self.frame.tracked
-                and self.frame.flags & Flag.ASYNC
+                and (self.frame.flags & Flag.ASYNC or (use == Use.RETURN and self.frame.annotation > NONE))
             )
         ) and use != Use.VALUE_ARGUMENT:
             self.site(use, index, node)
@@ -266,7 +266,7 @@ class Names:
                 self.site(use, index, node)
             if parts[-1] in self.watched:
                 self.site(Use.READ, index, node)
-                if use in TRACKED_USES:
+                if use in TRACKED_USES or use == Use.STATEMENT:
                     self.site(use, index, node)
             return index
         self.attribute_name = parts[-1]
@@ -275,6 +275,10 @@ class Names:
             return self.telling(parts[0], use, dotted_name(value.func) if type(value) is Call else "")
         for part in reversed(parts):
             base = self.add((OP_ATTR, base, part))
+        if parts[0] in self.watched:
+            self.site(Use.READ, base, node)
+            if use in TRACKED_USES or use == Use.STATEMENT:
+                self.site(use, base, node)
         return base
 
     def telling(self, attribute: str, use: int, receiver: str = "") -> int:

@@ -31,7 +31,7 @@ from awaitguard.summary import (
     ParamUse,
     Use,
 )
-from awaitguard.syntax import decorator_names, hands_on, is_fixture, is_skipped, is_stub, telling_properties
+from awaitguard.syntax import decorator_names, hands_on, is_skipped, is_stub, telling_properties
 from awaitguard.vocabulary import QUIET_LIBRARY
 
 PLAIN_TYPES: Final = frozenset({"int", "str", "float", "bool", "bytes", "dict", "list", "set", "tuple", "Any", "Dict", "List",
@@ -172,8 +172,6 @@ class Definitions(Expressions):
         frame = self.enter("function", node.name, node)
         frame.position = position(node)
         frame.decorators, frame.annotation = decorators, annotation
-        if decorators and parent is self.module and is_fixture(node):
-            self.fixtures.add(node.name)
         self.loops, self.guards, self.absent = False, {}, ""
         if type(node) is AsyncFunctionDef:
             frame.flags |= Flag.ASYNC
@@ -236,8 +234,8 @@ class Definitions(Expressions):
             frame.param_use[name] = 0
             if method and number == 0 and kind in "op":
                 frame.self_name = name
-            elif name in self.fixtures and annotation == UNKNOWN and frame.name.startswith("test"):
-                continue
+            elif annotation == UNKNOWN and frame.name.startswith("test") and kind in "pk" and default < 0:
+                continue  # pytest fills it with the fixture of its name
             elif (annotation <= NONE and default < 0) or (annotation > NONE and self.is_plain_type(annotation)):
                 frame.fuzzy.add(name)
 

@@ -33,6 +33,7 @@ from awaitguard.summary import (
     Flag,
     Use,
 )
+from awaitguard.syntax import constant_truth
 from awaitguard.vocabulary import CONTAINER_NODES, LOOKS_AT, OF_COROUTINES, SITED_USES
 
 
@@ -97,7 +98,14 @@ class Operators(Names):
         owner, self.owner = self.owner, None
         self.visit(node.test, Use.TRUTH)
         self.owner = owner
-        found = [self.visit(node.body, use), self.visit(node.orelse, use)]
+        known = constant_truth(node.test, self.constants)
+        found: list[int] = []
+        for part, never in ((node.body, known is False), (node.orelse, known is True)):
+            self.muted += never
+            found.append(self.visit(part, use))
+            self.muted -= never
+        if known is not None:
+            return found[0] if known else found[1]
         for given, other, index in ((node.body, node.orelse, found[1]), (node.orelse, node.body, found[0])):
             if type(given) is Name and type(other) is Call:
                 return self.stand_in(given.id, index, found)

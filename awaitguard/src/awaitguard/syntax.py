@@ -241,9 +241,3 @@ def telling_properties(node: ast.ClassDef) -> Iterator[str]:
             runs = (type(inner) is Attribute and inner.attr in RUNS for inner in ast.walk(one))
             if type(one) is AsyncFunctionDef or any(runs):
                 yield one.name
-
-
-def is_fixture(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether pytest calls a function to fill the parameter of its name."""
-    found = [one.func if type(one) is Call else one for one in node.decorator_list]
-    return any(dotted_name(one).rpartition(".")[2] == "fixture" for one in found)

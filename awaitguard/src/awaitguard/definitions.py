@@ -443,12 +443,16 @@ class Definitions(Expressions):
                 self.sites.append((int(Use.FORGOTTEN), *site[1:4], UNKNOWN, name))
                 del frame.forgettable[number]
                 break
-        if index > NONE and type(value) is Call and frame.is_function and not self.muted:
-            site = (0, index, frame.index, position(value), UNKNOWN, 0)
+        if index > NONE and type(value) is Call and not self.muted:
+            site = (int(Use.STORED), index, frame.index, position(value), UNKNOWN, 0)
             if name in frame.outer:
-                self.stored_globals.append((name, (int(Use.STORED), *site[1:])))
-            else:
+                self.stored_globals.append((name, site))
+            elif frame.is_function:
                 frame.forgettable.append((name, len(self.exprs), site, self.loops, self.block))
+            elif (
+                not dotted_name(value.func).rpartition(".")[2][:1].isupper()
+            ):  # no class, so it may be an async function
+                (self.pending_attributes if frame.kind == "class" else self.stored_globals).append((name, site))
 
     def bind_item(self, name: str, index: int, value: ast.expr) -> None:
         """`name[key] = value`: one more thing that the container may hold."""

@@ -397,10 +397,11 @@ class Names:
             if value > NONE and type(node) is Call:
                 self.called_globals.add(name)
             return
+        same = type(node) is Name and node.id in frame.tracked  # `other = name`
         frame.bind(name, binding)
         if frame is self.module and value > NONE and type(node) is Call:
             self.called_globals.add(name)
-        if value > NONE and (type(node) is Call or self.exprs[value][0] in (OP_CALL, OP_ELEMENT, OP_UNION)):
+        if value > NONE and (same or type(node) is Call or self.exprs[value][0] in (OP_CALL, OP_ELEMENT, OP_UNION)):
             frame.tracked.add(name)
         if type(node) in CONTAINER_NODES:
             frame.containers[name] = "dict" if type(node) in (Dict, DictComp) else "list"

@@ -70,9 +70,10 @@ class Walker(Definitions):
                     self.lazy_imports(statement.value)
         self.leave(self.frame)
         self.sites.extend(site for name, site in self.pending_globals if name in self.called_globals)
-        # Where such a name is used as a value, that is the place to speak of.
+        # Where such a name is used as a value, that is the place to speak of; what nobody here reads may be for others.
         used = self.handed.union([name for name, _ in self.pending_globals])
-        self.sites.extend(site for name, site in self.stored_globals if name not in used)
+        read = self.frame.loads
+        self.sites.extend(site for name, site in self.stored_globals if name in read and name not in used)
         for name, site in self.pending_attributes:
             if name not in (self.awaited_attributes if site[0] == Use.STORED else self.consumed_attributes):
                 self.sites.append((*site[:5], self.looked_into[name]) if name in self.looked_into else site)

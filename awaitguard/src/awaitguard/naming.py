@@ -96,6 +96,7 @@ class Names:
         self.guards: dict[str, Any] = {}
         self.constants: dict[str, bool] = {}  # `_IS_SYNC = True` at the top level
         self.attribute_name = ""
+        self.leaving: set[str] = set()  # functions of this file that are declared never to return
         self.watched: set[str] = set()  # properties of this file's classes that are async or run a loop
         self.absent: str = ""  # the parameter that wasn't given, in a branch under `if name is None`
         self.frame = Frame("module", "", 0, None, 0)

@@ -187,6 +187,16 @@ def hands_on(node: ast.FunctionDef | ast.AsyncFunctionDef, others: Collection[st
     return handed > 0 and uses == handed * len(names)
 
 
+def never_returning(body: list[ast.stmt]) -> Iterator[str]:
+    """The functions and methods that are declared to give NoReturn or Never."""
+    for one in body:
+        if type(one) is ClassDef:
+            yield from never_returning(one.body)
+        elif type(one) is FunctionDef and one.returns is not None:
+            if dotted_name(one.returns).rpartition(".")[2] in ("NoReturn", "Never"):
+                yield one.name
+
+
 def tested_class(test: ast.expr) -> tuple[str, ast.expr | None]:
     """The name and the one class that `isinstance(name, Class)` asks about."""
     if type(test) is Call and type(test.func) is Name and test.func.id == "isinstance" and len(test.args) == 2:

@@ -45,6 +45,7 @@ from awaitguard.syntax import (
     has_yield,
     is_raises,
     lazy_names,
+    never_returning,
     only_imports,
     tested_class,
     tested_for_none,
@@ -63,6 +64,7 @@ class Walker(Definitions):
 
     def walk(self, tree: ast.Module, ignores: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
         """The raw summary of a module, ready for `marshal`."""
+        self.leaving.update(never_returning(tree.body))
         self.body(tree.body)
         if "__getattr__" in self.frame.bindings:
             for statement in tree.body:
@@ -127,6 +129,8 @@ class Walker(Definitions):
         self.visit(value, Use.OTHER if self.raising and type(value) is Call else Use.STATEMENT)
         if type(value) is Call:
             name = dotted_name(value.func)
+            if name.removeprefix("self.") in self.leaving:
+                return True
             if name.rpartition(".")[2] in LEAVING_CALLS and name.partition(".")[0] in (
                 "sys",
                 "os",

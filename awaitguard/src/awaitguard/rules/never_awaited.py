@@ -337,7 +337,11 @@ def may_be_none(file: FileCheck, index: int) -> bool:
         return False
     bindings: list[Binding] = file.summary.scopes[file.summary.scope_of(expr[2])].bindings.get(expr[1]) or []
     reaching, _ = reaching_bindings(file.summary.blocks, bindings, expr[2], index)
-    return any(one.kind == "value" and one.value == NONE for one in reaching)
+    given = [one.value for one in reaching if one.kind == "value"]
+    # `x = load() if fresh else None` is such a variable too.
+    return any(
+        one == NONE or (one > NONE and NONE in file.expr(one) and file.expr(one)[0] == OP_UNION) for one in given
+    )
 
 
 def names_inside(file: FileCheck, annotation: int) -> set[str]:

@@ -192,8 +192,9 @@ def never_returning(body: list[ast.stmt]) -> Iterator[str]:
     for one in body:
         if type(one) is ClassDef:
             yield from never_returning(one.body)
-        elif type(one) is FunctionDef and one.returns is not None:
-            if dotted_name(one.returns).rpartition(".")[2] in ("NoReturn", "Never"):
+        elif type(one) is FunctionDef:
+            declared = dotted_name(one.returns).rpartition(".")[2] if one.returns is not None else ""
+            if declared in ("NoReturn", "Never"):
                 yield one.name
 
 

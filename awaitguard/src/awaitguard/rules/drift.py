@@ -212,7 +212,12 @@ def drift(first: PublicFunction, second: PublicFunction, strict: bool) -> str:
         if len(one) != len(two) and first.required != second.required:
             return f"{second.name} takes {len(two)} parameter(s) and {where} takes {len(one)}"
         return ""
-    if not one or len(one) != len(two) or one == two:
+    if len(one) != len(two):
+        # Parameters that one of them has besides, at the end and with defaults, are no drift.
+        if first.required != second.required or first.required > min(len(one), len(two)):
+            return ""
+        one, two = one[: len(two)], two[: len(one)]
+    if not one or one == two:
         return ""
     if sorted(one) == sorted(two):
         return f"{second.name} has the same parameters as {where}, in another order"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.finding import CERTAIN
+from awaitguard.discovery import is_test
+from awaitguard.finding import CERTAIN, HINT
 from awaitguard.rules.rule import Group, Rule
 from awaitguard.summary import KIND, Flag
 from awaitguard.value import FUNCTION, Value
@@ -48,4 +49,6 @@ class Special(Group):
                 made = file.resolver.result(Value(FUNCTION, file.path, index, bound=True))
                 if made and all(file.resolver.is_awaitable(one) is False for one in made):
                     message = f"{owner}.{name} is a plain function, but Python awaits what it gives"
-                    yield file.finding(SPECIAL, scope.position, message, (file.path, index))
+                    # Tests have such classes to see the error.
+                    level = HINT if is_test(file.path) else ""
+                    yield file.finding(SPECIAL, scope.position, message, (file.path, index), level)

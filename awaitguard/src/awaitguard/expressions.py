@@ -373,6 +373,10 @@ class Expressions(Operators):
             index = self.visit(value, inner)
             known = known or index > NONE
             pairs.append((cast("ast.Constant", key).value if constant else None, index))
+        if not known and use == Use.RETURN:
+            return self.add(
+                (OP_CONST, "dict", None)
+            )  # for the rule about functions of one name that give different things
         return self.add((OP_DICT, tuple(pairs))) if known else PLAIN
 
     def visit_starred(self, node: ast.Starred, use: int) -> int:

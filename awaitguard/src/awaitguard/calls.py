@@ -62,7 +62,7 @@ COLOUR_KEEPING: Final = ("pytest.mark.", "unittest.mock.patch", "mock.patch", "t
 # Functions of the library whose result is made from their arguments.
 HANDS_BACK: Final = frozenset({"functools.partial", "functools.partialmethod", "functools.update_wrapper", "builtins.list",
     "builtins.tuple", "builtins.set", "builtins.sorted", "builtins.iter", "builtins.map", "builtins.staticmethod",
-    "builtins.classmethod", "builtins.property", "typing.cast", "typing_extensions.cast"})  # fmt: skip
+    "builtins.classmethod", "builtins.property", "typing.cast", "typing_extensions.cast", "asyncio.run"})  # fmt: skip
 # Routes that say what a function or its result is, not only how it was reached.
 KINDS: Final = frozenset({"contextmanager", "asynccontextmanager", "awaitable", "wrapped", "inherited", "default"})
 PROPERTIES: Final = frozenset({"builtins.property", "functools.cached_property", "abc.abstractproperty"})

@@ -10,6 +10,7 @@ from awaitguard.summary import (
     NONE,
     OP_CALL,
     OP_NAME,
+    OP_SUBSCRIPTED,
     SLICE,
     Binding,
     Expr,
@@ -105,7 +106,29 @@ class Containers(Calls):
             return (PLAIN_VALUE,) if all(key is not None for key, _ in value.extra) else UNKNOWN_VALUES
         if value.kind == (ASYNC_GENERATOR if is_async else GENERATOR) and isinstance(value.extra, tuple):
             return cast("Values", value.extra)
+        if value.kind == (ASYNC_GENERATOR if is_async else GENERATOR) and value.module:
+            return self.remember(("yielded", value.definition), lambda: self.yielded(value))
         return UNKNOWN_VALUES
+
+    def yielded(self, generator: Value) -> Values:
+        """What a generator function gives to those who iterate over it."""
+        path, index = generator.definition
+        key = ("yielded", path, index)
+        summary = self.table.summary(path)
+        if summary is None or key in self.active:
+            self.cuts += 1
+            return UNKNOWN_VALUES
+        scope = summary.scopes[index]
+        if not scope.is_generator:
+            return UNKNOWN_VALUES
+        annotation = summary.exprs[scope.annotation] if scope.annotation > NONE else NO_EXPR
+        if annotation[0] == OP_SUBSCRIPTED and annotation[2]:
+            return self.annotated(path, annotation[2][0])
+        self.active.add(key)
+        try:
+            return merge([self.infer(path, one) if one >= 0 else UNKNOWN_VALUES for one in scope.returns])
+        finally:
+            self.active.discard(key)
 
     def unpacked(self, value: Value, number: Any) -> Values:
         if value.kind == CONTAINER and isinstance(number, int):

@@ -32,7 +32,7 @@ from awaitguard.summary import (
     RawBinding,
     Use,
 )
-from awaitguard.syntax import decorator_names, is_fixture, is_skipped, is_stub, telling_properties
+from awaitguard.syntax import decorator_names, hands_on, is_skipped, is_stub, telling_properties
 from awaitguard.vocabulary import QUIET_LIBRARY
 
 PLAIN_TYPES: Final = frozenset({"int", "str", "float", "bool", "bytes", "dict", "list", "set", "tuple", "Any", "Dict", "List",
@@ -64,18 +64,28 @@ class Definitions(Expressions):
         return len(self.blocks) - 1
 
     def arm(
-        self, body: list[ast.stmt], statement: int, arm: int, exclusive: bool = True, fallback: bool = False
-    ) -> bool:
+        self, body: list[ast.stmt], statement: int, arm: int, exclusive: bool = True, fallback: bool = False,
+        narrowed: tuple[str, int] = ("", UNKNOWN),
+    ) -> bool:  # fmt: skip
         """Walk a branch in a block of its own; True if control leaves there."""
         outer, held = self.block, self.frame.held
         self.frame.held = dict(held)
         self.block = self.new_block(False, statement, arm, exclusive, fallback)
+        if narrowed[0]:
+            self.bind_narrowed(narrowed)
         leaves = self.body(body)
+        if narrowed[0] and self.frame.bindings[narrowed[0]][-1][0] == "narrowed":
+            self.frame.fuzzy.add(narrowed[0])
         self.frame.held = held
         if leaves:
             self.blocks[self.block][5] = True
         self.block = outer
         return leaves
+
+    def bind_narrowed(self, narrowed: tuple[str, int]) -> None:
+        """From here on, and only below this block, a name stands for an instance of a class."""
+        name, index = narrowed
+        self.frame.bind(name, raw_binding("narrowed", index, len(self.exprs), self.block, 0))
 
     def body(self, statements: list[ast.stmt]) -> bool:
         """Walk statements; True if control leaves there."""
@@ -99,6 +109,9 @@ class Definitions(Expressions):
         """Finish a scope: decide what was forgotten in it and hand its free names to the scope around it."""
         for name, site in frame.pending:
             if name in frame.bindings and name in frame.consumed:
+                # Someone may await what is in the container; whether the calls themselves can work is another question.
+                if self.exprs[site[1]][0] == OP_CALL:
+                    self.sites.append((int(Use.OTHER), *site[1:]))
                 continue
             if name in frame.bindings or frame.parent is None:
                 self.sites.append(site)
@@ -160,14 +173,14 @@ class Definitions(Expressions):
         frame = self.enter("function", node.name, node)
         frame.position = position(node)
         frame.decorators, frame.annotation = decorators, annotation
-        if decorators and parent is self.module and is_fixture(node):
-            self.fixtures.add(node.name)
         self.loops, self.guards, self.absent = False, {}, ""
         if type(node) is AsyncFunctionDef:
             frame.flags |= Flag.ASYNC
         self.bind_parameters(frame, params, parent.kind == "class" and "staticmethod" not in decorator_names(node))
         if is_stub(node.body):
             frame.flags |= Flag.STUB
+        if node.args.vararg and parent.kind == "function" and hands_on(node, parent.param_use):
+            frame.flags |= Flag.HANDS_ON
         skipped = int(any(is_skipped(one, self.constants) for one in node.decorator_list))
         self.muted += skipped
         leaves = self.body(node.body)
@@ -212,7 +225,7 @@ class Definitions(Expressions):
 
     def default(self, node: ast.expr) -> int:
         """Visit a parameter's default; only an object that is made there says something about the parameter."""
-        index = self.visit(node, Use.OTHER)
+        index = self.value_wanted(node, Use.OTHER)
         return index if index > NONE and self.exprs[index][0] == OP_CALL else UNKNOWN
 
     def bind_parameters(self, frame: Frame, params: list[tuple[str, str, int, bool, int]], method: bool) -> None:
@@ -222,8 +235,8 @@ class Definitions(Expressions):
             frame.param_use[name] = 0
             if method and number == 0 and kind in "op":
                 frame.self_name = name
-            elif name in self.fixtures and annotation == UNKNOWN and frame.name.startswith("test"):
-                continue
+            elif annotation == UNKNOWN and frame.name.startswith("test") and kind in "pk" and default < 0:
+                continue  # pytest fills it with the fixture of its name
             elif (annotation <= NONE and default < 0) or (annotation > NONE and self.is_plain_type(annotation)):
                 frame.fuzzy.add(name)
 
@@ -434,9 +447,16 @@ class Definitions(Expressions):
                 self.sites.append((int(Use.FORGOTTEN), *site[1:4], UNKNOWN, name))
                 del frame.forgettable[number]
                 break
-        if index > NONE and type(value) is Call and frame.is_function and not self.muted and name not in frame.outer:
-            site = (0, index, frame.index, position(value), UNKNOWN, 0)
-            frame.forgettable.append((name, len(self.exprs), site, self.loops, self.block))
+        if index > NONE and type(value) is Call and not self.muted:
+            site = (int(Use.STORED), index, frame.index, position(value), UNKNOWN, 0)
+            if name in frame.outer:
+                self.stored_globals.append((name, site))
+            elif frame.is_function:
+                frame.forgettable.append((name, len(self.exprs), site, self.loops, self.block))
+            elif (
+                not dotted_name(value.func).rpartition(".")[2][:1].isupper()
+            ):  # no class, so it may be an async function
+                (self.pending_attributes if frame.kind == "class" else self.stored_globals).append((name, site))
 
     def bind_item(self, name: str, index: int, value: ast.expr) -> None:
         """`name[key] = value`: one more thing that the container may hold."""

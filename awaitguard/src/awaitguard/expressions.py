@@ -135,6 +135,8 @@ class Expressions(Operators):
                     argument_use = Use.VALUE_ARGUMENT
                 elif base in self.module.quiet:
                     argument_use = self.quiet_use(f"{self.module.quiet[base]}.{name}")
+            elif type(function.value) is Attribute and dotted_name(function) in VALUE_FUNCTIONS:
+                argument_use = Use.VALUE_ARGUMENT
             elif type(function.value) is Constant and isinstance(function.value.value, str):
                 argument_use = Use.FORMAT
             if name in VALUE_METHODS:
@@ -155,6 +157,8 @@ class Expressions(Operators):
             target = self.visit(function, Use.FORMAT)  # looked at, not passed on
         else:
             target = self.visit(function, Use.SCHEDULED if keep else Use.CALLEE)
+            if use == Use.AWAIT and type(function) is Name and function.id in self.frame.param_use:
+                self.frame.param_use[function.id] |= ParamUse.CALL_AWAITED
         if keep and target > NONE and type(function) is Call:
             self.site(Use.CALLEE, target, function)
         if name in FILLING_METHODS and type(function) is Attribute:
@@ -382,10 +386,16 @@ class Expressions(Operators):
             index = self.visit(value, inner)
             known = known or index > NONE
             pairs.append((cast("ast.Constant", key).value if constant else None, index))
+        if not known and use == Use.RETURN:
+            return self.add(
+                (OP_CONST, "dict", None)
+            )  # for the rule about functions of one name that give different things
         return self.add((OP_DICT, tuple(pairs))) if known else PLAIN
 
     def visit_starred(self, node: ast.Starred, use: int) -> int:
-        self.visit(node.value, Use.UNPACKED)
+        # `[*map(load, keys)]` is the list of what map makes.
+        mapped = type(node.value) is Call and type(node.value.func) is Name and node.value.func.id == "map"
+        self.visit(node.value, use if mapped and use in (Use.ELEMENT, Use.RETURNED_LIST) else Use.UNPACKED)
         return UNKNOWN
 
     def visit_comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp, use: int) -> int:

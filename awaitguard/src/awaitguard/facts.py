@@ -9,9 +9,13 @@ from awaitguard.resolver import Resolver, called_name
 from awaitguard.signature import colour_of_scope, signature_of_scope
 from awaitguard.summary import (
     BINDINGS,
+    NO_EXPR,
     NONE,
+    OP_CONST,
+    OP_DICT,
     OP_NAME,
     Binding,
+    Flag,
     Scope,
     Summary,
     pack_position,
@@ -155,13 +159,24 @@ def public_function(path: str, summary: Summary, index: int, resolver: Resolver)
         written = annotation_text(summary, scope.annotation)
         if written in TYPES:
             returns = (written,)
+        elif only_dicts(summary, scope):
+            returns = ("dict",)
         elif len(made) == 1 and made[0].kind == INSTANCE:
             lineage = resolver.lineage(made[0].definition)[0]
             owners = [(resolver.table.summary(file), scope_index) for file, scope_index in lineage]
             returns = tuple([owner.scopes[scope_index].name for owner, scope_index in owners if owner])
+            if any(name.endswith("TypedDict") for name in resolver.library_bases(made[0].definition)):
+                returns = (*returns, "dict")
     return PublicFunction(
         scope.name, path, scope.position, colour, signature_of_scope(scope), params, required, returns
     )
+
+
+def only_dicts(summary: Summary, scope: Scope) -> bool:
+    """Whether a function without annotation gives what is written as a dict, whichever way it ends."""
+    given = [summary.exprs[one] if one > NONE else NO_EXPR for one in scope.returns]
+    dicts = all(expr[0] == OP_DICT or expr[:2] == (OP_CONST, "dict") for expr in given)
+    return bool(given) and dicts and scope.annotation < 0 and not scope.flags & Flag.FALLS_THROUGH
 
 
 def annotation_text(summary: Summary, annotation: int) -> str:

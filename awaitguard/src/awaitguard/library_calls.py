@@ -61,6 +61,10 @@ class LibraryCalls(Classes):
             return arguments[0]
         if name in ("typing.cast", "typing_extensions.cast") and arguments:
             return merge([self.instance_of(one) for one in arguments[0]]) or UNKNOWN_VALUES
+        if name == "asyncio.run":
+            # What a coroutine gives is hardly ever something to await again.
+            made = merge([self.awaited(one) for one in arguments[0]]) if arguments else ()
+            return (PLAIN_VALUE._replace(origin=name),) if not made or is_unknown(made) else made
         if name in GIVES_AWAITABLE:
             return (Value(AWAITABLE, origin=name),)
         if name in OBJECTS:
@@ -173,6 +177,9 @@ class LibraryCalls(Classes):
     def call(
         self, value: Value, arguments: tuple[Values, ...] = (), keywords: tuple[tuple[str | None, Values], ...] = ()
     ) -> Values:
+        raise NotImplementedError
+
+    def awaited(self, value: Value) -> Values:
         raise NotImplementedError
 
     def item(self, value: Value, key: object) -> Values:

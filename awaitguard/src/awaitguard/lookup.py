@@ -140,6 +140,8 @@ class Lookup:
             if any(value.kind in (FUNCTION, CLASS) for value in values) and summary.exprs[binding.value][0] in "n.":
                 return tuple([value.reached("alias") if value.kind in (FUNCTION, CLASS) else value for value in values])
             return values
+        if kind == "narrowed":
+            return self.annotated(path, binding.value, env)
         if kind == "import":
             return self.module_values(binding.value, path)
         if kind == "from":
@@ -239,6 +241,11 @@ class Lookup:
         target = self.imported_module(path, module, binding.level)
         if target is None:
             return UNKNOWN_VALUES if binding.level else (Value(LIBRARY, extra=f"{module}.{binding.name}"),)
+        if target == path:
+            # `from . import users` in a package's own `__init__.py` brings the module; the name itself leads in a circle.
+            submodule = self.modules.submodule(path, binding.name)
+            if submodule:
+                return (Value(MODULE, submodule),)
         found = self.member(target, binding.name)
         return UNKNOWN_VALUES if found is None else found
 
@@ -354,7 +361,7 @@ def reaching_bindings(blocks: Lazy[Block], bindings: list[Binding], block: int, 
     A binding that always runs before the use hides all before it. One in a branch that excludes the use's own, or in
     a branch that leaves the function, doesn't reach it. Later bindings count only inside a common loop.
     """
-    if len(bindings) == 1 and (at == LATE or bindings[0].block == 0):
+    if len(bindings) == 1 and (at == LATE or bindings[0].block == 0) and bindings[0].kind != "narrowed":
         return bindings, True
     above: set[int] = set()
     arms: dict[int, int] = {}
@@ -372,6 +379,7 @@ def reaching_bindings(blocks: Lazy[Block], bindings: list[Binding], block: int, 
         if binding.at > at:
             if (
                 in_loop
+                and binding.kind != "narrowed"
                 and blocks[binding.block].loops
                 and (dominates or not excluded(blocks, binding.block, above, arms))
             ):
@@ -380,6 +388,8 @@ def reaching_bindings(blocks: Lazy[Block], bindings: list[Binding], block: int, 
         if dominates:
             found = [binding]
             certain = True
+        elif binding.kind == "narrowed":
+            continue
         elif not excluded(blocks, binding.block, above, arms):
             found.append(binding)
     return found, certain

@@ -54,6 +54,7 @@ from awaitguard.vocabulary import (
     FOLLOWED_BUILTINS,
     KEEP_UNKNOWN,
     LOOKS_AT,
+    OF_BOTH,
     OF_COROUTINES,
     OWNED_USES,
     SITED_USES,
@@ -81,6 +82,11 @@ class Names:
         # Attributes whose elements someone may await, and attributes that themselves may be awaited.
         self.consumed_attributes: set[str] = set()
         self.awaited_attributes: set[str] = set()
+        # Attributes of which something is used that both coroutines and results may have: `self.conn.send(x)`.
+        self.looked_into: dict[str, str] = {}
+        # Coroutines that functions put into names of the module, and the names that are handed to someone somewhere.
+        self.stored_globals: list[tuple[str, RawSite]] = []
+        self.handed: set[str] = set()
         self.set_outside: set[str] = set()
         self.asked: set[str] = set()
         # Methods whose results are awaited, and those whose results are used at once.
@@ -97,7 +103,7 @@ class Names:
         self.guards: dict[str, Any] = {}
         self.constants: dict[str, bool] = {}  # `_IS_SYNC = True` at the top level
         self.attribute_name = ""
-        self.fixtures: set[str] = set()  # functions of this file that pytest calls to fill parameters
+        self.leaving: set[str] = set()  # functions of this file that are declared never to return
         self.watched: set[str] = set()  # properties of this file's classes that are async or run a loop
         self.absent: str = ""  # the parameter that wasn't given, in a branch under `if name is None`
         self.frame = Frame("module", "", 0, None, 0)
@@ -178,12 +184,17 @@ class Names:
         if use in LOOKS_AT or (use == Use.RETURN and self.keeps(frame, name)):
             return
         frame.consumed.add(name)
+        if use != Use.ATTRIBUTE and use != Use.SUBSCRIPT:
+            self.handed.add(name)
 
     @staticmethod
     def keeps(frame: Frame, name: str) -> bool:
         """Whether a container that a function returns should hold values: dicts, and whatever is awaited for."""
-        kind = frame.containers.get(name)
-        return kind == "dict" or (kind is not None and bool(frame.flags & Flag.ASYNC))
+        owner: Frame | None = frame
+        while owner is not None and name not in owner.bindings:
+            owner = owner.parent
+        kind = owner.containers.get(name) if owner is not None else None
+        return kind == "dict" or (kind is not None and owner is frame and bool(frame.flags & Flag.ASYNC))
 
     def visit_name(self, node: ast.Name, use: int) -> int:
         name = node.id
@@ -196,7 +207,11 @@ class Names:
         elif (
             (use in SITED_USES and use != Use.AWAIT)
             or (use in TRACKED_USES and name in self.frame.tracked)
-            or (use == Use.RETURN and name in self.frame.tracked and self.frame.flags & Flag.ASYNC)
+            or (
+                (use == Use.RETURN or use == Use.RETURNED_DICT)
+                and name in self.frame.tracked
+                and (self.frame.flags & Flag.ASYNC or (use == Use.RETURN and self.frame.annotation > NONE))
+            )
         ) and use != Use.VALUE_ARGUMENT:
             self.site(use, index, node)
         return index
@@ -221,7 +236,9 @@ class Names:
         ):
             self.awaited_attributes.add(parts[0])
         for inner, outer in itertools.pairwise(parts):
-            if inner in OF_COROUTINES:
+            if inner in OF_BOTH and use == Use.CALLEE:
+                self.looked_into[outer] = inner
+            elif inner in OF_COROUTINES:
                 self.awaited_attributes.add(outer)
         if parts[-1] in ("modules", "meta_path") or parts[0] == "__dict__" or parts[:2] == ["update", "__dict__"]:
             self.note_tests("globals" if parts[-1] in ("modules", "meta_path") else "vars", NO_CALL)
@@ -237,6 +254,8 @@ class Names:
                     frame.param_use[name] |= ParamUse.AS_VALUE
             else:
                 self.load(name, Use.ATTRIBUTE)
+                if parts[-1] in OF_COROUTINES:
+                    self.handed.add(name)
                 if name in frame.param_use and (parts[-1] in OF_COROUTINES or parts[-1] == "__class__"):
                     frame.param_use[name] |= ParamUse.AWAITED  # it is driven by hand
             kept = use if use in KEEP_UNKNOWN and use != Use.AWAIT else Use.CALLEE
@@ -254,7 +273,7 @@ class Names:
                 self.site(use, index, node)
             if parts[-1] in self.watched:
                 self.site(Use.READ, index, node)
-                if use in TRACKED_USES:
+                if use in TRACKED_USES or use == Use.STATEMENT:
                     self.site(use, index, node)
             return index
         self.attribute_name = parts[-1]
@@ -263,6 +282,10 @@ class Names:
             return self.telling(parts[0], use, dotted_name(value.func) if type(value) is Call else "")
         for part in reversed(parts):
             base = self.add((OP_ATTR, base, part))
+        if parts[0] in self.watched:
+            self.site(Use.READ, base, node)
+            if use in TRACKED_USES or use == Use.STATEMENT:
+                self.site(use, base, node)
         return base
 
     def telling(self, attribute: str, use: int, receiver: str = "") -> int:
@@ -399,10 +422,11 @@ class Names:
             if value > NONE and type(node) is Call:
                 self.called_globals.add(name)
             return
+        same = type(node) is Name and node.id in frame.tracked  # `other = name`
         frame.bind(name, binding)
         if frame is self.module and value > NONE and type(node) is Call:
             self.called_globals.add(name)
-        if value > NONE and (type(node) is Call or self.exprs[value][0] in (OP_CALL, OP_ELEMENT, OP_UNION)):
+        if value > NONE and (same or type(node) is Call or self.exprs[value][0] in (OP_CALL, OP_ELEMENT, OP_UNION)):
             frame.tracked.add(name)
         if type(node) in CONTAINER_NODES:
             frame.containers[name] = "dict" if type(node) in (Dict, DictComp) else "list"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Final
 
+And: Final = ast.And
 Assign: Final = ast.Assign
 AsyncFor: Final = ast.AsyncFor
 AsyncFunctionDef: Final = ast.AsyncFunctionDef
@@ -13,6 +14,7 @@ Attribute: Final = ast.Attribute
 Await: Final = ast.Await
 BinOp: Final = ast.BinOp
 BitOr: Final = ast.BitOr
+BoolOp: Final = ast.BoolOp
 Call: Final = ast.Call
 ClassDef: Final = ast.ClassDef
 Compare: Final = ast.Compare

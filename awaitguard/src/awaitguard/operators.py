@@ -35,6 +35,7 @@ from awaitguard.summary import (
     Flag,
     Use,
 )
+from awaitguard.syntax import constant_truth
 from awaitguard.vocabulary import CONTAINER_NODES, LOOKS_AT, OF_COROUTINES, SITED_USES
 
 # Functions that are awaited and call what they are given in a thread, so that it has to be plain.
@@ -123,7 +124,14 @@ class Operators(Names):
         owner, self.owner = self.owner, None
         self.visit(node.test, Use.TRUTH)
         self.owner = owner
-        found = [self.visit(node.body, use), self.visit(node.orelse, use)]
+        known = constant_truth(node.test, self.constants)
+        found: list[int] = []
+        for part, never in ((node.body, known is False), (node.orelse, known is True)):
+            self.muted += never
+            found.append(self.visit(part, use))
+            self.muted -= never
+        if known is not None:
+            return found[0] if known else found[1]
         for given, other, index in ((node.body, node.orelse, found[1]), (node.orelse, node.body, found[0])):
             if type(given) is Name and type(other) is Call:
                 return self.stand_in(given.id, index, found)
@@ -235,6 +243,7 @@ class Operators(Names):
         self.frame.flags |= Flag.GENERATOR
         # Under @types.coroutine a generator may go over coroutines.
         self.visit(node.value, Use.OTHER if self.frame.decorators else Use.ITERATE)
+        self.frame.yields.append(UNKNOWN)
         return UNKNOWN
 
     def visit_lambda(self, node: ast.Lambda, use: int) -> int:

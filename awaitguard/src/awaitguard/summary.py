@@ -11,7 +11,7 @@ import marshal
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
-FORMAT: Final = 14  # part of the cache key: raise it when the walker or this layout changes
+FORMAT: Final = 15  # part of the cache key: raise it when the walker or this layout changes
 
 FOREIGN_REASON: Final = "said to another tool"  # the reason of ignores that are comments for type checkers
 UNKNOWN: Final = -1
@@ -90,6 +90,7 @@ class ParamUse:
     PASSED_ON: Final = 2
     AS_VALUE: Final = 4
     CALLED: Final = 8  # and what comes back is used at once, never awaited
+    CALL_AWAITED: Final = 16  # called, and what comes back is awaited
 
 
 class Flag:
@@ -104,6 +105,7 @@ class Flag:
     NEVER_RETURNS: Final = 64
     ASKS_LOOP: Final = 128  # looks whether a loop is running
     CHOOSES: Final = 512  # compares a name with something, which may be the key of a table
+    HANDS_ON: Final = 1024  # a decorator's wrapper that gives all that it is given, and nothing else, to what it wraps
     OWN_NAMESPACE: Final = 256  # exec, globals(), setattr on itself: names can appear that no one sees
 
 
@@ -128,9 +130,10 @@ POSITIONAL_ONLY, POSITIONAL, VAR_POSITIONAL, KEYWORD, VAR_KEYWORD = "opvkw"
 class Binding:
     """One place where a name gets a value.
 
-    `kind` is one of import, from, def, class, value, param, unknown, and all for the names in `__all__`. `value` is a
-    scope or expression index or, for imports, the dotted module; `name` is the imported name and `level` the number of
-    dots of a relative import. `at` orders bindings and uses inside a file.
+    `kind` is one of import, from, def, class, value, param, unknown, narrowed (by isinstance: it holds in its own block
+    alone), and all for the names in `__all__`. `value` is a scope or expression index or, for imports, the dotted
+    module; `name` is the imported name and `level` the number of dots of a relative import. `at` orders bindings and
+    uses inside a file.
     """
 
     __slots__ = ("at", "block", "kind", "level", "line", "name", "value")
@@ -196,6 +199,8 @@ class Bindings:
 
 
 TRIED: Final = -1  # the arm of a block that is the body of a `try`: unlike those of an `if` it always begins
+
+KNOWN_ARMS: Final = 1000  # the arms from here on are of an `if` about versions or type checking, which callers ask too
 
 
 class Block:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final, cast
 
 from awaitguard.naming import dotted_name
@@ -27,6 +27,7 @@ from awaitguard.nodes import (
     Not,
     Pass,
     Raise,
+    Starred,
     Tuple,
     UnaryOp,
     Yield,
@@ -156,6 +157,62 @@ def is_stub(body: list[ast.stmt]) -> bool:
     return True
 
 
+def asks_version(test: ast.expr) -> bool:
+    """Whether a condition is about the version of Python or of a library, or about type checking."""
+    left: list[ast.AST] = [test]
+    while left:
+        node = left.pop()
+        name = node.attr if type(node) is Attribute else node.id if type(node) is Name else ""
+        if "version" in name.lower() or name == "TYPE_CHECKING" or name.startswith("PY"):
+            return True
+        left.extend(ast.iter_child_nodes(node))
+    return False
+
+
+def hands_on(node: ast.FunctionDef | ast.AsyncFunctionDef, others: Collection[str]) -> bool:
+    """Whether a wrapper does nothing with its own parameters but hand all of them on, in order, to one of `others`."""
+    given = node.args
+    if not given.vararg or not given.kwarg or given.kwonlyargs:
+        return False
+    names = [one.arg for one in (*given.posonlyargs, *given.args)] + [given.vararg.arg, given.kwarg.arg]
+    uses = handed = 0
+    for part in ast.walk(node):
+        if type(part) is Name and part.id in names:
+            uses += 1
+        elif type(part) is Call and type(part.func) is Name and part.func.id in others:
+            passed = [one.value if type(one) is Starred else one for one in part.args]
+            passed += [one.value for one in part.keywords if one.arg is None]
+            texts = [one.id if type(one) is Name else "" for one in passed]
+            if (
+                texts != names
+                or len(passed) != len(part.args) + len(part.keywords)
+                or type(part.args[-1]) is not Starred
+            ):
+                return False
+            handed += 1
+    return handed > 0 and uses == handed * len(names)
+
+
+def never_returning(body: list[ast.stmt]) -> Iterator[str]:
+    """The functions and methods that are declared to give NoReturn or Never."""
+    for one in body:
+        if type(one) is ClassDef:
+            yield from never_returning(one.body)
+        elif type(one) is FunctionDef:
+            declared = dotted_name(one.returns).rpartition(".")[2] if one.returns is not None else ""
+            if declared in ("NoReturn", "Never"):
+                yield one.name
+
+
+def tested_class(test: ast.expr) -> tuple[str, ast.expr | None]:
+    """The name and the one class that `isinstance(name, Class)` asks about."""
+    if type(test) is Call and type(test.func) is Name and test.func.id == "isinstance" and len(test.args) == 2:
+        value, kind = test.args
+        if type(value) is Name and type(kind) in (Name, Attribute):
+            return value.id, kind
+    return "", None
+
+
 def tested_for_none(node: ast.expr) -> str:
     """The name that `name is None` or `not name` asks about."""
     if type(node) is UnaryOp and type(node.op) is Not and type(node.operand) is Name:
@@ -201,9 +258,3 @@ def telling_properties(node: ast.ClassDef) -> Iterator[str]:
             runs = (type(inner) is Attribute and inner.attr in RUNS for inner in ast.walk(one))
             if type(one) is AsyncFunctionDef or any(runs):
                 yield one.name
-
-
-def is_fixture(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether pytest calls a function to fill the parameter of its name."""
-    found = [one.func if type(one) is Call else one for one in node.decorator_list]
-    return any(dotted_name(one).rpartition(".")[2] == "fixture" for one in found)

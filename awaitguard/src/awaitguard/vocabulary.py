@@ -17,7 +17,8 @@ FOLLOWED_BUILTINS: Final = frozenset({"super", "type", "map", "filter", "sorted"
 VALUE_FUNCTIONS: Final = frozenset({"len", "print", "str", "int", "float", "bool", "repr", "sum", "abs", "round", "bytes",
     "hash", "format", "ord", "chr", "any", "all", "min", "max", "sorted", "enumerate", "dict", "reversed", "vars",
     "json.dumps", "json.loads", "json.dump", "divmod", "pow", "bytearray", "range", "open", "ascii", "bin", "hex",
-    "os.path.join", "os.path.exists", "Path", "pathlib.Path"})  # fmt: skip
+    "os.path.join", "os.path.exists", "Path", "pathlib.Path"}) | frozenset(
+    name for name, one in vars(builtins).items() if isinstance(one, type) and issubclass(one, BaseException))  # fmt: skip
 # Modules whose functions work on values.
 VALUE_MODULES: Final = frozenset({"json", "os", "re", "math", "datetime", "hashlib", "uuid", "base64", "pathlib", "urllib", "html",
     "shlex", "textwrap", "string", "struct", "time", "statistics", "decimal", "fractions", "binascii"})  # fmt: skip
@@ -36,6 +37,8 @@ PLAIN_METHODS: Final = frozenset({"upper", "lower", "strip", "lstrip", "rstrip",
 # What only coroutines, tasks and futures have: who asks for it knows what is there.
 OF_COROUTINES: Final = frozenset({"close", "send", "throw", "cr_frame", "cr_running", "cr_code", "cr_await", "cr_origin", "__name__",
     "__qualname__", "__await__", "add_done_callback", "cancel", "result", "done"})  # fmt: skip
+# Of these, what is most often meant for the result if that has it too.
+OF_BOTH: Final = frozenset({"send", "result", "cancel", "done"})
 PASSING_FUNCTIONS: Final = frozenset({"list", "tuple", "set", "frozenset", "iter", "zip", "next"})
 ASKS_COLOUR: Final = frozenset({"isawaitable", "iscoroutine", "iscoroutinefunction", "isasyncgenfunction", "isasyncgen",
     "isfuture", "is_async_callable", "is_coroutine_function", "is_coroutine", "is_awaitable", "iscoroutinefunc",

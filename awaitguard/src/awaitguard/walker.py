@@ -5,15 +5,17 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from awaitguard.definitions import Definitions
-from awaitguard.expressions import VISITORS, Expressions
+from awaitguard.expressions import VISITORS, Expressions, asks_for_awaitable
 from awaitguard.frame import raw_binding
 from awaitguard.naming import dotted_name
 from awaitguard.nodes import (
+    And,
     AsyncFor,
     AsyncWith,
+    BoolOp,
     Call,
     Constant,
     If,
@@ -22,7 +24,9 @@ from awaitguard.nodes import (
     Name,
 )
 from awaitguard.summary import (
+    KNOWN_ARMS,
     NONE,
+    OP_CALL,
     OP_ELEMENT,
     OP_ENTER,
     TRIED,
@@ -31,6 +35,7 @@ from awaitguard.summary import (
     Use,
 )
 from awaitguard.syntax import (
+    asks_version,
     called_names,
     caught_names,
     constant_truth,
@@ -41,7 +46,9 @@ from awaitguard.syntax import (
     is_raises,
     lazy_names,
     may_fail,
+    never_returning,
     only_imports,
+    tested_class,
     tested_for_none,
 )
 
@@ -58,6 +65,7 @@ class Walker(Definitions):
 
     def walk(self, tree: ast.Module, ignores: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
         """The raw summary of a module, ready for `marshal`."""
+        self.leaving.update(never_returning(tree.body))
         self.body(tree.body)
         if "__getattr__" in self.frame.bindings:
             for statement in tree.body:
@@ -65,9 +73,15 @@ class Walker(Definitions):
                     self.lazy_imports(statement.value)
         self.leave(self.frame)
         self.sites.extend(site for name, site in self.pending_globals if name in self.called_globals)
+        # Where such a name is used as a value, that is the place to speak of; what nobody here reads may be for others.
+        used = self.handed.union([name for name, _ in self.pending_globals])
+        read = self.frame.loads
+        self.sites.extend(site for name, site in self.stored_globals if name in read and name not in used)
         for name, site in self.pending_attributes:
             if name not in (self.awaited_attributes if site[0] == Use.STORED else self.consumed_attributes):
-                self.sites.append(site)
+                self.sites.append((*site[:5], self.looked_into[name]) if name in self.looked_into else site)
+            elif self.exprs[site[1]][0] == OP_CALL:
+                self.sites.append((int(Use.OTHER), *site[1:]))
         return (
             tuple(self.exprs),
             [tuple(block) for block in self.blocks],
@@ -119,6 +133,8 @@ class Walker(Definitions):
         self.visit(value, Use.OTHER if self.raising and type(value) is Call else Use.STATEMENT)
         if type(value) is Call:
             name = dotted_name(value.func)
+            if name.removeprefix("self.") in self.leaving:
+                return True
             if name.rpartition(".")[2] in LEAVING_CALLS and name.partition(".")[0] in (
                 "sys",
                 "os",
@@ -147,7 +163,11 @@ class Walker(Definitions):
         return False
 
     def assert_(self, node: ast.Assert) -> bool:
+        narrowed = self.narrow(node.test)
         self.visit(node.test, Use.TRUTH)
+        if narrowed[0]:
+            self.frame.tested.discard(narrowed[0])
+            self.bind_narrowed(narrowed)
         if node.msg is not None:
             self.visit(node.msg, Use.FORMAT)
         return False
@@ -178,10 +198,13 @@ class Walker(Definitions):
 
     def if_(self, node: ast.If) -> bool:
         statement = self.next_statement()
-        arm = 0
+        arm = KNOWN_ARMS if asks_version(node.test) else 0
         leaves = True
         while True:
+            narrowed = self.narrow(node.test)
             self.visit(node.test, Use.TRUTH)
+            if narrowed[0]:
+                self.frame.tested.discard(narrowed[0])
             outer = self.guards
             guard = equality(node.test)
             if guard:
@@ -190,7 +213,7 @@ class Walker(Definitions):
             self.skip(known is False)
             absent: str = self.absent
             self.absent = self.open_parameter(tested_for_none(node.test))
-            leaves &= self.arm(node.body, statement, arm)
+            leaves &= self.arm(node.body, statement, arm, narrowed=narrowed)
             self.absent = absent
             self.skip(known is False, -1)
             self.guards = outer
@@ -205,6 +228,23 @@ class Walker(Definitions):
         leaves &= self.arm(node.orelse, statement, arm)
         self.skip(known is True, -1)
         return leaves
+
+    def narrow(self, test: ast.expr) -> tuple[str, int]:
+        """The name and the class of `isinstance(name, Class)`, of a local name of which nothing else is known."""
+        parts = test.values if type(test) is BoolOp and type(test.op) is And else [test]
+        for part in parts:
+            name, kind = tested_class(part)
+            frame = self.frame
+            if (
+                kind is not None
+                and not asks_for_awaitable(cast("ast.Call", part))
+                and frame.is_function
+                and name in frame.fuzzy
+                and name not in frame.tested
+            ):
+                index = self.annotation(kind)
+                return (name, index) if index > NONE else ("", UNKNOWN)
+        return "", UNKNOWN
 
     def skip(self, never: bool, step: int = 1) -> None:
         """Say nothing about code that a constant of this module keeps from running (`_IS_SYNC = True`)."""

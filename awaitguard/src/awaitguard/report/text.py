@@ -21,6 +21,8 @@ ADVICE = {
     "AG310": "Check what the object really is, or give its class what is missing.",
     "AG311": "Put the arguments into the order of the parameters, or pass them by name.",
     "AG20": "Make the definitions agree, or give one of them another name.",
+    "AG210": "Make the definitions agree, or give one of them another name.",
+    "AG211": "Write it in the colour that Python expects.",
     "AG109": "Give it a coroutine: call an async function.",
     "AG111": "Call it: put parentheses behind the name.",
     "AG112": "Enter it with `with` or `async with`.",

@@ -68,7 +68,8 @@ class Arguments(Group):
                 rule, message = complaints[0]
                 name = f"{file.text(expr[1])}()"
                 level = LIKELY if "super" in targets[0].via or targets[0].extra == "self" else ""
-                yield file.finding(rule, expr[5], f"{name} {message}", targets[0].definition, level)
+                below = targets[0].origin if "decorated" in targets[0].via else targets[0].definition
+                yield file.finding(rule, expr[5], f"{name} {message}", below, level)
             return
         if (
             len(targets) == 1

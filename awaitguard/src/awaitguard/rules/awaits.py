@@ -100,7 +100,7 @@ GETATTR: Final = Rule("AG117", "await-sync-getattr", CERTAIN, "await of a plain 
 CONDITIONAL: Final = Rule("AG118", "await-sync-conditional", CERTAIN, "await of a function with several definitions, all of them plain",
     f"Whichever branch defines it, the function is a plain one. {ERROR}",
     "import sys\n\nif sys.platform == 'win32':\n    def load():\n        return 1\nelse:\n    def load():\n        return 2\n\nasync def main():\n    await load()\n",
-    "import sys\n\nif sys.platform == 'win32':\n    def load():\n        return 1\nelse:\n    async def load():\n        return 2\n\nasync def main():\n    await load()\n")  # fmt: skip
+    "import sys\n\nif sys.platform == 'win32':\n    async def load():\n        return 1\nelse:\n    async def load():\n        return 2\n\nasync def main():\n    await load()\n")  # fmt: skip
 
 ROUTES: Final = (("decorated", DECORATED), ("partial", PARTIAL_RULE), ("getattr", GETATTR), ("dict", DICT), ("property", PROPERTY),
     ("conditional", CONDITIONAL), ("alias", ALIAS), ("reexport", REEXPORT))  # fmt: skip
@@ -164,9 +164,10 @@ class Awaits(Group):
         judged = [file.resolver.is_awaitable(value) for value in values]
         wrong = [value for value, verdict in zip(values, judged, strict=True) if verdict is False]
         right = {value.origin for value, verdict in zip(values, judged, strict=True) if verdict}
-        # A function that is declared to give either is no function of one colour.
+        # A function that gives either, or something that can't be followed, is no function of one colour.
+        right |= {value.origin for value, verdict in zip(values, judged, strict=True) if verdict is None}
         wrong = [value for value in wrong if value.origin not in right]
-        if None in judged or not wrong or not all(isinstance(value.origin, tuple) for value in wrong):
+        if None in right or not wrong or not all(isinstance(value.origin, tuple) for value in wrong):
             return
         if not takes_any(file, site, values):
             return

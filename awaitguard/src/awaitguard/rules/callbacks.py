@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
     from awaitguard.resolver import Resolver
-    from awaitguard.summary import Expr, Site, Summary
+    from awaitguard.summary import Expr, Param, Site, Summary
 
 WHY: Final = "It is called like a plain function, which makes a coroutine that no one awaits: nothing of it runs. "
 START: Final = "import {0}\n\nasync def work(*args):\n    return 1\n\ndef plain(*args):\n    return 1\n\n"
@@ -196,13 +196,13 @@ class Callbacks(Group):
                 if plain or (param.annotation < 0 and param.use & ~ParamUse.AS_VALUE == ParamUse.CALLED):
                     message = f"{called}() is given {text}, an async function, for `{param.name}`, which it calls without await"
                     yield file.finding(PARAMETER, expr[5], message, values[0].definition, "" if plain else LIKELY)
-            elif declared and all(file.resolver.is_awaitable(one) for one in declared):
+            elif (declared and all(file.resolver.is_awaitable(one) for one in declared)) or awaits_result(param):
                 made = file.resolver.call(values[0])
                 if made and all(file.resolver.is_awaitable(one) is False for one in made):
                     message = (
                         f"{called}() is given {text}, a plain function, for `{param.name}`, whose result it awaits"
                     )
-                    yield file.finding(REVERSE, expr[5], message, values[0].definition)
+                    yield file.finding(REVERSE, expr[5], message, values[0].definition, "" if declared else LIKELY)
 
     def known(self, resolver: Resolver, target: Value) -> tuple[Rule, int | None, str] | None:
         """Whether `target` takes a plain function, and where."""
@@ -253,9 +253,14 @@ def takes_function(resolver: Resolver, target: Value) -> bool:
     return any(
         is_callable(summary, param.annotation)
         if param.annotation >= 0
-        else param.use & ~ParamUse.AS_VALUE == ParamUse.CALLED
+        else param.use & ~ParamUse.AS_VALUE == ParamUse.CALLED or awaits_result(param)
         for param in summary.scopes[target.scope].params
     )
+
+
+def awaits_result(param: Param) -> bool:
+    """Whether a function does nothing with a parameter but call it and await what comes back."""
+    return param.annotation < 0 and param.use & ~ParamUse.AS_VALUE == ParamUse.AWAITED | ParamUse.CALL_AWAITED
 
 
 def is_callable(summary: Summary, annotation: int) -> bool:

@@ -61,6 +61,11 @@ ACTIONS: Final = frozenset(
 # Directories and modules that exist to hold the other colour of the same names.
 TWINS: Final = frozenset({"aio", "asyncio", "async", "_async", "async_", "sync", "_sync", "sync_", "blocking", "trio", "anyio", "asynchronous",
     "synchronous", "_asyncio", "eventloop", "compat", "_compat", "trio_backend"})  # fmt: skip
+SHORT: Final = {"ctx": "context", "uid": "user_id", "cfg": "config", "conf": "config", "conn": "connection", "msg": "message",
+    "mgr": "manager", "req": "request", "resp": "response", "res": "response", "ws": "websocket", "db": "database", "env": "environment",
+    "addr": "address", "num": "number", "params": "parameters", "args": "arguments", "opts": "options", "evt": "event",
+    "sess": "session", "usr": "user", "cb": "callback", "idx": "index", "tid": "thread_id", "rid": "run_id",
+    "configuration": "config"}  # fmt: skip
 COMMON: Final = frozenset({"main", "run", "setup", "handler", "handle", "test", "start", "stop", "wrapper", "decorator", "execute", "callback", "cli",
     "init", "close", "app", "lifespan", "index", "home", "process", "async_setup_entry", "upgrade", "downgrade"})  # fmt: skip
 
@@ -217,7 +222,12 @@ def drift(first: PublicFunction, second: PublicFunction, strict: bool) -> str:
         if len(one) != len(two) and first.required != second.required:
             return f"{second.name} takes {len(two)} parameter(s) and {where} takes {len(one)}"
         return ""
-    if not one or len(one) != len(two) or one == two:
+    if len(one) != len(two):
+        # Parameters that one of them has besides, at the end and with defaults, are no drift.
+        if first.required != second.required or first.required > min(len(one), len(two)):
+            return ""
+        one, two = one[: len(two)], two[: len(one)]
+    if not one or one == two:
         return ""
     if sorted(one) == sorted(two):
         return f"{second.name} has the same parameters as {where}, in another order"
@@ -237,9 +247,16 @@ def drift(first: PublicFunction, second: PublicFunction, strict: bool) -> str:
     return ""
 
 
+def words_of(name: str) -> set[str]:
+    """The words of a parameter's name, the usual short forms written out."""
+    return {whole for word in name.strip("_").split("_") for whole in SHORT.get(word, word).split("_")}
+
+
 def similar(left: str, right: str) -> bool:
     """Whether two parameter names mean the same thing by their words."""
-    one, two = set(left.strip("_").split("_")), set(right.strip("_").split("_"))
+    one, two = words_of(left), words_of(right)
+    if one == two:
+        return True
     if one < two or two < one:
         return True
     return difflib.SequenceMatcher(None, left, right).ratio() >= 0.75 and len(min(left, right, key=len)) > 3

@@ -1,4 +1,4 @@
-"""AG207-AG208: an ImportError fallback that isn't called like what it replaces."""
+"""AG207, AG208, AG210: definitions that stand for each other and aren't called alike."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.rules.rule import Group, Rule
 from awaitguard.rules.signatures import Parameters, parameters_of
-from awaitguard.summary import TRIED, Binding
+from awaitguard.summary import KNOWN_ARMS, TRIED, Binding
 from awaitguard.value import CLASS, COROUTINE, FUNCTION, UNKNOWN_KIND, Value, Values
 
 if TYPE_CHECKING:
@@ -22,14 +22,19 @@ COLOUR: Final = Rule("AG207", "fallback-other-colour", CERTAIN, "an ImportError 
 SIGNATURE: Final = Rule("AG208", "fallback-other-signature", LIKELY, "an ImportError fallback with other parameters",
     "A call that fits one of them fails with the other, depending on what is installed.",
     FAST + "    async def load(key, path):\n        return {'key': key}\n", FAST + "    async def load(key):\n        return {'key': key}\n")  # fmt: skip
+BRANCHES: Final = Rule("AG210", "branches-of-two-colours", LIKELY, "one name, defined in two colours by the branches of an `if`",
+    "Whether callers have to await depends on the machine or its settings: one of the branches breaks them.",
+    "import sys\n\nif sys.platform == 'win32':\n    def load():\n        return 1\nelse:\n    async def load():\n        return 2\n",
+    "import sys\n\nif sys.platform == 'win32':\n    async def load():\n        return 1\nelse:\n    async def load():\n        return 2\n")  # fmt: skip
 
 
 class Fallbacks(Group):
-    """Looks at names that a try block imports and its except ImportError defines."""
+    """Looks at names that a try block imports and its except ImportError defines, and at those that both branches of an `if` define."""
 
-    rules = (COLOUR, SIGNATURE)
+    rules = (COLOUR, SIGNATURE, BRANCHES)
 
     def file(self, file: FileCheck) -> Iterator[Finding]:
+        yield from self.branches(file)
         blocks = file.summary.blocks
         if not any(block.fallback for block in blocks):
             return
@@ -44,6 +49,29 @@ class Fallbacks(Group):
                         same_try = blocks[first.block].statement == statement and blocks[first.block].arm == TRIED
                         if same_try and not blocks[first.block].fallback:
                             yield from self.compare(file, name, first, fallback)
+
+    def branches(self, file: FileCheck) -> Iterator[Finding]:
+        """Definitions of modules and classes in branches that exclude each other, where callers don't know which is there."""
+        blocks = file.summary.blocks
+        for scope in file.summary.scopes:
+            if scope.kind not in ("module", "class"):
+                continue
+            for name, bindings in scope.bindings.items():
+                kinds = {one.kind for one in bindings}
+                if len(bindings) != 2 or "def" not in kinds or not kinds <= {"def", "from"}:
+                    continue
+                first, second = blocks[bindings[0].block], blocks[bindings[1].block]
+                if not first.statement or first.statement != second.statement or first.arm == second.arm:
+                    continue
+                if min(first.arm, second.arm) < 0 or max(first.arm, second.arm) >= KNOWN_ARMS or second.fallback:
+                    continue
+                one, two = (file.resolver.binding(file.path, file.summary, name, each, None) for each in bindings)
+                if len(one) != 1 or len(two) != 1 or {one[0].kind, two[0].kind} != {FUNCTION}:
+                    continue
+                colours = self.colour(file, one[0]), self.colour(file, two[0])
+                if "" not in colours and colours[0] != colours[1]:
+                    message = f"{name} is {colours[1]} here, but {colours[0]} in the other branch"
+                    yield file.finding(BRANCHES, self.position(file, bindings[1], two[0]), message, one[0].definition)
 
     def compare(self, file: FileCheck, name: str, first: Binding, fallback: Binding) -> Iterator[Finding]:
         resolver = file.resolver

@@ -11,7 +11,7 @@ from awaitguard.discovery import is_test
 from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.library import RUNNERS
 from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
-from awaitguard.summary import NONE, OP_CALL, OP_METHOD, OP_NAME, TRIED, Flag, Summary, Use, qualname
+from awaitguard.summary import NONE, OP_ATTR, OP_CALL, OP_METHOD, OP_NAME, TRIED, Flag, Summary, Use, qualname
 from awaitguard.value import CLASS, FUNCTION, INSTANCE, LIBRARY, METHOD, PROPERTY, Definition, Value
 
 if TYPE_CHECKING:
@@ -56,9 +56,13 @@ class LoopProperties(Group):
     def site(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         scope, expr = file.summary.scopes[site.scope], file.expr(site.expr)
         base, _, name = str(expr[1]).rpartition(".")
-        if scope.flags & Flag.ASKS_LOOP or not base:
+        if scope.flags & Flag.ASKS_LOOP:
             return
-        for owner in file.resolver.dotted(file.path, file.summary, site.expr, base, expr[2])[:1]:
+        if expr[0] == OP_ATTR:
+            owners, name = file.values(expr[1]), str(expr[2])
+        else:
+            owners = file.resolver.dotted(file.path, file.summary, site.expr, base, expr[2]) if base else ()
+        for owner in owners[:1]:
             found, _ = file.resolver.class_member(owner.definition, name) if owner.kind == INSTANCE else ((), None)
             for member in found or ():
                 chain, doubts = Loops().chain(file, member, 0, set()) if member.kind == PROPERTY else ([], 0)
@@ -113,6 +117,9 @@ class Loops(Group):
                 chain, doubts = file.resolver.remember(
                     ("loop chain", target), partial(self.chain, file, target, 0, set())
                 )
+                entered = entered_by(file.resolver, site.use, target) if not chain else None
+                if entered is not None:
+                    chain, doubts = self.chain(file, entered, 0, set())
                 if chain:
                     message = f"{file.text(site.expr)} starts an event loop ({' -> '.join(chain)}), but a loop runs here already"
                     yield file.finding(THROUGH, site.position, message, target.definition, doubtful(file, doubts))
@@ -169,6 +176,13 @@ class Loops(Group):
                     if rest:
                         found.append(([name, *rest], doubts + more))
         return min(found, key=itemgetter(1)) if found else ([], 0)
+
+
+def entered_by(resolver: Resolver, use: int, target: Value) -> Value | None:
+    """The method that `with Class()` or `for x in Class()` calls."""
+    name = "__enter__" if use == Use.WITH else "__iter__" if use == Use.ITERATE else ""
+    members, _ = resolver.class_member(target.definition, name) if name and target.kind == CLASS else (None, None)
+    return members[0] if members and len(members) == 1 and members[0].kind == FUNCTION else None
 
 
 def asks_loop(resolver: Resolver, target: Value) -> bool:

@@ -10,7 +10,7 @@ from awaitguard.library import AWAITABLE_TYPES, GIVES_AWAITABLE
 from awaitguard.lookup import reaching_bindings
 from awaitguard.rules.rule import ALWAYS, FOLLOWING, NEVER, Group, Rule
 from awaitguard.rules.signatures import parameter
-from awaitguard.summary import NO_EXPR, NONE, OP_CALL, OP_NAME, OP_SUBSCRIPTED, Flag, ParamUse, Use
+from awaitguard.summary import NO_EXPR, NONE, OP_CALL, OP_NAME, OP_SUBSCRIPTED, OP_UNION, Flag, ParamUse, Use
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -21,9 +21,10 @@ from awaitguard.value import (
     FUNCTION,
     INSTANCE,
     Value,
+    Values,
     is_unknown,
 )
-from awaitguard.vocabulary import OF_COROUTINES
+from awaitguard.vocabulary import OF_BOTH, OF_COROUTINES
 
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
@@ -95,7 +96,7 @@ WHERE: Final = {
     Use.ASYNC_ITERATE: "is iterated with `async for`, but it is a coroutine that has to be awaited first",
     Use.FORMAT: "is put into a text without await",
     Use.ELEMENT: "is put into a container without await, and nothing awaits it later",
-    Use.STORED: "is stored in an attribute without await, and nothing awaits it later",
+    Use.STORED: "is stored without await, and nothing awaits it later",
     Use.RETURNED_DICT: "is put into a dict and returned without await",
     Use.MAPPED: "is put into a container without await",
     Use.RETURN: "is returned without await: callers get a coroutine instead of a value",
@@ -107,11 +108,13 @@ WHERE: Final = {
     Use.YIELD: "is yielded without await, but values are declared",
     Use.CALLEE: "is called without await",
 }
+# Uses that work on a value there and then, whichever branch it came from.
+USED_AT_ONCE: Final = frozenset(
+    {Use.OPERAND, Use.SUBSCRIPT, Use.FORMAT, Use.ATTRIBUTE, Use.VALUE_ARGUMENT, Use.ITERATE, Use.UNPACKED}
+)
 # Uses in which a task or future fails just like a coroutine.
 OF_FUTURES: Final = frozenset({Use.ITERATE, Use.ASYNC_ITERATE, Use.UNPACKED, Use.SUBSCRIPT})
 CACHES: Final = frozenset({"functools.lru_cache", "functools.cache"})
-# Of what coroutines, tasks and futures have, what is most often meant for the result if that has it too.
-OF_BOTH: Final = frozenset({"send", "result", "cancel", "done"})
 CHECKED_FIRST: Final = frozenset({Use.ATTRIBUTE, Use.ARGUMENT, Use.RETURN, Use.RETURNED_LIST})
 DROPPED: Final = {
     ASYNC_GENERATOR: "an async generator that is never iterated",
@@ -174,7 +177,8 @@ class NeverAwaited(Group):
             message = f"{file.text(site.expr)} is a task or future, whose result is there only after await"
             yield file.finding(FUTURE, site.position, message, values[0].origin)
             return
-        if not all(is_coroutine(value) for value in values):
+        partly = not all(is_coroutine(value) for value in values)
+        if partly and not (use in USED_AT_ONCE and in_one_branch(file, site, values)):
             return
         if expr[0] == OP_CALL and gives_sometimes(file, expr[1]):
             return
@@ -186,7 +190,7 @@ class NeverAwaited(Group):
             return
         if use in HANDED_OUT and file.resolver.table.is_awaited_twice(file.summary.scopes[site.scope].name):
             return  # its callers know that there is something to await in what it gives
-        level = LIKELY if any(UNSURE & set(value.via) for value in values) else ""
+        level = LIKELY if partly or any(UNSURE & set(value.via) for value in values) else ""
         if level and any(overridden(file, value) for value in values):
             return
         if use == Use.ARGUMENT or (use == Use.VALUE_ARGUMENT and self.is_given_to_project(file, site)):
@@ -197,6 +201,8 @@ class NeverAwaited(Group):
             level = self.declared_level(file, site)
             if not level:
                 return
+        if use == Use.STORED and site.argument and not self.result_has(file, site):
+            return
         if use == Use.YIELD and not self.yields_by_mistake(file, site):
             return
         rule = BY_USE[use]
@@ -207,7 +213,8 @@ class NeverAwaited(Group):
             end = f"is passed without await to {file.text(file.expr(site.call)[1])}(), which wants a value"
         else:
             end = WHERE[use].format(site.argument)
-        yield file.finding(rule, site.position, f"{text} {end}", values[0].origin, level)
+        made = next(value for value in values if is_coroutine(value))
+        yield file.finding(rule, site.position, f"{text} {end}", made.origin, level)
 
     def file(self, file: FileCheck) -> Iterator[Finding]:
         """Async functions under functools.cache: it keeps the coroutine, which can be awaited only once."""
@@ -325,6 +332,22 @@ def gives_sometimes(file: FileCheck, function: int) -> bool:
     return False
 
 
+def in_one_branch(file: FileCheck, site: Site, values: Values) -> bool:
+    """Whether `x = load() if fresh else 1` makes a value that is a coroutine only sometimes, and that nobody awaits."""
+    expr = file.expr(site.expr)
+    if expr[0] != OP_NAME or expr[2] < 0 or file.summary.scopes[site.scope].flags & Flag.ASKS_COLOUR:
+        return False
+    others = [value for value in values if not is_coroutine(value)]
+    if len(others) == len(values) or any(file.resolver.is_awaitable(value) is not False for value in others):
+        return False
+    bindings: list[Binding] = file.summary.scopes[file.summary.scope_of(expr[2])].bindings.get(expr[1]) or []
+    reaching, _ = reaching_bindings(file.summary.blocks, bindings, expr[2], site.expr)
+    if not any(one.kind == "value" and one.value > NONE and file.expr(one.value)[0] == OP_UNION for one in reaching):
+        return False  # branches of statements go with conditions further down
+    awaited = {file.expr(raw[1])[:2] for raw in file.summary.sites if raw[0] == Use.AWAIT and raw[2] == site.scope}
+    return (OP_NAME, expr[1]) not in awaited
+
+
 def may_be_none(file: FileCheck, index: int) -> bool:
     """Whether a variable that holds a coroutine can be None too, so that a test asks which of them it is."""
     expr = file.expr(index)
@@ -332,7 +355,11 @@ def may_be_none(file: FileCheck, index: int) -> bool:
         return False
     bindings: list[Binding] = file.summary.scopes[file.summary.scope_of(expr[2])].bindings.get(expr[1]) or []
     reaching, _ = reaching_bindings(file.summary.blocks, bindings, expr[2], index)
-    return any(one.kind == "value" and one.value == NONE for one in reaching)
+    given = [one.value for one in reaching if one.kind == "value"]
+    # `x = load() if fresh else None` is such a variable too.
+    return any(
+        one == NONE or (one > NONE and NONE in file.expr(one) and file.expr(one)[0] == OP_UNION) for one in given
+    )
 
 
 def names_inside(file: FileCheck, annotation: int) -> set[str]:

@@ -22,6 +22,7 @@ from awaitguard.summary import (
     OP_DICT,
     OP_LIST,
     OP_NAME,
+    OP_SCOPE,
     OP_SUBSCRIPTED,
     PARAMS,
     UNKNOWN,
@@ -116,7 +117,7 @@ class Overrides(Group):
                 # `run = _run` makes a method too.
                 is_method = bool(bindings) and (
                     bindings[-1].kind == "def"
-                    or (bindings[-1].kind == "value" and file.expr(bindings[-1].value)[0] == OP_NAME)
+                    or (bindings[-1].kind == "value" and file.expr(bindings[-1].value)[0] in (OP_NAME, OP_SCOPE))
                 )
                 if is_method and not (name.startswith("__") and name.endswith("__")):
                     yield from self.method(file, index, name)

@@ -17,6 +17,7 @@ from awaitguard.summary import (
     OP_SUBSCRIPTED,
     UNKNOWN,
     Binding,
+    Flag,
     Param,
     Scope,
     Summary,
@@ -50,9 +51,30 @@ def parameters_of(resolver: Resolver, target: Value) -> Parameters | None:
     if target.kind == FUNCTION and UNSURE.isdisjoint(target.via):
         key = ("parameters", target.definition, target.bound)
         return resolver.remember(key, lambda: of_function(resolver, target))
+    if (
+        target.kind == FUNCTION
+        and "decorated" in target.via
+        and not {"wrapped", "getattr", "virtual", "loose"} & set(target.via)
+    ):
+        return resolver.remember(
+            ("parameters below", target.definition, target.origin), lambda: of_wrapped(resolver, target)
+        )
     if target.kind == CLASS and not (target.extra == "self" and resolver.may_be_subclass(target)):
         return resolver.remember(("parameters", target.definition), lambda: of_class(resolver, target.definition))
     return None
+
+
+def of_wrapped(resolver: Resolver, target: Value) -> Parameters | None:
+    """The parameters of a function under a decorator whose wrapper hands on just what it is given."""
+    if not isinstance(target.origin, tuple) or target.origin[0].startswith("/"):
+        return None
+    summary, below = resolver.table.summary(target.module), resolver.table.summary(target.origin[0])
+    if summary is None or below is None or not summary.scopes[target.scope].flags & Flag.HANDS_ON:
+        return None
+    scope = below.scopes[target.origin[1]]
+    if scope.kind != "function" or len(scope.decorators) != 1 or below.scopes[scope.parent].kind == "class":
+        return None
+    return from_scope(scope, 0)
 
 
 def of_function(resolver: Resolver, target: Value) -> Parameters | None:

@@ -1,0 +1,54 @@
+"""AG211: special methods that Python itself calls, in a colour that it doesn't expect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from awaitguard.discovery import is_test
+from awaitguard.finding import CERTAIN, HINT
+from awaitguard.rules.rule import Group, Rule
+from awaitguard.summary import KIND, Flag
+from awaitguard.value import FUNCTION, Value
+
+if TYPE_CHECKING:
+    from awaitguard.check import FileCheck
+    from awaitguard.finding import Finding
+
+SPECIAL: Final = Rule("AG211", "special-method-other-colour", CERTAIN, "a special method of a colour that Python doesn't expect",
+    "Python calls these methods itself: `__init__` and `__len__` without await, `__aenter__` and `__anext__` with it. In the other "
+    "colour the coroutine is dropped, or TypeError is raised.",
+    "class Box:\n    async def __len__(self):\n        return 1\n",
+    "class Box:\n    def __len__(self):\n        return 1\n")  # fmt: skip
+# What Python uses at once. Others, such as `__call__` and `__getitem__`, may give a coroutine to those who wrote the call.
+AT_ONCE: Final = frozenset({"__init__", "__post_init__", "__del__", "__len__", "__bool__", "__str__", "__repr__", "__bytes__", "__format__",
+    "__hash__", "__contains__", "__int__", "__float__", "__index__", "__enter__", "__exit__", "__iter__", "__next__",
+    "__reversed__", "__setattr__", "__delattr__", "__setitem__", "__delitem__", "__set_name__", "__init_subclass__", "__await__",
+    "__aiter__", "__fspath__", "__sizeof__", "__dir__"})  # fmt: skip
+AWAITED: Final = frozenset({"__aenter__", "__aexit__", "__anext__"})
+
+
+class Special(Group):
+    """Looks at the special methods of classes."""
+
+    rules = (SPECIAL,)
+
+    def file(self, file: FileCheck) -> Iterator[Finding]:
+        for index, raw in enumerate(file.summary.scopes.raw):
+            name: str = raw[1]
+            if raw[KIND] != "function" or not (name in AT_ONCE or name in AWAITED):
+                continue
+            scope = file.summary.scopes[index]
+            if scope.decorators or file.summary.scopes[scope.parent].kind != "class":
+                continue
+            owner = file.summary.scopes[scope.parent].name
+            if name in AT_ONCE and scope.is_async and not (name == "__aiter__" and scope.is_generator):
+                message = f"{owner}.{name} is async, but Python uses what it gives without await"
+                yield file.finding(SPECIAL, scope.position, message, (file.path, index))
+            elif name in AWAITED and not scope.is_async and not scope.flags & Flag.STUB:
+                made = file.resolver.result(Value(FUNCTION, file.path, index, bound=True))
+                if made and all(file.resolver.is_awaitable(one) is False for one in made):
+                    message = f"{owner}.{name} is a plain function, but Python awaits what it gives"
+                    # Tests have such classes to see the error.
+                    level = HINT if is_test(file.path) else ""
+                    yield file.finding(SPECIAL, scope.position, message, (file.path, index), level)

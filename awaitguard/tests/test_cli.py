@@ -197,3 +197,24 @@ def test_ctrl_c_stops_cleanly(project: Path):
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert errors.strip() == "awaitguard: stopped"
+
+
+def run_module(directory: Path, *arguments: str) -> str:
+    """What `python -m ...` prints in a directory."""
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=directory, capture_output=True, text=True, check=False, timeout=120
+    )
+    return done.stdout + done.stderr
+
+
+def test_modules_of_a_project_do_not_stand_for_those_of_the_library(project: Path):
+    (project / "http.py").write_text("raise SystemExit('imported')\n")
+    assert "AG101" in run_module(project, "awaitguard", "check", ".", "--no-cache")
+
+
+def test_who_imports_the_library_keeps_the_working_directory(project: Path):
+    (project / "shop").mkdir()
+    (project / "shop/__init__.py").write_text("import awaitguard\n")
+    (project / "shop/__main__.py").write_text("import other\n")
+    (project / "other.py").write_text("print('found')\n")
+    assert run_module(project, "shop") == "found\n"

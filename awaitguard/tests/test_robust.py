@@ -56,8 +56,10 @@ def test_modules_that_git_ignores_are_made_by_a_build(tmp_path: Path):
     (tmp_path / "shop/__init__.py").write_text("")
     (tmp_path / "shop/main.py").write_text("from .raw import Ping\nfrom shop.made.all import objects\n")
     assert [code for _, code in codes(check(tmp_path))] == ["AG301", "AG301"]
+    cache = tmp_path / ".cache"
+    assert len(check(tmp_path, cache).findings) == 2
     (tmp_path / ".gitignore").write_text("*.so\nshop/raw.py\n/shop/made/\n")
-    assert codes(check(tmp_path)) == []
+    assert codes(check(tmp_path)) == codes(check(tmp_path, cache)) == []
 
 
 def test_a_template_of_python_is_counted_and_no_more(tmp_path: Path):

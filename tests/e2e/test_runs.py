@@ -103,6 +103,23 @@ async def test_a_stop_before_the_server_has_the_message_is_not_lost(
     await expect(tab.page.get_by_role("button", name="Send", exact=True)).to_be_visible()
 
 
+async def test_an_early_stop_means_its_message_alone(stage: Stage, open_tab: OpenTab) -> None:
+    tab = await open_tab(stage.server.url, stage.alice)
+    await tab.say(stage.script([Text("Ready.")]))
+    await tab.state("completed")
+    async with database_away(stage.server.services.settings.database_path):
+        await tab.say(stage.script([Text("Too late"), Hang()]))
+        await expect(tab.page.locator(".sending")).to_have_text("Sending …")
+        await tab.page.keyboard.press("Escape")
+        await expect(tab.page.locator(".sending")).to_have_text("Stopping …")
+        await tab.say(stage.script([Text("Still wanted.")]))
+        await expect(tab.page.locator(".sending")).to_have_text(["Stopping …", "Sending …"])
+    await expect(tab.turns).to_have_count(3)
+    await expect(tab.turns.nth(1)).to_have_attribute("data-state", "stopped")
+    await tab.state("completed")
+    await tab.answered("Still wanted.")
+
+
 async def test_a_failed_run_says_why_and_can_be_tried_again(stage: Stage, open_tab: OpenTab) -> None:
     tab = await open_tab(stage.server.url, stage.alice)
     said = stage.script([Status(401, {"error": {"message": "no such key"}})])

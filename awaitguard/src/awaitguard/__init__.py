@@ -4,12 +4,21 @@ The command `awaitguard` checks source trees. The functions here are for tests: 
 names without importing them.
 """
 
-import os
+import itertools
 import sys
 
-# `python -m` puts the working directory first, and there a project's http.py or token.py would take the place of the
-# library's. While the package of the module is imported, `-m` stands where its path will.
-if sys.argv[:1] == ["-m"] and sys.path[:1] in ([""], [os.getcwd()]):
+# `python -m awaitguard` puts the working directory first, and there a project's http.py or token.py would take the place
+# of the library's. While the package is imported for it, `-m` stands where the module's path will.
+if (
+    sys.argv[:1] == ["-m"]
+    and not sys.flags.safe_path
+    and __name__
+    in [
+        name.split(".")[0]
+        for option, name in itertools.pairwise(sys.orig_argv)
+        if option[:1] == "-" and option[-1:] == "m"
+    ]
+):
     del sys.path[0]
 
 from awaitguard.compliance import Mismatch, assert_family, assert_same_interface, check_interface

@@ -115,16 +115,6 @@ class Assignments(Expressions):
         kind = type(target)
         if kind is Name:
             name = cast("ast.Name", target).id
-            if self.frame is self.module and self.block == 0:
-                if (
-                    type(value) is Constant
-                    and isinstance(value.value, bool)
-                    and name not in self.frame.bindings
-                    and name.isupper()
-                ):
-                    self.constants[name] = value.value
-                else:
-                    self.constants.pop(name, None)
             self.forget(name, index, value)
             if name == self.absent and type(value) is Call and index > NONE:
                 index = self.add((OP_DEFAULT, index))
@@ -174,7 +164,7 @@ class Assignments(Expressions):
             elif (
                 not dotted_name(value.func).rpartition(".")[2][:1].isupper()
             ):  # no class, so it may be an async function
-                (self.pending_attributes if frame.kind == "class" else self.stored_globals).append((name, site))
+                (self.stored_settings if frame.kind == "class" else self.stored_globals).append((name, site))
 
     def bind_item(self, name: str, index: int, value: ast.expr) -> None:
         """`name[key] = value`: one more thing that the container may hold."""

@@ -14,6 +14,7 @@ from awaitguard.nodes import (
     Subscript,
 )
 from awaitguard.summary import (
+    FLAGS,
     NONE,
     OP_CALL,
     OP_NAME,
@@ -105,6 +106,11 @@ class Definitions(Assignments):
             last = frame.loads.get(name, -1)
             if last < at and not (loops and last >= 0):
                 self.sites.append((int(Use.FORGOTTEN), *site[1:4], UNKNOWN, name))
+        if frame.kind == "class":
+            # What the class itself reads may get another name there.
+            self.stored_settings = [
+                one for one in self.stored_settings if one[1][2] != frame.index or one[0] not in frame.loads
+            ]
         if frame.tested:
             self.drop_tested(frame)
         parent = frame.parent
@@ -117,6 +123,10 @@ class Definitions(Assignments):
                         parent.consumed.add(name)
                     if name in parent.param_use:
                         parent.param_use[name] |= ParamUse.PASSED_ON
+        for index, name in frame.wrappers:
+            if not frame.bindings[name]:  # it is still what the decorator was given
+                raw = self.scopes[index]
+                self.scopes[index] = (*raw[:FLAGS], raw[FLAGS] | Flag.HANDS_ON, *raw[FLAGS + 1 :])
         self.scopes[frame.index] = frame.finish()
 
     def drop_tested(self, frame: Frame) -> None:
@@ -163,8 +173,9 @@ class Definitions(Assignments):
         self.bind_parameters(frame, params, parent.kind == "class" and "staticmethod" not in decorator_names(node))
         if is_stub(node.body):
             frame.flags |= Flag.STUB
-        if node.args.vararg and parent.kind == "function" and hands_on(node, parent.param_use):
-            frame.flags |= Flag.HANDS_ON
+        handed = hands_on(node, parent.param_use) if node.args.vararg and parent.kind == "function" else ""
+        if handed:
+            parent.wrappers.append((index, handed))
         skipped = int(any(is_skipped(one, self.constants) for one in node.decorator_list))
         self.muted += skipped
         leaves = self.body(node.body)

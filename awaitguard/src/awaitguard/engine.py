@@ -14,7 +14,7 @@ from awaitguard.config import Config
 from awaitguard.discovery import SourceFile, discover
 from awaitguard.facts import ProjectFacts, PublicFunction, Renaming
 from awaitguard.finding import CERTAIN, HINT, Cause, Finding
-from awaitguard.modules import Modules
+from awaitguard.modules import Modules, ignored_paths
 from awaitguard.rules import GROUPS
 from awaitguard.summary import Ignore
 from awaitguard.version import __version__
@@ -59,7 +59,17 @@ def run(config: Config, starts: Iterable[Path], jobs: int = 0, progress: Progres
         digests, names = refresh(cache, root, discovery.files, jobs, progress)
         paths = [file.path for file in discovery.files]
         salt = digest(
-            repr((__version__, LAYOUT, own_state(), config.roots, os.environ.get("VIRTUAL_ENV"), paths)).encode()
+            repr(
+                (
+                    __version__,
+                    LAYOUT,
+                    own_state(),
+                    config.roots,
+                    os.environ.get("VIRTUAL_ENV"),
+                    ignored_paths(root),
+                    paths,
+                )
+            ).encode()
         )
         key = digest(salt + repr((config.families, sorted(names))).encode() + b"".join(digests[path] for path in paths))
         stored = cache.run(key)

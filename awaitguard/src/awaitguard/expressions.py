@@ -255,6 +255,8 @@ class Expressions(Operators):
         above = function.value
         if type(above) is Call and type(above.func) is Name and above.func.id == "super":
             return  # an override that hands on says nothing about its callers
+        if type(above) is Name and any(one[0] == "import" for one in self.module.bindings.get(above.id, ())):
+            return  # a function of a module
         if use in AWAITED_USES:
             self.awaited_methods.add(function.attr)
         elif use in CALLED_USES:

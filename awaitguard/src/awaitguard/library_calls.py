@@ -16,9 +16,11 @@ from awaitguard.library import (
     SYNC_METHODS,
 )
 from awaitguard.modules import STANDARD_LIBRARY
+from awaitguard.summary import NO_EXPR, NONE, OP_NAME
 from awaitguard.value import (
     AWAITABLE,
     CONTAINER,
+    COROUTINE,
     FUNCTION,
     INSTANCE,
     LIBRARY,
@@ -62,9 +64,10 @@ class LibraryCalls(Classes):
         if name in ("typing.cast", "typing_extensions.cast") and arguments:
             return merge([self.instance_of(one) for one in arguments[0]]) or UNKNOWN_VALUES
         if name == "asyncio.run":
-            # What a coroutine gives is hardly ever something to await again.
-            made = merge([self.awaited(one) for one in arguments[0]]) if arguments else ()
-            return (PLAIN_VALUE._replace(origin=name),) if not made or is_unknown(made) else made
+            ran = arguments[0] if arguments else ()
+            if ran and all(map(self.hands_back, ran)):
+                return (PLAIN_VALUE._replace(origin=name),)
+            return merge([self.awaited(one) for one in ran]) or UNKNOWN_VALUES
         if name in GIVES_AWAITABLE:
             return (Value(AWAITABLE, origin=name),)
         if name in OBJECTS:
@@ -178,6 +181,16 @@ class LibraryCalls(Classes):
         self, value: Value, arguments: tuple[Values, ...] = (), keywords: tuple[tuple[str | None, Values], ...] = ()
     ) -> Values:
         raise NotImplementedError
+
+    def hands_back(self, value: Value) -> bool:
+        """Whether a coroutine only gives back what its function was given: hardly ever something to await again."""
+        summary = self.table.summary(value.module) if value.kind == COROUTINE else None
+        if summary is None:
+            return False
+        scope = summary.scopes[value.scope]
+        given = {param.name for param in scope.params if param.annotation < 0}
+        exprs = [summary.exprs[one] if one > NONE else NO_EXPR for one in scope.returns]
+        return bool(exprs) and all(one[0] == OP_NAME and one[1] in given for one in exprs)
 
     def awaited(self, value: Value) -> Values:
         raise NotImplementedError

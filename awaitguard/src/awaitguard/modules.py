@@ -80,16 +80,8 @@ class Modules:
             return False
         start = f"{above}/src".strip("/")
         parts = inner.split("/")
-        return all(self.holds_packages_only("/".join([start, *parts[:length]])) for length in range(1, len(parts) + 1))
-
-    def holds_packages_only(self, directory: str) -> bool:
-        if directory in self.holders:
-            return False
-        try:
-            with os.scandir(os.path.join(self.root, directory)) as entries:
-                return all(entry.is_dir() for entry in entries)
-        except OSError:
-            return True  # sources that were given as text
+        below = ["/".join([start, *parts[:length]]) for length in range(1, len(parts) + 1)]
+        return not self.holders.intersection(below)
 
     def top_of(self, directory: str) -> str:
         """The topmost package directory above `directory`, also where a directory between them has no `__init__.py`.

@@ -84,6 +84,9 @@ class Names:
         self.awaited_attributes: set[str] = set()
         # Attributes of which something is used that both coroutines and results may have: `self.conn.send(x)`.
         self.looked_into: dict[str, str] = {}
+        # Coroutines that are settings of classes, and the attributes that this file reads.
+        self.stored_settings: list[tuple[str, RawSite]] = []
+        self.read_attributes: set[str] = set()
         # Coroutines that functions put into names of the module, and the names that are handed to someone somewhere.
         self.stored_globals: list[tuple[str, RawSite]] = []
         self.handed: set[str] = set()
@@ -235,6 +238,7 @@ class Names:
             and (use != Use.ATTRIBUTE or self.attribute_name in OF_COROUTINES)
         ):
             self.awaited_attributes.add(parts[0])
+        self.read_attributes.update(parts)
         for inner, outer in itertools.pairwise(parts):
             if inner in OF_BOTH and use == Use.CALLEE:
                 self.looked_into[outer] = inner

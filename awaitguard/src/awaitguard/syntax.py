@@ -19,6 +19,7 @@ from awaitguard.nodes import (
     Eq,
     Expr,
     FunctionDef,
+    If,
     Import,
     ImportFrom,
     Is,
@@ -104,6 +105,37 @@ def constant_truth(test: ast.expr, constants: dict[str, bool]) -> bool | None:
     return constants.get(test.id) if type(test) is Name else None
 
 
+def module_constants(tree: ast.Module) -> dict[str, bool]:
+    """Flags such as `_IS_SYNC = True`: names in capitals that a module sets once, at its top, and that nothing else binds.
+
+    A parameter or a local variable of the name, a `global` and `globals()` are enough to doubt it.
+    """
+    found: dict[str, bool] = {}
+    for one in tree.body:
+        target = one.targets[0] if type(one) is Assign and len(one.targets) == 1 else None
+        value = one.value if type(one) is Assign else None
+        if type(target) is Name and target.id.isupper() and type(value) is Constant and isinstance(value.value, bool):
+            found[target.id] = value.value
+    if not found:
+        return found
+    bound: dict[str, int] = {}
+    for part in ast.walk(tree):
+        names: list[str] = []
+        if type(part) is Name:
+            if part.id == "globals":
+                return {}
+            names = [] if isinstance(part.ctx, ast.Load) else [part.id]
+        elif isinstance(part, ast.arg):
+            names = [part.arg]
+        elif isinstance(part, ast.alias):
+            names = [part.asname or part.name]
+        elif isinstance(part, ast.Global | ast.Nonlocal):
+            names = part.names * 2
+        for name in names:
+            bound[name] = bound.get(name, 0) + 1
+    return {name: value for name, value in found.items() if bound.get(name) == 1}
+
+
 def is_skipped(decorator: ast.expr, constants: dict[str, bool]) -> bool:
     """`@unittest.skipUnless(not _IS_SYNC, ...)`, where a constant says that the test never runs, or one that is to fail."""
     called = decorator.func if type(decorator) is Call else decorator
@@ -169,13 +201,14 @@ def asks_version(test: ast.expr) -> bool:
     return False
 
 
-def hands_on(node: ast.FunctionDef | ast.AsyncFunctionDef, others: Collection[str]) -> bool:
-    """Whether a wrapper does nothing with its own parameters but hand all of them on, in order, to one of `others`."""
+def hands_on(node: ast.FunctionDef | ast.AsyncFunctionDef, others: Collection[str]) -> str:
+    """Which of `others` a wrapper hands all its parameters on to, in order, and does nothing else with them; or nothing."""
     given = node.args
     if not given.vararg or not given.kwarg or given.kwonlyargs:
-        return False
+        return ""
     names = [one.arg for one in (*given.posonlyargs, *given.args)] + [given.vararg.arg, given.kwarg.arg]
     uses = handed = 0
+    called = ""
     for part in ast.walk(node):
         if type(part) is Name and part.id in names:
             uses += 1
@@ -187,21 +220,34 @@ def hands_on(node: ast.FunctionDef | ast.AsyncFunctionDef, others: Collection[st
                 texts != names
                 or len(passed) != len(part.args) + len(part.keywords)
                 or type(part.args[-1]) is not Starred
+                or called not in ("", part.func.id)
             ):
-                return False
+                return ""
+            called = part.func.id
             handed += 1
-    return handed > 0 and uses == handed * len(names)
+    return called if uses == handed * len(names) else ""
 
 
-def never_returning(body: list[ast.stmt]) -> Iterator[str]:
-    """The functions and methods that are declared to give NoReturn or Never."""
+def never_returning(body: list[ast.stmt], owner: str = "") -> Iterator[str]:
+    """The functions that are declared to give NoReturn or Never; methods as `Class.method`."""
     for one in body:
         if type(one) is ClassDef:
-            yield from never_returning(one.body)
+            yield from never_returning(one.body, one.name + ".")
         elif type(one) is FunctionDef:
             declared = dotted_name(one.returns).rpartition(".")[2] if one.returns is not None else ""
             if declared in ("NoReturn", "Never"):
-                yield one.name
+                yield owner + one.name
+
+
+def tests_of(node: ast.If) -> Iterator[ast.expr]:
+    """The conditions of an `if` and its `elif`s."""
+    yield node.test
+    while len(node.orelse) == 1:
+        inner = node.orelse[0]
+        if type(inner) is not If:
+            return
+        yield inner.test
+        node = inner
 
 
 def tested_class(test: ast.expr) -> tuple[str, ast.expr | None]:

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 from awaitguard.definitions import Definitions
 from awaitguard.expressions import VISITORS, Expressions, asks_for_awaitable
-from awaitguard.frame import raw_binding
+from awaitguard.frame import Frame, raw_binding
 from awaitguard.naming import dotted_name
 from awaitguard.nodes import (
     And,
@@ -46,10 +46,12 @@ from awaitguard.syntax import (
     is_raises,
     lazy_names,
     may_fail,
+    module_constants,
     never_returning,
     only_imports,
     tested_class,
     tested_for_none,
+    tests_of,
 )
 
 IGNORE: Final = re.compile(r"#\s*awaitguard:\s*ignore(?:\[([^\]]*)\])?[ \t]*([^#\n]*)")
@@ -66,6 +68,7 @@ class Walker(Definitions):
     def walk(self, tree: ast.Module, ignores: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
         """The raw summary of a module, ready for `marshal`."""
         self.leaving.update(never_returning(tree.body))
+        self.constants.update(module_constants(tree))
         self.body(tree.body)
         if "__getattr__" in self.frame.bindings:
             for statement in tree.body:
@@ -77,7 +80,9 @@ class Walker(Definitions):
         used = self.handed.union([name for name, _ in self.pending_globals])
         read = self.frame.loads
         self.sites.extend(site for name, site in self.stored_globals if name in read and name not in used)
-        for name, site in self.pending_attributes:
+        # A setting that is only read elsewhere may be awaited there.
+        settings = [one for one in self.stored_settings if one[0] in self.read_attributes]
+        for name, site in self.pending_attributes + settings:
             if name not in (self.awaited_attributes if site[0] == Use.STORED else self.consumed_attributes):
                 self.sites.append((*site[:5], self.looked_into[name]) if name in self.looked_into else site)
             elif self.exprs[site[1]][0] == OP_CALL:
@@ -133,7 +138,7 @@ class Walker(Definitions):
         self.visit(value, Use.OTHER if self.raising and type(value) is Call else Use.STATEMENT)
         if type(value) is Call:
             name = dotted_name(value.func)
-            if name.removeprefix("self.") in self.leaving:
+            if self.never_comes_back(name):
                 return True
             if name.rpartition(".")[2] in LEAVING_CALLS and name.partition(".")[0] in (
                 "sys",
@@ -144,6 +149,15 @@ class Walker(Definitions):
             ):
                 return True
         return False
+
+    def never_comes_back(self, name: str) -> bool:
+        """Whether a function of this file, or a method of the class around this code, is declared to give NoReturn."""
+        if not name.startswith("self."):
+            return name in self.leaving and name not in self.frame.bindings
+        owner: Frame | None = self.frame
+        while owner is not None and owner.kind != "class":
+            owner = owner.parent
+        return owner is not None and f"{owner.name}.{name[5:]}" in self.leaving
 
     def return_(self, node: ast.Return) -> bool:
         if node.value is None:
@@ -180,8 +194,6 @@ class Walker(Definitions):
 
     def outer(self, node: ast.Global | ast.Nonlocal) -> bool:
         self.frame.outer.update(node.names)
-        for name in node.names:
-            self.constants.pop(name, None)
         if self.frame.parent is not None:
             for name in node.names:
                 self.frame.parent.loads[name] = 1 << 60
@@ -198,7 +210,7 @@ class Walker(Definitions):
 
     def if_(self, node: ast.If) -> bool:
         statement = self.next_statement()
-        arm = KNOWN_ARMS if asks_version(node.test) else 0
+        arm = KNOWN_ARMS if any(map(asks_version, tests_of(node))) else 0
         leaves = True
         while True:
             narrowed = self.narrow(node.test)

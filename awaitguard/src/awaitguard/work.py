@@ -88,12 +88,12 @@ class Checker:
             return path, (), marshal.dumps(([], 0, ((), ()), ignores, summary.error))
         resolver = self.resolver
         resolver.forget()
-        outer = table.trail.begin()
+        table.trail.begin()
         findings, unresolved = check_file(path, summary, resolver)
         facts = file_facts(path, summary, resolver)
         plain_facts = ([tuple(one) for one in facts.functions], [tuple(one) for one in facts.renamings])
         plain = [(*one[:-1], tuple(one.cause) if one.cause else None) for one in findings]
-        touched = tuple(sorted(one for one in table.trail.end(outer) if not one.endswith("/")))
+        touched = tuple(sorted(one for one in table.trail.all() if not one.endswith("/")))
         return path, touched, marshal.dumps((plain, unresolved, plain_facts, ignores, None))
 
 

@@ -16,7 +16,7 @@ type Item = { kind: "turn"; turn: Turn } | { kind: "outgoing"; item: Outgoing } 
 export function Chat({ store }: { store: Store }) {
   const { threadId, conversation } = store;
   const open = store.openRun(threadId);
-  const sending = store.outbox.sending(threadId);
+  const stoppable = [...(open === null ? [] : [open]), ...store.outbox.sending(threadId)];
   const outgoing = store.outbox.of(threadId);
   const title = threadId === null ? "New conversation" : (store.threads.get(threadId)?.title ?? "Conversation");
 
@@ -49,7 +49,7 @@ export function Chat({ store }: { store: Store }) {
       ) : (
         <Transcript key={threadId} conversation={conversation} outgoing={outgoing} store={store} busy={open !== null} />
       )}
-      <Composer key={threadId ?? "new"} store={store} threadId={threadId} open={open ?? sending[0] ?? null} />
+      <Composer key={threadId ?? "new"} store={store} threadId={threadId} open={stoppable.find((one) => !one.stopping) ?? stoppable[0] ?? null} />
     </main>
   );
 }

@@ -213,7 +213,7 @@ export class Store {
         const { run_id, run_state, client_message_id } = event.payload;
         if (!this.runs.has(run_id)) this.runs.set(run_id, newRun(run_id, event.thread_id ?? "", run_state));
         const sent = this.outbox.items.find((item) => item.clientMessageId === client_message_id);
-        if (sent && event.thread_id !== null) this.#sent(sent, event.thread_id);
+        if (sent && event.thread_id !== null) this.#sent(sent, event.thread_id, run_id);
         return;
       }
       default:
@@ -400,14 +400,15 @@ export class Store {
     // The acknowledgement may overtake its event, and what is acknowledged can be stopped.
     const untold = (ack.seq ?? 0) > (this.client.cursor?.seq ?? Number.POSITIVE_INFINITY);
     if (ack.run_id && untold && !this.runs.has(ack.run_id)) this.runs.set(ack.run_id, newRun(ack.run_id, ack.thread_id, "queued"));
-    this.#sent(item, ack.thread_id);
+    this.#sent(item, ack.thread_id, ack.run_id ?? null);
   }
 
-  #sent(item: Outgoing, threadId: string): void {
+  #sent(item: Outgoing, threadId: string, runId: string | null): void {
     this.outbox.drop(item.clientMessageId);
     if (item.stopping) {
       item.stopping = false; // both the event and the acknowledgement tell that it is there
-      void this.#stopRuns(threadId);
+      // Only this one: more may have been said meanwhile.
+      if (runId !== null) void this.#stop({ runId }, (run) => run.id === runId);
     }
     if (item.threadId === null && this.route.page === "chat" && this.route.threadId === null) {
       // What was typed meanwhile goes along.
@@ -421,22 +422,25 @@ export class Store {
   /** Stop what works, what waits and what is being sent in a thread: shown at once, then as the server tells it. */
   async stop(threadId: string | null): Promise<void> {
     this.outbox.stop(threadId);
-    if (threadId !== null && this.openRun(threadId) !== null) await this.#stopRuns(threadId);
+    if (threadId !== null && this.openRun(threadId) !== null) await this.#stop({ threadId }, (run) => run.threadId === threadId);
   }
 
-  async #stopRuns(threadId: string): Promise<void> {
-    for (const run of this.runs.values()) if (run.threadId === threadId && isOpen(run)) this.#stopping(run);
+  async #stop(which: { runId: string } | { threadId: string }, isMeant: (run: Run) => boolean): Promise<void> {
+    const meant = [...this.runs.values()].filter((run) => isMeant(run) && isOpen(run));
+    for (const run of meant) this.#stopping(run);
     this.changed();
     try {
-      await this.client.stop({ threadId });
+      await this.client.stop(which);
     } catch (error) {
+      // A stop that couldn't be recorded goes on nevertheless; any other refusal can be pressed again.
+      if (!(error instanceof Problem && error.code === "stop_not_recorded")) for (const run of meant) this.#stopping(run, false);
       this.#failed(error);
     }
   }
 
-  #stopping(run: Run | undefined): void {
+  #stopping(run: Run | undefined, stopping = true): void {
     if (run === undefined || !isOpen(run)) return;
-    run.stopping = true;
+    run.stopping = stopping;
     run.version += 1;
   }
 

@@ -344,8 +344,11 @@ def in_one_branch(file: FileCheck, site: Site, values: Values) -> bool:
     reaching, _ = reaching_bindings(file.summary.blocks, bindings, expr[2], site.expr)
     if not any(one.kind == "value" and one.value > NONE and file.expr(one.value)[0] == OP_UNION for one in reaching):
         return False  # branches of statements go with conditions further down
-    awaited = {file.expr(raw[1])[:2] for raw in file.summary.sites if raw[0] == Use.AWAIT and raw[2] == site.scope}
-    return (OP_NAME, expr[1]) not in awaited
+    # Whoever awaits it, hands it on or returns it may do so under the same condition.
+    uses = {
+        raw[0] for raw in file.summary.sites if raw[2] == site.scope and file.expr(raw[1])[:2] == (OP_NAME, expr[1])
+    }
+    return uses <= USED_AT_ONCE | {Use.TRUTH, Use.COMPARE}
 
 
 def may_be_none(file: FileCheck, index: int) -> bool:

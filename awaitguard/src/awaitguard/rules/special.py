@@ -9,11 +9,12 @@ from awaitguard.discovery import is_test
 from awaitguard.finding import CERTAIN, HINT
 from awaitguard.rules.rule import Group, Rule
 from awaitguard.summary import KIND, Flag
-from awaitguard.value import FUNCTION, Value
+from awaitguard.value import FUNCTION, Definition, Value
 
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
+    from awaitguard.resolver import Resolver
 
 SPECIAL: Final = Rule("AG211", "special-method-other-colour", CERTAIN, "a special method of a colour that Python doesn't expect",
     "Python calls these methods itself: `__init__` and `__len__` without await, `__aenter__` and `__anext__` with it. In the other "
@@ -42,9 +43,13 @@ class Special(Group):
             if scope.decorators or file.summary.scopes[scope.parent].kind != "class":
                 continue
             owner = file.summary.scopes[scope.parent].name
+            # Someone awaits it in the open, and may never have Python call it.
+            seen = HINT if file.resolver.table.is_awaited(name) else ""
             if name in AT_ONCE and scope.is_async and not (name == "__aiter__" and scope.is_generator):
+                if name == "__init__" and not is_made_plainly(file.resolver, (file.path, scope.parent)):
+                    continue
                 message = f"{owner}.{name} is async, but Python uses what it gives without await"
-                yield file.finding(SPECIAL, scope.position, message, (file.path, index))
+                yield file.finding(SPECIAL, scope.position, message, (file.path, index), seen)
             elif name in AWAITED and not scope.is_async and not scope.flags & Flag.STUB:
                 made = file.resolver.result(Value(FUNCTION, file.path, index, bound=True))
                 if made and all(file.resolver.is_awaitable(one) is False for one in made):
@@ -52,3 +57,14 @@ class Special(Group):
                     # Tests have such classes to see the error.
                     level = HINT if is_test(file.path) else ""
                     yield file.finding(SPECIAL, scope.position, message, (file.path, index), level)
+
+
+def is_made_plainly(resolver: Resolver, definition: Definition) -> bool:
+    """Whether `Class()` surely calls `__init__` as Python does: a decorator, metaclass or `__new__` may await it."""
+    lineage, complete = resolver.lineage(definition)
+    for path, index in lineage:
+        summary = resolver.table.summary(path)
+        scope = summary.scopes[index] if summary is not None else None
+        if scope is None or scope.decorators or scope.keywords or "__new__" in scope.bindings:
+            return False
+    return complete

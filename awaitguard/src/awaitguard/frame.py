@@ -21,7 +21,7 @@ class Frame:
         "annotation", "attributes", "awaits", "bases", "bindings", "block", "body", "calls", "consumed", "containers", "declared_plain",
         "decorators", "exact", "flags", "forgettable", "fuzzy", "held", "index", "keywords", "kind", "loads", "methods", "name", "outer",
         "param_use", "params", "parent", "pending", "position", "quiet", "replaced", "returns", "self_name",
-        "site_start", "stars", "tested", "tracked", "yields",
+        "site_start", "stars", "taken", "tested", "tracked", "yields",
     )  # fmt: skip
 
     def __init__(self, kind: str, name: str, index: int, parent: Frame | None, block: int) -> None:
@@ -56,6 +56,8 @@ class Frame:
         self.replaced: set[str] = set()
         # Names that hold what a method gave, and the name of the method.
         self.methods: dict[str, str] = {}
+        # Names that hold a method that is taken by its name: `run = getattr(job, "run", None)`.
+        self.taken: dict[str, str] = {}
         self.loads: dict[str, int] = {}
         self.consumed: set[str] = set()
         self.containers: dict[str, str] = {}

@@ -86,12 +86,11 @@ class Imports(Group):
                 stem = posixpath.dirname(stem)
                 above = modules.at(stem)
                 summary = file.resolver.table.summary(above) if above else None
-                names = summary.scopes[0].bindings if summary is not None else ()
                 # `__getattr__` gives attributes; importing a module below never asks it.
                 if (
                     above
                     and summary is not None
-                    and ("__path__" in names or summary.scopes[0].flags & Flag.OWN_NAMESPACE)
+                    and ("__path__" in summary.scopes[0].bindings or summary.scopes[0].flags & Flag.OWN_NAMESPACE)
                 ):
                     return ""
             return "." * one.level + one.module

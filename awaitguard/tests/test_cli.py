@@ -87,6 +87,8 @@ def test_inline_ignores(project: Path):
     assert sorted(found()) == ["AG002", "AG101"]
     (project / "app.py").write_text("async def f(): ...\ndef g():\n    f()  # type: ignore[unused-coroutine]\n")
     assert found() == []
+    (project / "app.py").write_text("async def f(): ...\ndef g():\n    # pyre-ignore[1001]: on purpose\n    f()\n")
+    assert found() == []
     (project / "app.py").write_text("x = 1  # type: ignore[unused-coroutine]\n")
     assert found() == []
     (project / "app.py").write_text("TEXT = '# awaitguard: ignore[AG101]'\n")

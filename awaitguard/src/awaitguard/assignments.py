@@ -74,6 +74,13 @@ class Assignments(Expressions):
             exported = [raw_binding("all", tuple(names), len(self.exprs), self.block, value.lineno)]
             self.frame.bindings["__all__"] = [*self.frame.bindings["__all__"][:-1], *exported]
 
+    def take(self, name: str, called: str, arguments: list[ast.expr]) -> None:
+        """Remember what `run = getattr(job, "run", None)` takes, and `result = run()` after it."""
+        if called == "getattr" and len(arguments) > 1 and type(arguments[1]) is Constant:
+            self.frame.taken[name] = str(arguments[1].value)
+        elif called in self.frame.taken:
+            self.frame.methods[name] = self.frame.taken[called]
+
     def assigned(self, target: ast.expr, value: ast.expr) -> int:
         """Visit the right side of an assignment, knowing where its value goes."""
         kind = type(target)
@@ -83,6 +90,8 @@ class Assignments(Expressions):
             use, self.owner = Use.ASSIGN, ("name", name)
             if type(value) is Call and type(value.func) is Attribute:
                 self.frame.methods[name] = value.func.attr
+            elif type(value) is Call and type(value.func) is Name:
+                self.take(name, value.func.id, value.args)
         elif kind is Attribute:
             attribute = cast("ast.Attribute", target)
             if type(attribute.value) is Name and self.is_self(attribute.value.id):

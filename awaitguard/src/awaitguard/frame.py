@@ -21,7 +21,7 @@ class Frame:
         "annotation", "attributes", "awaits", "bases", "bindings", "block", "body", "calls", "consumed", "containers", "declared_plain",
         "decorators", "exact", "flags", "forgettable", "fuzzy", "held", "index", "keywords", "kind", "loads", "methods", "name", "outer",
         "param_use", "params", "parent", "pending", "position", "quiet", "replaced", "returns", "self_name",
-        "site_start", "stars", "tested", "tracked", "wrappers", "yields",
+        "site_start", "stars", "taken", "tested", "tracked", "wrappers", "yields",
     )  # fmt: skip
 
     def __init__(self, kind: str, name: str, index: int, parent: Frame | None, block: int) -> None:
@@ -58,6 +58,8 @@ class Frame:
         self.methods: dict[str, str] = {}
         # Functions inside that hand on all that they are given, and the parameter that gets it.
         self.wrappers: list[tuple[int, str]] = []
+        # Names that hold a method that is taken by its name: `run = getattr(job, "run", None)`.
+        self.taken: dict[str, str] = {}
         self.loads: dict[str, int] = {}
         self.consumed: set[str] = set()
         self.containers: dict[str, str] = {}

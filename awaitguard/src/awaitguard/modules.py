@@ -74,13 +74,14 @@ class Modules:
 
     def is_namespace(self, directory: str) -> bool:
         """Whether a directory below `src` holds nothing but packages: it is a part of their names then, as `kagent` is
-        of `src/kagent/langgraph`, which is no package called `langgraph`."""
+        of `src/kagent/langgraph`, which is no package called `langgraph`. Without `src` it takes two such directories,
+        as in `microsoft_agents/hosting/aiohttp`: one alone may be where a project keeps its sources."""
         above, found, inner = f"/{directory}".rpartition("/src/")
-        if not found:
+        parts = inner.split("/") if found else directory.split("/")
+        if not found and (len(parts) < 2 or any(one.lower() in OPEN or not one.isidentifier() for one in parts)):
             return False
-        start = f"{above}/src".strip("/")
-        parts = inner.split("/")
-        below = ["/".join([start, *parts[:length]]) for length in range(1, len(parts) + 1)]
+        start = [f"{above}/src".strip("/")] if found else []
+        below = ["/".join([*start, *parts[:length]]) for length in range(1, len(parts) + 1)]
         return not self.holders.intersection(below)
 
     def top_of(self, directory: str) -> str:

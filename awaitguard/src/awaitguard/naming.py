@@ -307,12 +307,19 @@ class Names:
             self.asked.add(called.attr)
         elif type(called) is Name and called.id in self.frame.methods:
             self.asked.add(self.frame.methods[called.id])
+        elif type(called) is Name and called.id in self.frame.taken:
+            self.asked.add(self.frame.taken[called.id])
 
     def note_set(self, node: ast.Call) -> None:
         """`setattr(module, "name", value)`, of pytest's monkeypatch too where it says that the name needn't be there."""
         is_patch = type(node.func) is Attribute
         if len(node.args) > 1 and type(node.args[1]) is Constant and (not is_patch or node.keywords):
             self.set_outside.add(str(node.args[1].value))
+        elif len(node.args) > 1 and not is_patch and type(node.args[0]) is Name:
+            # `setattr(Store, name, value)` in a loop: nobody knows what the class has, under its own name or another.
+            for binding in self.module.bindings.get(node.args[0].id, ()):
+                if binding[0] in ("class", "from"):
+                    self.set_outside.add(binding[5] or node.args[0].id)
 
     def note_tests(self, name: str, node: ast.Call) -> None:
         """`isawaitable(x)`, `hasattr(x, ...)` and the like: the code knows that x may be of either kind."""

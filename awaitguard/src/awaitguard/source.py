@@ -30,7 +30,7 @@ NEWER: Final = re.compile(
 
 # What authors write to tell type checkers that a dropped coroutine, or an override of another kind, is meant.
 FOREIGN: Final = re.compile(
-    r"#.*(?:(unused-coroutine|unused-awaitable|reportUnusedCoroutine)"
+    r"#.*(?:(unused-coroutine|unused-awaitable|reportUnusedCoroutine|pyre-(?:ignore|fixme)\[1001\])"
     r"|(?:ignore\[[^\]]*\boverride\b|reportIncompatibleMethodOverride))"
 )
 

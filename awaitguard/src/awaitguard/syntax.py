@@ -98,7 +98,9 @@ def may_fail(node: ast.Try) -> bool:
 
 
 def constant_truth(test: ast.expr, constants: dict[str, bool]) -> bool | None:
-    """Whether a condition is a constant of the module, or the opposite of one."""
+    """Whether a condition is a constant, of the module too, or the opposite of one."""
+    if type(test) is Constant and type(test.value) in (bool, int):
+        return bool(test.value)
     if type(test) is UnaryOp and type(test.op) is Not:
         inner = constant_truth(test.operand, constants)
         return None if inner is None else not inner

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN
 from awaitguard.rules.rule import Group, Rule
-from awaitguard.summary import NO_EXPR, NONE, OP_NAME, Use
-from awaitguard.value import ASYNC_GENERATOR, COROUTINE, FUNCTION, GENERATOR, Values
+from awaitguard.rules.signatures import type_name
+from awaitguard.summary import NO_EXPR, NONE, OP_NAME, Flag, Use
+from awaitguard.value import ASYNC_GENERATOR, COROUTINE, FUNCTION, GENERATOR, Value, Values
 
 if TYPE_CHECKING:
     from awaitguard.check import FileCheck
@@ -91,6 +92,8 @@ class Contexts(Group):
             if all(value.kind == ASYNC_GENERATOR and value.module for value in values):
                 yield file.finding(FOR, site.position, f"{text} {SAYS[Use.ITERATE]}", where)
         elif site.use in (Use.WITH, Use.ASYNC_WITH) and all(value.kind == COROUTINE for value in values):
+            if site.use == Use.ASYNC_WITH and all(stands_for_context(file, value) for value in values):
+                return
             message = f"{text} is a coroutine: await it before it is entered (`async with await ...`)"
             yield file.finding(COROUTINE_WITH, site.position, message, where)
         elif site.use in (Use.WITH, Use.ASYNC_WITH) and all(
@@ -133,3 +136,17 @@ class Contexts(Group):
         return all(answers(value, OWN[use]) is False for value in values) and any(
             answers(value, OTHER[use]) for value in values
         )
+
+
+def stands_for_context(file: FileCheck, value: Value) -> bool:
+    """Whether a coroutine is of an empty method that gives a context manager: what takes its place may be one itself."""
+    summary = file.resolver.table.summary(value.module)
+    scope = summary.scopes[value.scope] if summary is not None and value.scope >= 0 else None
+    if (
+        summary is None
+        or scope is None
+        or not scope.flags & (Flag.STUB | Flag.NEVER_RETURNS)
+        or scope.annotation <= NONE
+    ):
+        return False
+    return (type_name(summary, scope.annotation) or "").endswith(("ContextManager", "Iterator", "Generator"))

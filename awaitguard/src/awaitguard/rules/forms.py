@@ -49,6 +49,9 @@ def differ(file: FileCheck, mine: Value, base: Value) -> tuple[str, str, str] | 
     if not own or not other or FORMS[own] == FORMS[other]:
         return None
     for one, form in ((mine, FORMS[other]), (base, FORMS[own])):
+        # A property may give what is called like the method: it can't be told whether callers find a difference.
+        if one.kind == PROPERTY and form in (CALLED, AWAITED) and gives_callables(file, one):
+            return None
         # A plain function may give an object that is entered just like what the context manager gives.
         made = file.resolver.result(one) if form in ENTERED and one.kind == FUNCTION else ()
         if made and all(file.resolver.answers_to(value, ENTERED[form]) for value in made):
@@ -160,6 +163,12 @@ def colour(file: FileCheck, function: Value) -> str:
     if all(file.resolver.is_awaitable(one) is False for one in made):
         return "" if hands_on(file, function.definition) else "a plain function"
     return ""
+
+
+def gives_callables(file: FileCheck, function: Value) -> bool:
+    """Whether what a property gives is something to call."""
+    made = file.resolver.result(function)
+    return bool(made) and all(one.kind == FUNCTION or file.resolver.answers_to(one, "__call__") for one in made)
 
 
 def never_comes_back(summary: Summary, annotation: int) -> bool:

@@ -86,7 +86,12 @@ class Imports(Group):
                 stem = posixpath.dirname(stem)
                 above = modules.at(stem)
                 summary = file.resolver.table.summary(above) if above else None
-                if above and summary is not None and self.is_dynamic(file, above):
+                # `__getattr__` gives attributes; importing a module below never asks it.
+                if (
+                    above
+                    and summary is not None
+                    and ("__path__" in summary.scopes[0].bindings or summary.scopes[0].flags & Flag.OWN_NAMESPACE)
+                ):
                     return ""
             return "." * one.level + one.module
         parts = one.module.split(".")

@@ -248,7 +248,8 @@ class NeverAwaited(Group):
         function = file.function(site.scope)
         if function is None or function.kind == "lambda":
             return False
-        return function.is_async or function.annotation >= 0
+        # A plain function that looks whether a loop is running gives a coroutine to those who run one.
+        return function.is_async or (function.annotation >= 0 and not function.flags & Flag.ASKS_LOOP)
 
     @staticmethod
     def result_has(file: FileCheck, site: Site) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.finding import CERTAIN
+from awaitguard.finding import CERTAIN, HINT
 from awaitguard.resolver import CONTAINER_TYPES, MAPPING_TYPES
 from awaitguard.rules.forms import differ
 from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
@@ -169,7 +169,8 @@ class Protocols(Group):
             if verdict:
                 own = file.cause(value.definition)
                 message = f"{own.name if own else 'the object'}.{name} is {verdict[0]}, but {scope.name}.{name} is {verdict[1]}"
-                yield file.finding(PROTOCOL, position, message, mine[0].definition, verdict[2])
+                level = HINT if file.resolver.table.may_be_either(name) else verdict[2]
+                yield file.finding(PROTOCOL, position, message, mine[0].definition, level)
 
 
 def element_annotation(resolver: Resolver, path: str, annotation: int) -> int:

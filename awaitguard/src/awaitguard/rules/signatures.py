@@ -193,11 +193,10 @@ def of_dataclass(resolver: Resolver, lineage: list[Definition], is_tuple: bool =
             if annotation == "KW_ONLY":
                 keyword_only = True
                 continue
-            if annotation == "ClassVar" or annotation is None:
-                if annotation is None and expr[1] >= 0:
-                    return None
-                if annotation == "ClassVar":
-                    continue
+            if annotation is None and expr[1] >= 0:
+                return None
+            if annotation == "ClassVar" and not is_tuple:
+                continue  # a named tuple makes a field of it all the same
             kind = default_kind(summary, bindings)
             if kind is None:
                 return None

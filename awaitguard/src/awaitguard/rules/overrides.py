@@ -11,6 +11,7 @@ from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.resolver import CONTAINER_TYPES, MAPPING_TYPES
 from awaitguard.rules.awaits import hands_on
 from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
+from awaitguard.rules.signatures import type_name
 from awaitguard.summary import (
     ANNOTATION,
     BASES,
@@ -491,6 +492,9 @@ class Overrides(Group):
 
 def gives_callables(file: FileCheck, function: Value) -> bool:
     """Whether what a property gives is something to call."""
+    summary = file.resolver.table.summary(function.module)
+    if summary is not None and type_name(summary, summary.scopes[function.scope].annotation) == "Callable":
+        return True
     made = file.resolver.result(function)
     return bool(made) and all(one.kind == FUNCTION or file.resolver.answers_to(one, "__call__") for one in made)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.rules.awaits import hands_on
+from awaitguard.rules.signatures import type_name
 from awaitguard.summary import NONE, OP_CALL, OP_NAME, OP_SUBSCRIPTED, Flag, Scope, Summary
 from awaitguard.value import (
     ASYNC_CONTEXT,
@@ -167,6 +168,9 @@ def colour(file: FileCheck, function: Value) -> str:
 
 def gives_callables(file: FileCheck, function: Value) -> bool:
     """Whether what a property gives is something to call."""
+    summary = file.resolver.table.summary(function.module)
+    if summary is not None and type_name(summary, summary.scopes[function.scope].annotation) == "Callable":
+        return True
     made = file.resolver.result(function)
     return bool(made) and all(one.kind == FUNCTION or file.resolver.answers_to(one, "__call__") for one in made)
 

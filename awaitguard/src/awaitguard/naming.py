@@ -6,6 +6,7 @@ import ast
 import itertools
 from typing import Any, Final, cast
 
+from awaitguard.constants import Constants
 from awaitguard.frame import Frame, Owner, raw_binding
 from awaitguard.library import AWAITABLE_TYPES
 from awaitguard.nodes import (
@@ -104,7 +105,7 @@ class Names:
         self.depth: int = 0  # of the expression that is visited
         self.owner: Owner | None = None
         self.guards: dict[str, Any] = {}
-        self.constants: dict[str, bool] = {}  # `_IS_SYNC = True` at the top level
+        self.constants = Constants(ast.Module([], []))
         self.attribute_name = ""
         self.leaving: set[str] = set()  # functions of this file that are declared never to return
         self.watched: set[str] = set()  # properties of this file's classes that are async or run a loop

@@ -212,7 +212,8 @@ class Block:
         self.parent, self.scope, self.statement, self.arm, self.loops, self.leaves, self.exclusive, self.fallback = raw
 
 
-SCOPE: Final = 1  # where it is in the stored tuple of a block
+SCOPE: Final = 1  # where they are in the stored tuple of a block
+FALLBACK: Final = 7
 
 
 # Where these are in the stored tuple of a scope, for those who look at all scopes of a file and want few of them.

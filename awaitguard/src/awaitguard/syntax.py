@@ -6,6 +6,7 @@ import ast
 from collections.abc import Collection, Iterator
 from typing import Any, Final, cast
 
+from awaitguard.constants import Constants
 from awaitguard.naming import dotted_name
 from awaitguard.nodes import (
     Assign,
@@ -97,7 +98,7 @@ def may_fail(node: ast.Try) -> bool:
     return len(node.body) == 1 and bool({"TypeError", "AttributeError"} & caught)
 
 
-def constant_truth(test: ast.expr, constants: dict[str, bool]) -> bool | None:
+def constant_truth(test: ast.expr, constants: Constants) -> bool | None:
     """Whether a condition is a constant, of the module too, or the opposite of one."""
     if type(test) is Constant and type(test.value) in (bool, int):
         return bool(test.value)
@@ -107,38 +108,7 @@ def constant_truth(test: ast.expr, constants: dict[str, bool]) -> bool | None:
     return constants.get(test.id) if type(test) is Name else None
 
 
-def module_constants(tree: ast.Module) -> dict[str, bool]:
-    """Flags such as `_IS_SYNC = True`: names in capitals that a module sets once, at its top, and that nothing else binds.
-
-    A parameter or a local variable of the name, a `global` and `globals()` are enough to doubt it.
-    """
-    found: dict[str, bool] = {}
-    for one in tree.body:
-        target = one.targets[0] if type(one) is Assign and len(one.targets) == 1 else None
-        value = one.value if type(one) is Assign else None
-        if type(target) is Name and target.id.isupper() and type(value) is Constant and isinstance(value.value, bool):
-            found[target.id] = value.value
-    if not found:
-        return found
-    bound: dict[str, int] = {}
-    for part in ast.walk(tree):
-        names: list[str] = []
-        if type(part) is Name:
-            if part.id == "globals":
-                return {}
-            names = [] if isinstance(part.ctx, ast.Load) else [part.id]
-        elif isinstance(part, ast.arg):
-            names = [part.arg]
-        elif isinstance(part, ast.alias):
-            names = [part.asname or part.name]
-        elif isinstance(part, ast.Global | ast.Nonlocal):
-            names = part.names * 2
-        for name in names:
-            bound[name] = bound.get(name, 0) + 1
-    return {name: value for name, value in found.items() if bound.get(name) == 1}
-
-
-def is_skipped(decorator: ast.expr, constants: dict[str, bool]) -> bool:
+def is_skipped(decorator: ast.expr, constants: Constants) -> bool:
     """`@unittest.skipUnless(not _IS_SYNC, ...)`, where a constant says that the test never runs, or one that is to fail."""
     called = decorator.func if type(decorator) is Call else decorator
     if dotted_name(called).rpartition(".")[2] in ("xfail", "expectedFailure"):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
+from awaitguard.constants import Constants
 from awaitguard.definitions import Definitions
 from awaitguard.expressions import VISITORS, Expressions, asks_for_awaitable
 from awaitguard.frame import Frame, raw_binding
@@ -47,7 +48,6 @@ from awaitguard.syntax import (
     is_raises,
     lazy_names,
     may_fail,
-    module_constants,
     never_returning,
     only_imports,
     tested_class,
@@ -69,7 +69,7 @@ class Walker(Definitions):
     def walk(self, tree: ast.Module, ignores: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
         """The raw summary of a module, ready for `marshal`."""
         self.leaving.update(never_returning(tree.body))
-        self.constants.update(module_constants(tree))
+        self.constants = Constants(tree)
         self.body(tree.body)
         if "__getattr__" in self.frame.bindings:
             for statement in tree.body:
@@ -213,7 +213,9 @@ class Walker(Definitions):
 
     def if_(self, node: ast.If) -> bool:
         statement = self.next_statement()
-        arm = KNOWN_ARMS if any(map(asks_version, tests_of(node))) else 0
+        # Only of modules and classes does anyone ask what their branches define.
+        asks = not self.frame.is_function and any(map(asks_version, tests_of(node)))
+        arm = KNOWN_ARMS if asks else 0
         leaves = True
         while True:
             narrowed = self.narrow(node.test)

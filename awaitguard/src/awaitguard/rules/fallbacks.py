@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.rules.rule import Group, Rule
 from awaitguard.rules.signatures import Parameters, parameters_of
-from awaitguard.summary import KNOWN_ARMS, TRIED, Binding
+from awaitguard.summary import BINDINGS, FALLBACK, KIND, KNOWN_ARMS, TRIED, Binding
 from awaitguard.value import CLASS, COROUTINE, FUNCTION, UNKNOWN_KIND, Value, Values
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Fallbacks(Group):
     def file(self, file: FileCheck) -> Iterator[Finding]:
         yield from self.branches(file)
         blocks = file.summary.blocks
-        if not any(block.fallback for block in blocks):
+        if not any(raw[FALLBACK] for raw in blocks.raw):
             return
         for scope in file.summary.scopes:
             for name, bindings in scope.bindings.items():
@@ -53,12 +53,13 @@ class Fallbacks(Group):
     def branches(self, file: FileCheck) -> Iterator[Finding]:
         """Definitions of modules and classes in branches that exclude each other, where callers don't know which is there."""
         blocks = file.summary.blocks
-        for scope in file.summary.scopes:
-            if scope.kind not in ("module", "class"):
+        for index, raw in enumerate(file.summary.scopes.raw):
+            if raw[KIND] not in ("module", "class"):
                 continue
-            for name, bindings in scope.bindings.items():
+            for name in [name for name, given in raw[BINDINGS].items() if len(given) == 2]:
+                bindings = file.summary.scopes[index].bindings[name]
                 kinds = {one.kind for one in bindings}
-                if len(bindings) != 2 or "def" not in kinds or not kinds <= {"def", "from"}:
+                if "def" not in kinds or not kinds <= {"def", "from"}:
                     continue
                 first, second = blocks[bindings[0].block], blocks[bindings[1].block]
                 if not first.statement or first.statement != second.statement or first.arm == second.arm:

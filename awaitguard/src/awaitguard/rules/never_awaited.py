@@ -10,7 +10,19 @@ from awaitguard.library import AWAITABLE_TYPES, GIVES_AWAITABLE
 from awaitguard.lookup import reaching_bindings
 from awaitguard.rules.rule import ALWAYS, FOLLOWING, NEVER, Group, Rule
 from awaitguard.rules.signatures import parameter
-from awaitguard.summary import NO_EXPR, NONE, OP_CALL, OP_NAME, OP_SUBSCRIPTED, OP_UNION, Flag, ParamUse, Use
+from awaitguard.summary import (
+    DECORATORS,
+    FLAGS,
+    NO_EXPR,
+    NONE,
+    OP_CALL,
+    OP_NAME,
+    OP_SUBSCRIPTED,
+    OP_UNION,
+    Flag,
+    ParamUse,
+    Use,
+)
 from awaitguard.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -218,9 +230,10 @@ class NeverAwaited(Group):
 
     def file(self, file: FileCheck) -> Iterator[Finding]:
         """Async functions under functools.cache: it keeps the coroutine, which can be awaited only once."""
-        for index, scope in enumerate(file.summary.scopes):
-            if not scope.is_async or not scope.decorators or scope.is_generator:
+        for index, raw in enumerate(file.summary.scopes.raw):
+            if not raw[DECORATORS] or not raw[FLAGS] & Flag.ASYNC or raw[FLAGS] & Flag.GENERATOR:
                 continue
+            scope = file.summary.scopes[index]
             if CACHES & set(file.resolver.decorator_paths(file.path, scope)):
                 message = f"{scope.name} is async, and its cache keeps the coroutine, which can be awaited only once"
                 yield file.finding(STORED, scope.position, message, (file.path, index), LIKELY)

@@ -34,6 +34,8 @@ FOREIGN: Final = re.compile(
     r"|(?:ignore\[[^\]]*\boverride\b|reportIncompatibleMethodOverride))"
 )
 
+FOREIGN_WORDS: Final = ("unused-coroutine", "unused-awaitable", "reportUnusedCoroutine", "[1001]", "ignore[", "reportIncompatibleMethodOverride")  # fmt: skip
+
 
 class UnreadableSourceError(Exception):
     """A file that can't be summarised, with the line and column and the reason in words."""
@@ -110,16 +112,18 @@ def parse(data: bytes) -> tuple[ast.Module, str]:
 
 def ignores(text: str) -> list[tuple[int, tuple[str, ...], str]]:
     """The inline ignores of a file: (line, codes, reason)."""
-    if "awaitguard:" not in text and not FOREIGN.search(text):
-        return []
     found: list[tuple[int, tuple[str, ...], str]] = []
+    # What looks like such a comment in a text stands where no finding is, so these needn't be told from comments.
+    if any(word in text for word in FOREIGN_WORDS):
+        for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
+            said = FOREIGN.search(line) if "#" in line else None
+            if said:
+                found.append((number, ("AG121",) if said[1] else ("AG204", "AG205", "AG206"), FOREIGN_REASON))
+    if "awaitguard:" not in text:
+        return found
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             match = IGNORE.search(token.string) if token.type == tokenize.COMMENT else None
-            foreign = FOREIGN.search(token.string) if token.type == tokenize.COMMENT else None
-            if foreign:
-                said = ("AG121",) if foreign[1] else ("AG204", "AG205", "AG206")
-                found.append((token.start[0], said, FOREIGN_REASON))
             if match:
                 codes = tuple(code.strip() for code in (match[1] or "").split(",") if code.strip())
                 found.append((token.start[0], codes, match[2].strip()))

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from playwright.async_api import expect
 
+from tests.e2e.browser import Tab
 from tests.e2e.conftest import OpenTab
 from tests.fakes import tool_agent
 from tests.fakes.model_server import Hang, Status, Text, Thinking, ToolCall, WaitFor
@@ -85,6 +86,14 @@ async def test_escape_stops_and_says_so_at_once(stage: Stage, open_tab: OpenTab)
     await expect(tab.composer).to_be_focused()
 
 
+async def stop_while_sending(stage: Stage, tab: Tab) -> None:
+    """Say something and press Escape while the server, whose database is away, can't take it."""
+    await tab.say(stage.script([Text("Too late"), Hang()]))
+    await expect(tab.page.locator(".sending")).to_have_text("Sending …")
+    await tab.page.keyboard.press("Escape")
+    await expect(tab.page.locator(".sending")).to_have_text("Stopping …")
+
+
 @pytest.mark.parametrize("said_before", [False, True], ids=["new conversation", "known conversation"])
 async def test_a_stop_before_the_server_has_the_message_is_not_lost(
     stage: Stage, open_tab: OpenTab, said_before: bool
@@ -94,10 +103,7 @@ async def test_a_stop_before_the_server_has_the_message_is_not_lost(
         await tab.say(stage.script([Text("Ready.")]))
         await tab.state("completed")
     async with database_away(stage.server.services.settings.database_path):
-        await tab.say(stage.script([Text("Too late"), Hang()]))
-        await expect(tab.page.locator(".sending")).to_have_text("Sending …")
-        await tab.page.keyboard.press("Escape")
-        await expect(tab.page.locator(".sending")).to_have_text("Stopping …")
+        await stop_while_sending(stage, tab)
         await expect(tab.page.get_by_role("button", name="Stopping")).to_be_visible()
     await tab.state("stopped")
     await expect(tab.page.get_by_role("button", name="Send", exact=True)).to_be_visible()
@@ -108,10 +114,7 @@ async def test_an_early_stop_means_its_message_alone(stage: Stage, open_tab: Ope
     await tab.say(stage.script([Text("Ready.")]))
     await tab.state("completed")
     async with database_away(stage.server.services.settings.database_path):
-        await tab.say(stage.script([Text("Too late"), Hang()]))
-        await expect(tab.page.locator(".sending")).to_have_text("Sending …")
-        await tab.page.keyboard.press("Escape")
-        await expect(tab.page.locator(".sending")).to_have_text("Stopping …")
+        await stop_while_sending(stage, tab)
         await tab.say(stage.script([Text("Still wanted.")]))
         await expect(tab.page.locator(".sending")).to_have_text(["Stopping …", "Sending …"])
     await expect(tab.turns).to_have_count(3)

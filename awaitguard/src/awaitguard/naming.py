@@ -277,9 +277,7 @@ class Names:
             if use in SITED_USES and use != Use.AWAIT:
                 self.site(use, index, node)
             if parts[-1] in self.watched:
-                self.site(Use.READ, index, node)
-                if use in TRACKED_USES or use == Use.STATEMENT:
-                    self.site(use, index, node)
+                self.watched_site(use, index, node)
             return index
         self.attribute_name = parts[-1]
         base = self.visit(value, Use.ATTRIBUTE)
@@ -288,10 +286,14 @@ class Names:
         for part in reversed(parts):
             base = self.add((OP_ATTR, base, part))
         if parts[0] in self.watched:
-            self.site(Use.READ, base, node)
-            if use in TRACKED_USES or use == Use.STATEMENT:
-                self.site(use, base, node)
+            self.watched_site(use, base, node)
         return base
+
+    def watched_site(self, use: int, index: int, node: ast.expr) -> None:
+        """A property that is async or runs a loop is read here, and may be used at once."""
+        self.site(Use.READ, index, node)
+        if use in TRACKED_USES or use == Use.STATEMENT:
+            self.site(use, index, node)
 
     def telling(self, attribute: str, use: int, receiver: str = "") -> int:
         if use in (Use.CALLEE, Use.AWAIT, Use.SCHEDULED) and attribute in TELLING_METHODS:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 SELVES: Final = frozenset({"self", "cls", "this", "klass", "mcs", "s", "me"})
 # Routes by which something else may be called than what is seen.
 UNSURE: Final = frozenset({"wrapped", "decorated", "getattr", "virtual", "loose"})
+DECORATED: Final = frozenset({"decorated"})
 ALLOWED: Final = KEEPING | {"contextlib.contextmanager", "contextlib.asynccontextmanager", ""}
 
 
@@ -48,14 +49,11 @@ ANYTHING: Final = Parameters((), frozenset(), (), True, True)
 
 def parameters_of(resolver: Resolver, target: Value) -> Parameters | None:
     """The parameters of a function or class; None if they aren't surely known."""
-    if target.kind == FUNCTION and UNSURE.isdisjoint(target.via):
+    unsure = UNSURE.intersection(target.via)
+    if target.kind == FUNCTION and not unsure:
         key = ("parameters", target.definition, target.bound)
         return resolver.remember(key, lambda: of_function(resolver, target))
-    if (
-        target.kind == FUNCTION
-        and "decorated" in target.via
-        and not {"wrapped", "getattr", "virtual", "loose"} & set(target.via)
-    ):
+    if target.kind == FUNCTION and unsure == DECORATED:
         return resolver.remember(
             ("parameters below", target.definition, target.origin), lambda: of_wrapped(resolver, target)
         )

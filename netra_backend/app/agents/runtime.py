@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol
 
+from netra_backend.app.protocol.events import FinishReason
 from netra_backend.app.services.user_execution_context import UserExecutionContext
 
 __all__ = [
     "AgentFailure",
     "AgentRuntime",
     "FailureCode",
+    "FinishReason",
     "Json",
     "PastTurn",
     "RunSink",
@@ -182,12 +184,15 @@ class TurnResult:
 
     `cancelled` is true when the turn ended because `TurnHandle.cancel` was called. `history` is the runtime's own
     encoding of the turn for later turns (see `PastTurn`); for a cancelled turn it holds what the user was shown,
-    no more.
+    no more. `finish_reason` says whether the model ended its last answer by itself; `output` is the turn's structured
+    output, where it isn't text.
     """
 
     usage: Usage
     history: bytes | None
     cancelled: bool = False
+    finish_reason: FinishReason = "stop"
+    output: Json = None
 
 
 class TurnHandle(Protocol):

@@ -25,6 +25,7 @@ __all__ = [
     "Event",
     "EventPayload",
     "EVENT_PAYLOADS",
+    "FinishReason",
     "Gap",
     "Json",
     "Limits",
@@ -116,12 +117,21 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tool_calls: int = 0
 
 
+FinishReason = Literal["stop", "length", "content_filter", "refusal"]
+"""Why an answer ended: it was whole (`stop`), or it was cut at a limit, held back by a filter, or refused."""
+
+
 class AgentCompleted(EventPayload, frozen=True, kw_only=True, gc=False):
-    """The run's last event: the whole answer."""
+    """The run's last event: the whole answer, or with a `finish_reason` other than `stop` what came before it was cut.
+
+    `output` is the structured output, where the agent's output isn't text. Either may be missing in an old log.
+    """
 
     final_response: str
     message_id: str
     usage: TokenUsage
+    finish_reason: FinishReason = "stop"
+    output: Json = None
 
 
 class AgentStopping(EventPayload, frozen=True, kw_only=True, gc=False):
@@ -141,12 +151,14 @@ class AgentStopped(EventPayload, frozen=True, kw_only=True, gc=False):
 
 
 class AgentFailed(EventPayload, frozen=True, kw_only=True, gc=False):
-    """The run's last event: it could not go on. `message` is safe to show."""
+    """The run's last event: it could not go on. `message` is safe to show. No text, no message: `message_id` null."""
 
     code: str
     message: str
     retryable: bool
     partial_response: str
+    message_id: str | None = None
+    usage: TokenUsage = TokenUsage()
 
 
 class ThreadCreated(EventPayload, frozen=True, kw_only=True, gc=False):

@@ -24,6 +24,8 @@ from netra_backend.app.protocol.events import (
     AgentStopped,
     AgentStopping,
     EventPayload,
+    FinishReason,
+    Json,
     MessageCreated,
     RunOutcome,
     ThreadCreated,
@@ -113,6 +115,8 @@ class Ending:
     retryable: bool = False
     stop_reason: str = "stopped"
     stop_requested_by: str = "user"
+    finish_reason: FinishReason = "stop"
+    output: Json = None
     # What is told of tools that are still open: `unknown` where one may go on.
     open_tools: Literal["cancelled", "unknown"] = "cancelled"
 
@@ -254,14 +258,25 @@ def end_run(
     error: tuple[str, str] | None = None
     match kind:
         case "completed":
-            terminal = AgentCompleted(final_response=text, message_id=message_id or "", usage=ending.usage)
+            terminal = AgentCompleted(
+                final_response=text,
+                message_id=message_id or "",
+                usage=ending.usage,
+                finish_reason=ending.finish_reason,
+                output=ending.output,
+            )
         case "stopped":
             reason = run.stop_reason or ending.stop_reason
             terminal = AgentStopped(reason=reason, partial_response=text, message_id=message_id, usage=ending.usage)
         case "failed":
             error = (ending.code, ending.message)
             terminal = AgentFailed(
-                code=ending.code, message=ending.message, retryable=ending.retryable, partial_response=text
+                code=ending.code,
+                message=ending.message,
+                retryable=ending.retryable,
+                partial_response=text,
+                message_id=message_id,
+                usage=ending.usage,
             )
     seq = tx.append(terminal, thread_id=run.thread_id, run_id=run_id)
     if message_id is not None:

@@ -301,7 +301,13 @@ class RunSupervisor:
             tool_calls=result.usage.tool_calls,
         )
         if not result.cancelled:
-            return Ending(kind="completed", usage=usage, history=result.history)
+            return Ending(
+                kind="completed",
+                usage=usage,
+                history=result.history,
+                finish_reason=result.finish_reason,
+                output=result.output,
+            )
         why = run.ending_for or Ending(
             kind="failed", code=FailureCode.AGENT_ERROR, message="the agent cancelled its own run"
         )

@@ -13,19 +13,25 @@ export type Ack = {
   runs?: Array<RunOutcome> | null;
 };
 
-/** The run's last event: the whole answer. */
+/** The run's last event: the whole answer, or with a `finish_reason` other than `stop` what came before it was cut.
+
+    `output` is the structured output, where the agent's output isn't text. Either may be missing in an old log. */
 export type AgentCompleted = {
   final_response: string;
   message_id: string;
   usage: TokenUsage;
+  finish_reason?: "content_filter" | "length" | "refusal" | "stop";
+  output?: Json;
 };
 
-/** The run's last event: it could not go on. `message` is safe to show. */
+/** The run's last event: it could not go on. `message` is safe to show. No text, no message: `message_id` null. */
 export type AgentFailed = {
   code: string;
   message: string;
   retryable: boolean;
   partial_response: string;
+  message_id?: string | null;
+  usage?: TokenUsage;
 };
 
 /** A piece of the answer as it is written. Neighbours of one run are merged on replay. */

@@ -19,7 +19,6 @@ __all__ = [
     "AgentFailure",
     "AgentRuntime",
     "FailureCode",
-    "FinishReason",
     "Json",
     "PastTurn",
     "RunSink",

@@ -17,6 +17,7 @@ from netra_backend.app.event_log.sqlite import SqliteLog
 from netra_backend.app.event_log.user_log import UserTransaction
 from netra_backend.app.storage.schema import migrate
 from netra_backend.app.storage.users import Users
+from tests.harness.deadline import DEADLINE
 
 __all__ = ["Engine", "SqliteEngine"]
 
@@ -37,6 +38,11 @@ class SqliteEngine:
     async def fill_disk(self, log: EventLog) -> None:
         """The database can grow no further: SQLITE_FULL."""
         await log.write(lambda rows: rows.exec_driver_sql("PRAGMA max_page_count=1").scalar())
+
+    def leave_a_little_room(self, rows: Connection) -> None:
+        """As part of a batch: what is small still fits, what is large is SQLITE_FULL."""
+        pages = rows.exec_driver_sql("PRAGMA page_count").scalar_one()
+        rows.exec_driver_sql(f"PRAGMA max_page_count={pages + 20}")
 
     async def free_disk(self, log: EventLog) -> None:
         await log.write(lambda rows: rows.exec_driver_sql("PRAGMA max_page_count=1073741823").scalar())
@@ -91,9 +97,12 @@ async def new_place(log: EventLog) -> Place:
 
 @contextmanager
 def held(log: EventLog) -> Generator[Callable[[], None]]:
-    """Keep the log's writer busy, so that what is submitted in the body makes one batch. Gives the release."""
+    """Keep the log's writer busy, so that what is submitted in the body makes one batch. Gives the release.
+
+    By a unit of somebody else's that does nothing: what it did would be part of what is tried.
+    """
     go = threading.Event()
-    busy = log.write(lambda rows: go.wait(30))
+    busy = log.commit("nobody", lambda tx: go.wait(DEADLINE))
     try:
         yield go.set
     finally:

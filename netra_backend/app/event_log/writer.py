@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from netra_backend.app.event_log.log import Committed, LogState
-from netra_backend.app.event_log.run_appends import KnownHeads, RunAppend, keep_all, keep_one
+from netra_backend.app.event_log.run_appends import RunAppend, keep_all, keep_one
 from netra_backend.app.event_log.user_log import UserTransaction
 from netra_backend.app.protocol.events import Event
 from netra_backend.app.storage.errors import LogUnavailable
@@ -78,7 +78,6 @@ class SqliteWriter:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._state = LogState(available=True, reason=None)
         self._closed = False
-        self._heads = KnownHeads()
         self._thread = threading.Thread(target=self._work, name="netra-log-writer")
         self._thread.start()
 
@@ -101,7 +100,6 @@ class SqliteWriter:
         """Queue a change of rows that belong to no log."""
 
         def run(connection: Connection) -> tuple[Any, Committed | None]:
-            self._heads.forget()
             return unit(connection), None
 
         return self._submit(run)
@@ -117,7 +115,6 @@ class SqliteWriter:
         self, user_id: str, unit: Callable[[UserTransaction], Any]
     ) -> Callable[[Connection], tuple[Any, Committed | None]]:
         def run(connection: Connection) -> tuple[Any, Committed | None]:
-            self._heads.forget(user_id)
             transaction = UserTransaction(connection, user_id)
             value = unit(transaction)
             events = transaction.finish()
@@ -164,7 +161,6 @@ class SqliteWriter:
                         for job in group:
                             self._run(job, connection, alone=len(batch) == 1)
         except DBAPIError as error:
-            self._heads.forget()
             # The whole transaction is gone, whichever unit met the trouble. Each caller may come again under its key.
             away = unavailable(error)
             for job in batch:
@@ -172,7 +168,6 @@ class SqliteWriter:
                 job.error = away or error
             self._note(LogState(available=False, reason=str(error.orig)) if away else self._state)
         except BaseException as error:  # noqa: BLE001 - a lone unit's own error; it goes to whoever awaits the unit
-            self._heads.forget()
             for job in batch:
                 job.committed = None
                 job.error = error
@@ -186,7 +181,7 @@ class SqliteWriter:
         connection.exec_driver_sql("SAVEPOINT appends")
         kept: list[list[Event]] | None = None
         try:
-            kept = keep_all(connection, appends, self._heads)
+            kept = keep_all(connection, appends)
         except DBAPIError as error:
             if unavailable(error):
                 raise

@@ -1,0 +1,9 @@
+"""How long tests wait before they give up."""
+
+from __future__ import annotations
+
+__all__ = ["DEADLINE"]
+
+DEADLINE = 120.0
+"""Seconds after which whatever a test waits for is taken for never coming. No test asserts that anything takes less, so
+a machine that is busy with other things makes tests slow, not red; pytest's own limit on a test is beyond it."""

@@ -124,8 +124,8 @@ def run(app: Starlette, settings: Settings, bound: socket.socket, on_ready: Call
         log_config=None,
         access_log=False,
         server_header=False,
-        # Who asks is told by a proxy only if there is one; otherwise anybody on this machine could say it.
-        proxy_headers=settings.public_url is not None,
+        # Who asks is found by `client_address`, which believes only the proxies that are named.
+        proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
     )

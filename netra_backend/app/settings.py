@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import ipaddress
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, cast
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
-from netra_backend.app.loopback import is_loopback
+from netra_backend.app.loopback import Network, is_loopback
 
 __all__ = ["BadSetting", "Settings", "load_settings"]
 
@@ -37,6 +40,12 @@ class Settings(BaseSettings):
     """The address people type; its origin is the one that browsers may open sockets from."""
     allow_insecure_http: bool = False
     """Plain http on an address that isn't loopback: passwords and sessions travel readable."""
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
+    """Addresses and networks of the proxies in front, comma-separated, such as `127.0.0.1,10.0.0.0/8,fd00::/8`. Only
+    they are believed when they say on whose behalf they ask."""
+    proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
+    """The header in which the trusted proxies write the client's address. Name the one they set themselves: the other
+    is passed on as the client sent it."""
 
     # The agent and its model
     agent: str | None = None
@@ -105,6 +114,11 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        return tuple(_network(part) for part in _listed(value))
+
     @field_validator("model")
     @classmethod
     def _known_model(cls, value: str) -> str:
@@ -161,6 +175,28 @@ class Settings(BaseSettings):
         folder = {**env_settings(), **init_settings()}.get("data_dir", Path.home() / ".netra")
         toml = TomlConfigSettingsSource(settings_cls, toml_file=Path(folder).expanduser() / "netra.toml")
         return init_settings, env_settings, toml
+
+
+def _listed(value: object) -> list[str]:
+    """What a comma-separated value (environment) or a list (`netra.toml`) names."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        raise ValueError("use a list, or commas between the values")
+    return [text for part in cast("Sequence[object]", parts) if (text := str(part).strip())]
+
+
+def _network(text: str) -> Network:
+    try:
+        found = ipaddress.ip_network(text)
+    except ValueError as error:
+        try:
+            wider = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            raise ValueError(f"{text!r} is neither an address nor a network such as 10.0.0.0/8") from None
+        raise ValueError(f"{text!r} has bits set beyond its prefix; write {wider}") from error
+    if found.prefixlen == 0:
+        raise ValueError(f"{text!r} is everybody: anybody could say that they ask for somebody else")
+    return found
 
 
 def load_settings(**flags: object) -> Settings:

@@ -6,13 +6,13 @@ addresses have accounts.
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from netra_backend.app.auth.passwords import Passwords
 from netra_backend.app.auth.session_registry import Access, NotAuthenticated, SessionRegistry
+from netra_backend.app.client_address import network_of
 from netra_backend.app.event_log.log import EventLog
 from netra_backend.app.protocol.codec import now_ms
 from netra_backend.app.rate_limit import RateLimit
@@ -149,7 +149,7 @@ class SignIn:
         return user
 
     def _attempt(self, address: str | None, email: str | None) -> None:
-        wait = self._per_address.take(_network(address)) if address is not None else 0.0
+        wait = self._per_address.take(network_of(address)) if address is not None else 0.0
         if not wait and email is not None:
             # The hash bounds what a key costs: an address may be as long as a body allows.
             wait = self._per_account.take(hash_secret(normal_email(email)).hex())
@@ -162,14 +162,3 @@ def issue_sign_in_code(connection: Connection, user_id: str, settings: Settings)
     codes = OneTimeCodes(connection)
     codes.forget_expired(now_ms())
     return codes.create("sign_in", user_id, now_ms() + int(settings.sign_in_code_minutes * 60_000))
-
-
-def _network(address: str) -> str:
-    """What counts as one address: with IPv6 a /64, since a customer is given at least that (RFC 6177)."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if parsed.version == 4:
-        return address
-    return str(ipaddress.ip_network((parsed, 64), strict=False))

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from netra_backend.app.auth.authenticator import TICKET_SECONDS
 from netra_backend.app.auth.passwords import MAX_LENGTH
 from netra_backend.app.auth.sign_in import SignedIn
+from netra_backend.app.client_address import client_address
 from netra_backend.app.protocol.codec import now_ms, rfc3339
 from netra_backend.app.routes.dependencies import AccessNow, auth_services
 from netra_backend.app.routes.problems import Problem, problem_responses
@@ -218,7 +219,7 @@ def _info(session: Session, current: str) -> SessionInfo:
 
 
 def _address(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
+    return client_address(request.scope, auth_services(request).settings)
 
 
 def _label(request: Request) -> str:

@@ -33,6 +33,7 @@ from netra_backend.app.services.housekeeping import Housekeeping
 from netra_backend.app.services.run_supervisor import RunSupervisor
 from netra_backend.app.services.socket_watch import SocketWatch
 from netra_backend.app.services.thread_export import ThreadExport
+from netra_backend.app.services.thread_search import ThreadSearch
 from netra_backend.app.services.thread_service import ThreadService
 from netra_backend.app.settings import Settings
 from netra_backend.app.storage.folder import DataFolder
@@ -69,7 +70,8 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         stack.push_async_callback(registry.close)
         passwords = Passwords()
         bridge = AgentWebSocketBridge(log, settings)
-        supervisor = RunSupervisor(log, bridge, runtime, settings)
+        search = ThreadSearch(log, settings)
+        supervisor = RunSupervisor(log, bridge, runtime, search, settings)
         stack.push_async_callback(runtime.aclose)
         agents = AgentService(log, bridge, supervisor, settings)
         watch = SocketWatch(registry, log, canary)
@@ -85,7 +87,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             bridge=bridge,
             supervisor=supervisor,
             agents=agents,
-            threads=ThreadService(log, agents, settings),
+            threads=ThreadService(log, agents, search, settings),
             export=ThreadExport(log, settings),
             accounts=AccountService(registry, agents),
             watch=watch,

@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     max_queued_runs_per_user: int = Field(default=20, ge=0)
     max_threads_per_user: int = Field(default=10_000, ge=1)
     messages_per_minute: int = Field(default=60, ge=1)
+    searches_per_minute: int = Field(default=60, ge=1)
+    """Of one user, tools included; besides, four may be under way, and each is ended after two seconds."""
     socket_queue_bytes: int = Field(default=256 * 1024, ge=1024)
     """Events held for one socket; beyond it the socket reads on from the log."""
     socket_stall_timeout: float = Field(default=60, gt=0)

@@ -128,7 +128,10 @@ class UserData(Protocol):
         ...
 
     async def search_threads(self, query: str, limit: int = 10) -> Sequence[ThreadHit]:
-        """Full-text search over the user's own messages, best first."""
+        """Full-text search over the user's own messages, the newest first, at most 100.
+
+        Raises a `Refusal`: `RateLimited` when the user searches too often, `SearchTooLong`.
+        """
         ...
 
 

@@ -10,6 +10,7 @@ from netra_backend.app.agents import world_clock
 from netra_backend.app.agents.calculator import CannotCalculate
 from netra_backend.app.agents.calculator import calculate as worked_out
 from netra_backend.app.agents.runtime import Turn
+from netra_backend.app.services.refusals import Refusal
 
 __all__ = ["NETRA_TOOLS"]
 
@@ -81,7 +82,10 @@ async def delete_note(ctx: RunContext[Turn], number: int) -> str:
 
 async def search_threads(ctx: RunContext[Turn], query: str) -> str:
     """Search the text of the user's own earlier messages and answers."""
-    hits = await ctx.deps.data.search_threads(query)
+    try:
+        hits = await ctx.deps.data.search_threads(query)
+    except Refusal as refusal:
+        raise ToolFailed(f"I can't search now: {refusal}.") from None
     if not hits:
         return f"I found nothing about {query!r} in your threads."
     found = "\n".join(f"- {hit.title or 'Untitled'} ({hit.created_at[:10]}, {hit.role}): {hit.excerpt}" for hit in hits)

@@ -87,11 +87,21 @@ class EventLog(Protocol):
         ...
 
     async def view(self, user_id: str, look: Callable[[UserView], T]) -> T:
-        """Read rows and log of one user in one transaction: all of one moment. Raises `LogUnavailable`."""
+        """Read rows and log of one user in one transaction: all of one moment. Raises `LogUnavailable`.
+
+        A user who reads much waits for their own reads; others' are served in between.
+        """
+        ...
+
+    async def search(self, user_id: str, look: Callable[[UserView], T]) -> T:
+        """`view` for what may take long: with readers of its own, one at a time for a user, and ended after a time.
+
+        Raises `TookTooLong`, or `LogUnavailable`.
+        """
         ...
 
     async def query(self, look: Callable[[Connection], T]) -> T:
-        """Read rows that belong to no one user. Raises `LogUnavailable`."""
+        """Read rows that belong to no one user, in small steps. Raises `LogUnavailable`."""
         ...
 
     async def read(self, user_id: str, after: Cursor, limit: int) -> Page | Gap:

@@ -115,14 +115,14 @@ async def list_events(
     return EventList(events=told, cursor=CursorInfo.of(cursor))
 
 
-@router.get("/search")
+@router.get("/search", responses=problem_responses(429))
 async def search(
     access: AccessNow,
     request: Request,
     q: Annotated[str, Query(min_length=1, max_length=200)],
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> HitList:
-    """Your messages that hold every word of `q`, the best first."""
+    """Your messages that hold every word of `q`, the newest first."""
     found = await services(request).threads.search(_context(access.user_id), q, limit)
     return HitList(hits=[HitInfo.of(hit) for hit in found])
 

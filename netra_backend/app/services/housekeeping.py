@@ -1,4 +1,5 @@
-"""What is done off the hot path: merging the deltas of ended runs, letting go of old events and codes."""
+"""What is done off the hot path: merging the deltas of ended runs, letting go of old events and codes, indexing what
+was there before the search index."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from netra_backend.app.event_log.user_log import UserTransaction, users_to_trim
 from netra_backend.app.protocol.codec import now_ms
 from netra_backend.app.settings import Settings
 from netra_backend.app.storage.errors import LogUnavailable
+from netra_backend.app.storage.messages import index_older
 from netra_backend.app.storage.runs import uncompacted_runs
 from netra_backend.app.storage.sessions import OneTimeCodes, Sessions
 
@@ -20,6 +22,10 @@ __all__ = ["Housekeeping"]
 PERIOD = 5.0
 """Seconds between two rounds."""
 RUNS_A_ROUND = 50
+UNITS_A_ROUND = 100
+NUMBERS_A_UNIT = 100
+PAUSE = 0.02
+"""Seconds between two units that index what is older than the index, so that it goes on beside everything else."""
 DAY_MS = 86_400_000
 
 
@@ -50,6 +56,13 @@ class Housekeeping:
         await self._compact()
         await self._trim()
         await self._log.write(_forget_expired)
+        await self._index_older()
+
+    async def _index_older(self) -> None:
+        for _ in range(UNITS_A_ROUND):
+            if not await self._log.write(lambda rows: index_older(rows, NUMBERS_A_UNIT)):
+                return
+            await asyncio.sleep(PAUSE)
 
     async def _compact(self) -> None:
         for run in await self._log.query(lambda rows: uncompacted_runs(rows, RUNS_A_ROUND)):

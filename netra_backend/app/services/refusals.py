@@ -12,6 +12,7 @@ __all__ = [
     "QueueFull",
     "RateLimited",
     "Refusal",
+    "SearchTooLong",
     "ServiceNotReady",
     "StopNotRecorded",
     "TextTooLarge",
@@ -74,6 +75,13 @@ class RateLimited(Refusal):
 
     code = "rate_limited"
     status = 429
+
+
+class SearchTooLong(Refusal):
+    """A search that was ended because it took too long."""
+
+    code = "unavailable"
+    status = 503
 
 
 class TextTooLarge(Refusal):

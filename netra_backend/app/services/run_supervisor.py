@@ -32,6 +32,7 @@ from netra_backend.app.protocol.events import TokenUsage
 from netra_backend.app.services.agent_websocket_bridge import AgentWebSocketBridge
 from netra_backend.app.services.run_ledger import Ending, end_run, recover_run, start_run
 from netra_backend.app.services.run_stream import RunStream
+from netra_backend.app.services.thread_search import ThreadSearch
 from netra_backend.app.services.user_data import StoredUserData
 from netra_backend.app.services.user_execution_context import UserExecutionContext
 from netra_backend.app.settings import Settings
@@ -82,9 +83,17 @@ class SupervisedRun:
 class RunSupervisor:
     """Gives places, drives turns, cancels them, and brings every run to its one end."""
 
-    def __init__(self, log: EventLog, bridge: AgentWebSocketBridge, runtime: AgentRuntime, settings: Settings) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        bridge: AgentWebSocketBridge,
+        runtime: AgentRuntime,
+        search: ThreadSearch,
+        settings: Settings,
+    ) -> None:
         self.runtime = runtime
         self._log = log
+        self._search = search
         self._bridge = bridge
         self._settings = settings
         # In the order in which they were asked for.
@@ -253,7 +262,7 @@ class RunSupervisor:
         if run.ending_for is not None or past is None:
             return run.ending_for or Ending(kind="stopped", stop_reason="the thread is gone")
         text, history = past
-        turn = Turn(context, text, history, StoredUserData(self._log, context))
+        turn = Turn(context, text, history, StoredUserData(self._log, self._search, context))
         run.handle = self.runtime.start(turn, stream)
         worker = asyncio.create_task(run.handle.wait(), name=f"turn-{run.run_id}")
         ending_now = asyncio.create_task(run.end_now.wait())

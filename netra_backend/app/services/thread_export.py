@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator
 from typing import Any, Literal
 
 from netra_backend.app.event_log.log import EventLog
-from netra_backend.app.event_log.user_log import UserView
 from netra_backend.app.protocol.codec import now_ms, rfc3339
 from netra_backend.app.services.user_execution_context import UserExecutionContext
 from netra_backend.app.settings import Settings
@@ -17,15 +16,15 @@ from netra_backend.app.storage.threads import Thread
 __all__ = ["ExportFormat", "ThreadExport"]
 
 ExportFormat = Literal["json", "markdown"]
-MOST_MESSAGES = 1_000_000
-"""Of one thread; a bound that no thread reaches."""
+PAGE = 100
+"""Messages that are read at a time: others' reads come in between, and no more is held in memory."""
 
 _SPEAKERS = {"user": "You", "agent": "Agent"}
 _STATES = {"complete": "", "stopped": " (stopped)", "failed": " (failed)"}
 
 
 class ThreadExport:
-    """Reads one thread at a time, so that a large account needs no more memory than its longest thread."""
+    """Reads a page at a time, so that a large account needs no more memory than a small one."""
 
     def __init__(self, log: EventLog, settings: Settings) -> None:
         self._log = log
@@ -45,8 +44,12 @@ class ThreadExport:
         head = {"exported_at": rfc3339(now_ms()), "notes": [{"number": n, "text": text} for n, text in notes]}
         yield _dump(head)[:-1] + ',"threads":['
         for index, thread in enumerate(threads):
-            messages = await self._messages(context, thread)
-            yield ("," if index else "") + _dump(_thread(thread) | {"messages": [_message(each) for each in messages]})
+            yield ("," if index else "") + _dump(_thread(thread))[:-1] + ',"messages":['
+            separator = ""
+            async for message in self._messages(context, thread):
+                yield separator + _dump(_message(message))
+                separator = ","
+            yield "]}"
         yield "]}\n"
 
     async def _markdown(
@@ -55,17 +58,23 @@ class ThreadExport:
         yield f"# Netra, exported {rfc3339(now_ms())}\n"
         for thread in threads:
             yield f"\n## {' '.join(thread.title.split())}\n\nBegun {rfc3339(thread.created_at)}.\n"
-            for message in await self._messages(context, thread):
+            async for message in self._messages(context, thread):
                 speaker = _SPEAKERS[message.role] + _STATES[message.state]
                 yield f"\n### {speaker}, {rfc3339(message.created_at)}\n\n{message.text}\n"
         if notes:
             yield "\n## Notes\n\n" + "".join(f"{number}. {text}\n" for number, text in notes)
 
-    async def _messages(self, context: UserExecutionContext, thread: Thread) -> list[Message]:
-        def look(view: UserView) -> list[Message]:
-            return view.messages.of_thread(thread.id, MOST_MESSAGES)
-
-        return await self._log.view(context.user_id, look)
+    async def _messages(self, context: UserExecutionContext, thread: Thread) -> AsyncGenerator[Message]:
+        last = 0
+        while True:
+            page = await self._log.view(
+                context.user_id, lambda view, last=last: view.messages.said_after(thread.id, last, PAGE)
+            )
+            for message in page:
+                yield message
+            if len(page) < PAGE:
+                return
+            last = page[-1].number
 
 
 def _thread(thread: Thread) -> dict[str, Any]:

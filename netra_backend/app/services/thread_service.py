@@ -17,6 +17,7 @@ from netra_backend.app.protocol.events import (
 from netra_backend.app.services.agent_service_core import AgentService
 from netra_backend.app.services.refusals import NotFound, ThreadBusy
 from netra_backend.app.services.run_ledger import create_thread
+from netra_backend.app.services.thread_search import ThreadSearch
 from netra_backend.app.services.user_execution_context import UserExecutionContext
 from netra_backend.app.settings import Settings
 from netra_backend.app.storage.messages import Message, SearchHit
@@ -74,8 +75,9 @@ class Snapshot:
 class ThreadService:
     """Every call has a context and reaches the threads of that user only."""
 
-    def __init__(self, log: EventLog, agents: AgentService, settings: Settings) -> None:
+    def __init__(self, log: EventLog, agents: AgentService, search: ThreadSearch, settings: Settings) -> None:
         self._log = log
+        self._search = search
         self._agents = agents
         self._settings = settings
 
@@ -166,8 +168,8 @@ class ThreadService:
         return await self._log.view(context.user_id, look)
 
     async def search(self, context: UserExecutionContext, query: str, limit: int) -> list[SearchHit]:
-        """Messages that hold every word of the query, best first."""
-        return await self._log.view(context.user_id, lambda view: view.messages.search(query, limit))
+        """Messages that hold every word of the query, the newest first. Raises as `ThreadSearch.find` does."""
+        return await self._search.find(context, query, limit)
 
     async def runs(self, context: UserExecutionContext, limit: int, thread_id: str | None = None) -> list[Run]:
         """The last runs first. Raises `NotFound` for a thread that isn't the user's."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from netra_backend.app.agents.runtime import ThreadHit
 from netra_backend.app.event_log.log import EventLog
 from netra_backend.app.protocol.codec import rfc3339
+from netra_backend.app.services.thread_search import ThreadSearch
 from netra_backend.app.services.user_execution_context import UserExecutionContext
 
 __all__ = ["StoredUserData"]
@@ -15,8 +16,10 @@ __all__ = ["StoredUserData"]
 class StoredUserData:
     """`UserData` bound to the user of a context."""
 
-    def __init__(self, log: EventLog, context: UserExecutionContext) -> None:
+    def __init__(self, log: EventLog, search: ThreadSearch, context: UserExecutionContext) -> None:
         self._log = log
+        self._search = search
+        self._context = context
         self._user_id = context.user_id
 
     async def add_note(self, text: str) -> int:
@@ -33,5 +36,5 @@ class StoredUserData:
 
     async def search_threads(self, query: str, limit: int = 10) -> Sequence[ThreadHit]:
         """See `UserData.search_threads`."""
-        hits = await self._log.view(self._user_id, lambda view: view.messages.search(query, limit))
+        hits = await self._search.find(self._context, query, limit)
         return [ThreadHit(hit.thread_id, hit.title, hit.role, hit.excerpt, rfc3339(hit.created_at)) for hit in hits]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, bindparam, insert, select, text
+from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
 from uuid_utils import uuid7
 
-from netra_backend.app.storage.tables import messages
+from netra_backend.app.storage.search_terms import excerpt_of, indexed_terms, query_terms
+from netra_backend.app.storage.tables import instance, messages
 
-__all__ = ["Message", "MessageState", "Messages", "SearchHit"]
+__all__ = ["MOST_HITS", "Message", "MessageState", "Messages", "SearchHit", "index_older"]
 
 MessageState = Literal["complete", "stopped", "failed"]
 
@@ -49,7 +49,11 @@ _OF_USER = messages.c.user_id == bindparam("of_user")
 _INSERT = insert(messages)
 _GET = _SELECT.where(messages.c.id == bindparam("of_message"), _OF_USER)
 _BY_CLIENT_ID = _SELECT.where(_OF_USER, messages.c.client_message_id == bindparam("of_client_id"))
-_WORD = re.compile(r"\w+")
+_INDEX = text("INSERT INTO messages_fts (rowid, terms) VALUES (:number, :terms)")
+
+MOST_HITS = 100
+_EXCERPT_FROM = 20_000
+"""Characters of a message in which the excerpt is looked for."""
 
 
 class Messages:
@@ -75,7 +79,7 @@ class Messages:
     ) -> str:
         """Keep a message; returns its id."""
         new_id = message_id or str(uuid7())
-        self._connection.execute(
+        kept = self._connection.execute(
             _INSERT,
             {
                 "id": new_id,
@@ -91,6 +95,8 @@ class Messages:
                 "seq": seq,
             },
         )
+        number = kept.inserted_primary_key[0] if kept.inserted_primary_key is not None else None
+        self._connection.execute(_INDEX, {"number": number, "terms": indexed_terms(self._user_id, text)})
         return new_id
 
     def get(self, message_id: str) -> Message | None:
@@ -118,20 +124,60 @@ class Messages:
         query = _SELECT.where(messages.c.user_id == self._user_id, messages.c.run_id == run_id)
         return [Message(*row) for row in self._connection.execute(query.order_by(messages.c.number))]
 
-    def search(self, query: str, limit: int) -> list[SearchHit]:
-        """Messages that hold every word of the query, best first. No words, no hits."""
-        words = _WORD.findall(query)
-        if not words:
-            return []
-        found = self._connection.execute(
-            _SEARCH,
-            {"query": " ".join(f'"{word}"' for word in words), "user_id": self._user_id, "limit": limit},
+    def said_after(self, thread_id: str, number: int, limit: int) -> list[Message]:
+        """The first `limit` messages of a thread after a `number`, in the order they were said."""
+        query = _SELECT.where(
+            messages.c.user_id == self._user_id, messages.c.thread_id == thread_id, messages.c.number > number
         )
-        return [SearchHit(*row) for row in found]
+        return [Message(*row) for row in self._connection.execute(query.order_by(messages.c.number).limit(limit))]
+
+    def search(self, query: str, limit: int) -> list[SearchHit]:
+        """Messages that hold every word of the query, the newest first. No words, no hits.
+
+        Of a long query and a long message only the beginning counts (`MAX_QUERY_CHARS`, `INDEXED_CHARS`).
+        """
+        terms = query_terms(self._user_id, query)
+        if terms is None:
+            return []
+        values = {
+            "terms": terms,
+            "user_id": self._user_id,
+            "most": max(0, min(limit, MOST_HITS)),
+            "chars": _EXCERPT_FROM,
+        }
+        return [
+            SearchHit(thread_id, title, role, excerpt_of(beginning, query), created_at)
+            for thread_id, title, role, beginning, created_at in self._connection.execute(_SEARCH, values)
+        ]
 
 
 _SEARCH = text(
-    "SELECT m.thread_id, t.title, m.role, snippet(messages_fts, 0, '', '', ' … ', 24), m.created_at"
+    "SELECT m.thread_id, t.title, m.role, substr(m.text, 1, :chars), m.created_at"
     " FROM messages_fts JOIN messages m ON m.number = messages_fts.rowid JOIN threads t ON t.id = m.thread_id"
-    " WHERE messages_fts MATCH :query AND m.user_id = :user_id ORDER BY bm25(messages_fts), m.number DESC LIMIT :limit"
+    " WHERE messages_fts MATCH :terms AND m.user_id = :user_id ORDER BY messages_fts.rowid DESC LIMIT :most"
 )
+
+NOT_INDEXED = "search_index_from"
+"""In `instance`: messages below this number aren't in the search index yet (migration 0002)."""
+
+
+def index_older(connection: Connection, numbers: int) -> bool:
+    """Index the next `numbers` of the messages that the index doesn't have yet. Returns whether more are left."""
+    mark = connection.execute(select(instance.c.value).where(instance.c.name == NOT_INDEXED)).scalar()
+    if mark is None:
+        return False
+    below = int(mark)
+    lowest = max(0, below - numbers)
+    older = select(messages.c.number, messages.c.user_id, messages.c.text).where(
+        messages.c.number >= lowest, messages.c.number < below
+    )
+    rows = [
+        {"number": number, "terms": indexed_terms(user_id, said)} for number, user_id, said in connection.execute(older)
+    ]
+    if rows:
+        connection.execute(_INDEX, rows)
+    if lowest == 0:
+        connection.execute(delete(instance).where(instance.c.name == NOT_INDEXED))
+    else:
+        connection.execute(update(instance).where(instance.c.name == NOT_INDEXED).values(value=str(lowest)))
+    return lowest > 0

@@ -18,7 +18,7 @@ from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, DeltaToolC
 from netra_backend.app.agents.intents import Ask, understand
 from netra_backend.app.agents.pydantic_ai import PydanticRuntime
 from netra_backend.app.agents.runtime import Turn
-from netra_backend.app.agents.tools import NETRA_TOOLS
+from netra_backend.app.agents.tools import NETRA_TOOLS, shortened
 from netra_backend.app.settings import Settings
 
 __all__ = ["offline_runtime"]
@@ -27,9 +27,11 @@ _IS_NOT = "I'm Netra's offline agent: rules and tools, not a language model."
 _CAN = (
     "I can calculate (`17*23`, `15% of 80`), tell times and dates (`what time is it in Tokyo`, `days until"
     " christmas`), keep notes (`note: buy milk`, `list notes`, `delete note 1`), search your threads (`search plants`)"
-    " and count slowly, so that you can try stop (`count to 30 slowly`).\n\n"
+    " and count or work slowly, so that you can try stop (`count to 30 slowly`, `work for 12 steps`).\n\n"
     "For real conversation, set a model: NETRA_MODEL=openai:NAME, with NETRA_MODEL_BASE_URL for your own server."
 )
+_IN_STEPS = ("count", "work")
+"""What the agent does itself, step by step, and shows as it goes. Counting is quick unless it's asked to be slow."""
 _MOST_STEPS = 1000
 _STEP_PAUSE = 0.05
 _SLOW_PAUSE = 1.0
@@ -53,7 +55,7 @@ def offline_runtime(settings: Settings) -> PydanticRuntime:
 async def _respond(messages: list[ModelMessage], _info: AgentInfo) -> AsyncIterator[_Piece]:
     asks = understand(_user_text(messages))
     returns = _tool_returns(messages[-1])
-    tools = [ask for ask in asks if ask.tool != "count"]
+    tools = [ask for ask in asks if ask.tool not in _IN_STEPS]
     if not returns:
         yield _thought(_reasoning(asks))
         if tools:
@@ -76,30 +78,30 @@ async def _answer(
     for delta in _deltas("\n".join(lines)):
         yield delta
     for ask in asks:
-        if ask.tool == "count":
-            async for piece in _count(ask):
+        if ask.tool in _IN_STEPS:
+            async for piece in _step_by_step(ask):
                 yield piece
     if asks and first_of_thread:
         for delta in _deltas(f"\n\n({_IS_NOT})"):
             yield delta
 
 
-async def _count(ask: Ask) -> AsyncIterator[_Piece]:
+async def _step_by_step(ask: Ask) -> AsyncIterator[_Piece]:
     wanted = int(str(ask.arguments["steps"]))
     steps = min(wanted, _MOST_STEPS)
-    pause = _SLOW_PAUSE if "slow" in ask.words else _STEP_PAUSE
+    pause = _SLOW_PAUSE if ask.tool == "work" or "slow" in ask.words else _STEP_PAUSE
     yield "\n"
     for step in range(1, steps + 1):
         yield _thought(f"Step {step} of {steps}. ")
         yield f"{step}\n"
         await asyncio.sleep(pause)
-    yield f"Done: {steps} steps." if wanted == steps else f"Done: {steps} steps, the most I count."
+    yield f"Done: {steps} steps." if wanted == steps else f"Done: {steps} steps, the most I {ask.tool}."
 
 
 def _reasoning(asks: Sequence[Ask]) -> str:
     if not asks:
         return "No rule fits this message. "
-    return "".join(f"“{ask.words}” matches the rule for {ask.tool}. " for ask in asks)
+    return "".join(f"“{shortened(ask.words)}” matches the rule for {ask.tool}. " for ask in asks)
 
 
 def _thought(text: str) -> dict[int, DeltaThinkingPart]:
@@ -107,8 +109,9 @@ def _thought(text: str) -> dict[int, DeltaThinkingPart]:
 
 
 def _deltas(text: str) -> Iterator[str]:
-    """The text in a few pieces, as a model would give it."""
-    return (piece[0] for piece in re.finditer(r"(?:\s*\S+){1,4}\s*", text))
+    """The text a few words at a time, as a model would give it."""
+    words = re.findall(r"\S+\s*|\s+", text)
+    return ("".join(words[at : at + 4]) for at in range(0, len(words), 4))
 
 
 def _user_text(messages: Sequence[ModelMessage]) -> str:

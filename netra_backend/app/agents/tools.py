@@ -1,4 +1,7 @@
-"""The tools that Netra's own agents have: arithmetic, dates and time zones, notes, search over one's own threads."""
+"""The tools that Netra's own agents have: arithmetic, dates and time zones, notes, search over one's own threads.
+
+What a model gives them may be anything, so each bounds what it takes and what it answers.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,29 @@ from netra_backend.app.agents.calculator import calculate as worked_out
 from netra_backend.app.agents.runtime import Turn
 from netra_backend.app.services.refusals import Refusal
 
-__all__ = ["NETRA_TOOLS"]
+__all__ = ["NETRA_TOOLS", "shortened"]
+
+_MOST_NOTES = 500
+_LONGEST_NOTE = 10_000
+_LONGEST_LIST = 20_000
+"""Characters of the notes that are listed at once; the newest are."""
+_LONGEST_QUERY = 200
+"""As in `GET /api/search`."""
 
 
-async def calculate(expression: str) -> str:
+def shortened(text: str, longest: int = 100) -> str:
+    """Text to be repeated in a sentence."""
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+# Not async, so that it runs in a thread of its user's, where a stop can leave it behind.
+def calculate(expression: str) -> str:
     """Work out an arithmetic expression, such as "17*23", "sqrt(2) ** 3" or "15% of 80"."""
     expression = expression.strip()
     try:
         return f"{expression} = {worked_out(expression)}"
     except CannotCalculate as error:
-        raise ToolFailed(f"I can't calculate {expression}: {error}.") from None
+        raise ToolFailed(f"I can't calculate {shortened(expression)}: {error}.") from None
 
 
 async def time_in(place: str = "UTC") -> str:
@@ -61,6 +77,10 @@ async def days_between(end: str, start: str = "today") -> str:
 
 async def add_note(ctx: RunContext[Turn], text: str) -> str:
     """Keep a note for the user."""
+    if len(text) > _LONGEST_NOTE:
+        raise ToolFailed(f"A note may have {_LONGEST_NOTE} characters, and this has {len(text)}.")
+    if len(await ctx.deps.data.notes()) >= _MOST_NOTES:
+        raise ToolFailed(f"You have {_MOST_NOTES} notes, the most I keep. Delete some first.")
     number = await ctx.deps.data.add_note(text)
     return f"Noted, as number {number}: {text}"
 
@@ -70,7 +90,16 @@ async def list_notes(ctx: RunContext[Turn]) -> str:
     notes = await ctx.deps.data.notes()
     if not notes:
         return "You have no notes."
-    return "Your notes:\n" + "\n".join(f"{number}. {text}" for number, text in notes)
+    lines: list[str] = []
+    room = _LONGEST_LIST
+    for number, text in reversed(notes):
+        lines.append(f"{number}. {text}")
+        room -= len(lines[-1])
+        if room < 0:
+            break
+    older = len(notes) - len(lines)
+    head = f"Your newest notes ({older} older ones aren't shown):" if older else "Your notes:"
+    return "\n".join([head, *reversed(lines)])
 
 
 async def delete_note(ctx: RunContext[Turn], number: int) -> str:
@@ -82,6 +111,7 @@ async def delete_note(ctx: RunContext[Turn], number: int) -> str:
 
 async def search_threads(ctx: RunContext[Turn], query: str) -> str:
     """Search the text of the user's own earlier messages and answers."""
+    query = query[:_LONGEST_QUERY]
     try:
         hits = await ctx.deps.data.search_threads(query)
     except Refusal as refusal:

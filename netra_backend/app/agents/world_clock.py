@@ -40,12 +40,17 @@ _ALSO = {
 }
 
 
+_LONGEST_NAME = 100
+"""Characters of a place, a date or a time of day."""
+
+
 class UnknownPlace(ValueError):
     """No time zone is known by that name; the message says so."""
 
 
 def zone_of(place: str) -> tuple[str, tzinfo]:
     """The name to show for a place, and its time zone. Raises `UnknownPlace`."""
+    place = place[:_LONGEST_NAME]
     key = _key(place)
     if key in {"", "utc", "gmt", "zulu"}:
         return "UTC", UTC
@@ -68,6 +73,7 @@ def time_there(clock: str, place: str, other: str, now: datetime) -> str:
 
     Raises `UnknownPlace`, and ValueError where `clock` isn't a time of day.
     """
+    clock = clock[:_LONGEST_NAME]
     match = re.fullmatch(r"(\d{1,2})(?::(\d\d))?\s*([ap])?\.?m?\.?", clock.strip().lower())
     if match is None:
         raise ValueError(f"{clock!r} isn't a time of day, such as 15:30 or 3 pm")
@@ -89,6 +95,7 @@ def time_there(clock: str, place: str, other: str, now: datetime) -> str:
 
 def date_named(text: str, today: date) -> date:
     """A date such as 2026-12-25, 25 December [2026], December 25, Christmas, today. Raises ValueError."""
+    text = text[:_LONGEST_NAME]
     words = re.sub(r"(?<=\d)(?:st|nd|rd|th)\b|,|\bof\b|\bthe\b", " ", text.strip().lower().rstrip("?. "))
     words = " ".join(words.split())
     near = {"today": 0, "now": 0, "tomorrow": 1, "yesterday": -1}

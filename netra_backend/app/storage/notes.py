@@ -30,5 +30,7 @@ class Notes:
 
     def delete(self, number: int) -> bool:
         """Remove a note. False if there is none of this number."""
+        if number.bit_length() > 63:
+            return False  # more than a column can hold
         done = self._connection.execute(delete(notes).where(notes.c.user_id == self._user_id, notes.c.number == number))
         return done.rowcount == 1

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netra_backend.app.agents import intents
 from netra_backend.app.agents.intents import understand
+from tests.harness.work import growth
 
 
 def asked(message: str) -> list[tuple[str, dict[str, object]]]:
@@ -50,7 +50,7 @@ def asked(message: str) -> list[tuple[str, dict[str, object]]]:
         ("can you tell me what 12*12 is?", "calculate", {"expression": "12*12"}),
         ("count to 5", "count", {"steps": "5"}),
         ("count to 30 slowly", "count", {"steps": "30", "pace": " slowly"}),
-        ("work for 12 steps", "count", {"steps": "12"}),
+        ("work for 12 steps", "work", {"steps": "12"}),
     ],
 )
 def test_one_request(message: str, tool: str, arguments: dict[str, object]) -> None:
@@ -69,6 +69,13 @@ def test_one_request(message: str, tool: str, arguments: dict[str, object]) -> N
         ("list notes, then note: what is 2+2, and time in Rome", ["list_notes", "add_note"]),
         ("hello, what is 2+2?", ["calculate"]),
         ("what time is it in Tokyo, London and Paris?", ["time_in", "time_in", "time_in"]),
+        ("max(1, 2*3) and max(4, 5+1)", ["calculate", "calculate"]),
+        ("hi :( what is 2+2, and list notes", ["list_notes"]),
+        ("we were three, what is 2+2", ["calculate"]),
+        ("please, and then also, what is 2+2?! And then count to 3.", ["calculate", "count"]),
+        ("days until 24 December, 2030, and time in Oslo", ["days_between", "time_in"]),
+        ("what is (1+2)*3, 4*5", ["calculate", "calculate"]),
+        ("remember: a, list notes\nlist notes", ["add_note", "list_notes"]),
     ],
 )
 def test_several_at_once(message: str, tools: list[str]) -> None:
@@ -84,11 +91,65 @@ def test_there_is_a_most() -> None:
     assert len(understand("\n".join(["1+1"] * 100))) == 10
 
 
-@pytest.mark.parametrize("part", ["what ", "1+", "(", "time in ", "a, and 1+1", "days until ", "note ", " ", "search "])
-def test_a_whole_book_does_not_keep_it_busy(part: str) -> None:
-    began = time.process_time()
-    understand(part * 50_000)
-    assert time.process_time() - began < 1
+def test_a_long_note_is_kept_whole() -> None:
+    note = "milk and count the change, " * 500
+    assert asked(f"hello\nnote: {note}\nlist notes") == [("add_note", {"text": note.strip(" ,")})]
+
+
+PARTS = [
+    ",;",
+    ", and ",
+    "then ",
+    "? ",
+    "1. ",
+    "what ",
+    "1+",
+    "(",
+    ")",
+    "()",
+    "(,",
+    "time in ",
+    "a, and 1+1 ",
+    "3 a in ",
+]
+PARTS += [
+    "days until ",
+    "note ",
+    " ",
+    "\n",
+    "search ",
+    "and ",
+    "please ",
+    "hello, what is 2+2, ",
+    "time in a, time in b, ",
+]
+PARTS += [
+    "days between 1 and ",
+    "what is ",
+    "what time is 3 pm a in b to ",
+    "also ",
+    "x",
+    "1 1 1 ",
+    "notes: ",
+    "day is ,",
+]
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("before", ["", "foo ", "note "])
+def test_the_work_is_linear(part: str, before: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the limit on what is read of a message away: four times the text is about four times the work."""
+    monkeypatch.setattr(intents, "_MAX_CHARS", 10**9)
+    monkeypatch.setattr(intents, "_MAX_ASKS", 10**9)
+    assert growth(understand, before + part * (4_000 // len(part)), before + part * (16_000 // len(part))) < 10
+
+
+def test_only_so_much_of_a_message_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    ask = intents._ask
+    monkeypatch.setattr(intents, "_ask", lambda words: read.append(words) or ask(words))
+    understand("what is love, " * 50_000 + "\n" * 50_000)
+    assert sum(map(len, read)) <= 2_000
 
 
 @given(st.text(max_size=300))

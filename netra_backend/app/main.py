@@ -20,6 +20,7 @@ from netra_backend.app.event_log.canary import Canary
 from netra_backend.app.event_log.sqlite import SqliteLog
 from netra_backend.app.routes import about, account, auth, health, runs, threads
 from netra_backend.app.routes.body_limit import BodyLimit
+from netra_backend.app.routes.front_door import FrontDoor
 from netra_backend.app.routes.pages import install_pages
 from netra_backend.app.routes.problems import install_problem_handlers
 from netra_backend.app.routes.security_headers import SecurityHeaders
@@ -126,10 +127,13 @@ def create_app(settings: Settings, serving: Services | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        # A redirect names the scheme and host that the request did; there is one spelling of each path.
+        redirect_slashes=False,
     )
     install_problem_handlers(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_frame_bytes)
     app.add_middleware(SecurityHeaders)
+    app.state.front_door = FrontDoor(settings)
     for router in (about.router, auth.router, account.router, threads.router, runs.router, health.router):
         app.include_router(router)
     install_pages(app)
@@ -137,9 +141,16 @@ def create_app(settings: Settings, serving: Services | None = None) -> FastAPI:
 
 
 class _App(FastAPI):
-    """Serves `/ws` itself: the layers between are for HTTP, and a frame of each would stay as long as a socket."""
+    """Turns away at the front door, and serves `/ws` itself: the layers between are for HTTP, and a frame of each
+    would stay as long as a socket."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in {"http", "websocket"}:
+            door: FrontDoor = self.state.front_door
+            refusal = door.refusal(scope)
+            if refusal is not None:
+                await SecurityHeaders(refusal.response())(scope, receive, send)
+                return
         if scope["type"] == "websocket" and scope["path"].removeprefix(scope.get("root_path", "")) == "/ws":
             scope["app"] = self
             await serve_socket(WebSocket(scope, receive, send))

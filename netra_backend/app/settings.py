@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -18,7 +19,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from netra_backend.app.loopback import Network, is_loopback
+from netra_backend.app.loopback import Network, address_of, is_loopback
 
 __all__ = ["BadSetting", "Settings", "load_settings"]
 
@@ -37,7 +38,11 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     public_url: str | None = None
-    """The address people type; its origin is the one that browsers may open sockets from."""
+    """The address people type; its origin is the one that browsers may open sockets from. Without a path: Netra has a
+    host name to itself."""
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Further names and addresses under which it may be asked (the `Host` header), comma-separated, beside
+    `public_url`'s, `localhost`, and the address at which a connection comes in."""
     allow_insecure_http: bool = False
     """Plain http on an address that isn't loopback: passwords and sessions travel readable."""
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
@@ -143,20 +148,45 @@ class Settings(BaseSettings):
     def _http_url(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("use a whole address such as https://host[:port][/path]")
+        _parts_of(value)
         return value.rstrip("/")
+
+    @field_validator("public_url")
+    @classmethod
+    def _a_host_to_itself(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = _parts_of(value)
+        host = parts.netloc.rpartition("@")[2]
+        if parts.path or parts.query or parts.fragment or parts.username is not None:
+            raise ValueError(
+                f"Netra has a host name to itself, and can't be served below a path: use {parts.scheme}://{host}"
+            )
+        return f"{parts.scheme}://{_ascii(host)}"
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _host_names(cls, value: object) -> object:
+        return tuple(_host_name(part) for part in _listed(value))
 
     @model_validator(mode="after")
     def _plain_http_needs_consent(self) -> Settings:
-        served = urlsplit(self.public_url) if self.public_url else None
-        insecure = served.scheme == "http" if served else True
-        host = (served.hostname or "") if served else self.host
-        if insecure and not self.allow_insecure_http and not is_loopback(host):
+        """Looks at what is listened on, and at what people are told to type."""
+        if self.allow_insecure_http:
+            return self
+        public = urlsplit(self.public_url) if self.public_url is not None else None
+        consent = "or set NETRA_ALLOW_INSECURE_HTTP=true"
+        if public is not None and public.scheme == "http" and not is_loopback(public.hostname or ""):
             raise ValueError(
-                f"serving plain http on {host} sends passwords readable over the network; put https in front and set"
-                " NETRA_PUBLIC_URL=https://…, or set NETRA_ALLOW_INSECURE_HTTP=true"
+                f"plain http at {self.public_url} sends passwords readable over the network; put https in front and"
+                f" set NETRA_PUBLIC_URL=https://…, {consent}"
+            )
+        proxied = public is not None and public.scheme == "https" and self.trusted_proxies
+        if not is_loopback(self.host) and not proxied:
+            raise ValueError(
+                f"listening on {self.host} serves plain http to other machines, and passwords travel readable over the"
+                " network; listen on 127.0.0.1 (NETRA_HOST), or put https in front, set NETRA_PUBLIC_URL=https://…"
+                f" and name the proxy's address in NETRA_TRUSTED_PROXIES, {consent}"
             )
         return self
 
@@ -185,6 +215,34 @@ def _listed(value: object) -> list[str]:
     if not isinstance(parts, list | tuple):
         raise ValueError("use a list, or commas between the values")
     return [text for part in cast("Sequence[object]", parts) if (text := str(part).strip())]
+
+
+def _parts_of(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+            return parts
+    except ValueError:
+        pass  # brackets or a port that can't be
+    raise ValueError("use a whole address such as https://host[:port]")
+
+
+def _ascii(host: str) -> str:
+    """A host as browsers send it: lower case, and other letters than English ones in their `xn--` form."""
+    try:
+        return host.lower() if host.isascii() else host.encode("idna").decode().lower()
+    except UnicodeError:
+        raise ValueError(f"{host!r} is no host name") from None
+
+
+def _host_name(text: str) -> str:
+    address = address_of(text)
+    if address is not None:
+        return str(address)
+    name = _ascii(text).removesuffix(".")
+    if not re.fullmatch(r"[0-9a-z_-]([0-9a-z._-]{0,251}[0-9a-z_-])?", name):
+        raise ValueError(f"{text!r} is no host name; give each name by itself, without port, path or *")
+    return name
 
 
 def _network(text: str) -> Network:

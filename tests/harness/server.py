@@ -79,6 +79,7 @@ async def running_server(data_dir: Path, **settings: object) -> AsyncIterator[Ru
         ws_max_size=app_frame_limit(given),
         ws_per_message_deflate=False,
         access_log=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=5,
         timeout_keep_alive=75,
     )

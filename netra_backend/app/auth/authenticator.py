@@ -14,8 +14,9 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from netra_backend.app.auth.session_registry import Access, NotAuthenticated, SessionRegistry
+from netra_backend.app.client_address import client_scheme
 from netra_backend.app.event_log.log import EventLog
-from netra_backend.app.loopback import is_loopback
+from netra_backend.app.own_names import OwnNames, host_in
 from netra_backend.app.protocol.codec import now_ms
 from netra_backend.app.settings import Settings
 from netra_backend.app.storage.sessions import OneTimeCodes, Session, Sessions
@@ -46,7 +47,8 @@ class Authenticator:
         self._registry = registry
         self._log = log
         self._public_origin = origin_of(settings.public_url) if settings.public_url else None
-        self._allow_insecure = settings.allow_insecure_http
+        self._settings = settings
+        self._names = OwnNames(settings)
         self._secure = self._public_origin is not None and self._public_origin.startswith("https:")
         self._cookie_seconds = int(settings.session_days * 86_400)
 
@@ -149,10 +151,12 @@ class Authenticator:
             return False
         own = self._public_origin
         if own is None:
-            # A name that isn't loopback may be anybody's who lets it point here.
-            own = origin_of(f"http://{connection.headers.get('host', '')}")
-            if not self._allow_insecure and not is_loopback(urlsplit(own).hostname or ""):
+            # A name that isn't ours may be anybody's who lets it point here.
+            asked, local = connection.headers.get("host", ""), connection.scope.get("server")
+            host = host_in(asked)
+            if host is None or not self._names.include(host, local[0] if local else None):
                 return False
+            own = origin_of(f"{client_scheme(connection.scope, self._settings) or 'http'}://{asked}")
         return own != OPAQUE and origin_of(origin) == own
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import httpx
 from pydantic import SecretStr
@@ -92,6 +92,8 @@ def _in_force(settings: Settings, *, show_all: bool) -> Iterator[str]:
             if not show_all and name not in {"host", "port", "model"}:
                 hidden += 1
                 continue
+        if isinstance(value, tuple):
+            value = ", ".join(str(each) for each in cast("tuple[object, ...]", value))
         shown = "(set, not shown)" if isinstance(value, SecretStr) else value
         yield f"{name} = {shown}  [{source}]"
     if hidden:

@@ -95,7 +95,7 @@ async def test_a_name_that_somebody_let_point_here_is_not_ours(house, token, hos
 
 
 async def test_behind_a_public_address_only_its_origin_counts(make_house):
-    house = await make_house(public_url="https://Netra.example:443/app")
+    house = await make_house(public_url="https://Netra.example:443/")
     cookie = f"__Host-netra={await house.token(await house.add_user('a@example.org'))}"
 
     assert await house.authenticator.from_handshake(socket(cookie=cookie, origin="https://netra.example"))
@@ -104,14 +104,17 @@ async def test_behind_a_public_address_only_its_origin_counts(make_house):
             await house.authenticator.from_handshake(socket(cookie=cookie, origin=origin))
 
 
-async def test_with_consent_to_plain_http_any_host_name_is_ours_and_others_are_not(make_house):
-    house = await make_house(host="0.0.0.0", allow_insecure_http=True)
+async def test_with_consent_to_plain_http_the_names_that_are_set_are_ours_and_others_are_not(make_house):
+    house = await make_house(host="0.0.0.0", allow_insecure_http=True, allowed_hosts="box.lan")
     cookie = f"netra={await house.token(await house.add_user('a@example.org'))}"
 
     at_box = {"cookie": cookie, "host": "box.lan:8000"}
     assert await house.authenticator.from_handshake(socket(**at_box, origin="http://box.lan:8000"))
     with pytest.raises(ForbiddenOrigin):
         await house.authenticator.from_handshake(socket(**at_box, origin="http://other.lan:8000"))
+    at_other = {"cookie": cookie, "host": "other.lan:8000"}
+    with pytest.raises(ForbiddenOrigin):
+        await house.authenticator.from_handshake(socket(**at_other, origin="http://other.lan:8000"))
     with pytest.raises(ForbiddenOrigin):
         await house.authenticator.from_handshake(socket(cookie=cookie, host="[bad", origin="null"))
 

@@ -63,6 +63,16 @@ class Settings(BaseSettings):
     model_connect_timeout: float = Field(default=10, gt=0)
     model_first_token_timeout: float = Field(default=120, gt=0)
     model_idle_timeout: float = Field(default=120, gt=0)
+    model_max_response_bytes: int = Field(default=128 * 1024 * 1024, ge=1024)
+    """What is read of one answer of the model server, with all that the API puts around its text."""
+    model_max_event_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
+    """One piece of a streamed answer, or a whole answer that isn't streamed."""
+    model_max_tool_calls: int = Field(default=64, ge=1)
+    """Tools that the model may call in one answer."""
+    model_max_argument_chars: int = Field(default=1_000_000, ge=100)
+    """The arguments of all tool calls of one answer together."""
+    model_opens_thinking: bool = False
+    """The model's template opens its thinking (`<think>`), so that an answer begins inside it, with no tag before."""
     model_retries: int = Field(default=2, ge=0, le=10)
     """How often a request is repeated, and only while no token of it has arrived."""
     run_timeout: float = Field(default=3600, gt=0)

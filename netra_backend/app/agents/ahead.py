@@ -39,24 +39,31 @@ class Ahead:
         self._text = 0
         self._thinking = 0
         self._response: StreamedResponse | None = None
+        self._first: asyncio.Timeout | None = None
+        self._alive = False
 
     def begin_response(self) -> None:
         """What follows belongs to a new response."""
         self._text = self._thinking = 0
         self._response = None
+        self._alive = False
 
-    async def read(self, response: StreamedResponse, first: asyncio.Timeout) -> None:
-        """Read a response to its end, and show what of it wasn't. `first` limits the time until it says anything."""
+    def asked(self, first: asyncio.Timeout) -> None:
+        """The model was asked. `first` limits the time until it says anything."""
+        self._first = first
+
+    async def read(self, response: StreamedResponse) -> None:
+        """Read a response to its end, and show what of it wasn't."""
         self._response = response
         async for event in response:
-            first.reschedule(None)
+            self._spoke()
             await self.event(event)
         self._idle.busy()
 
     @property
     def begun(self) -> bool:
         """Whether something of the present response has arrived: what was shown of it can't be taken back."""
-        return self._transcript.shown_in_response or bool((so_far := self.so_far()) and so_far.parts)
+        return self._alive or self._transcript.shown_in_response or bool((so_far := self.so_far()) and so_far.parts)
 
     def so_far(self) -> ModelResponse | None:
         """What the library made of the response that is or was being read, if any."""
@@ -100,7 +107,14 @@ class Ahead:
 
     def alive(self) -> None:
         """From the wire: the model said something that isn't to be shown."""
+        self._alive = True
+        self._spoke()
         self._idle.waiting()
+
+    def _spoke(self) -> None:
+        first, self._first = self._first, None
+        if first is not None:
+            first.reschedule(None)
 
 
 @runtime_checkable

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -25,11 +26,12 @@ class Reply:
     headers: Iterable[tuple[bytes, bytes]]
     body: Body
 
-    def as_httpx2(self, request: httpx2.Request | None = None) -> httpx2.Response:
-        """The same as a response of httpx2."""
+    def as_httpx2(self, request: httpx2.Request | None = None, content: bytes | None = None) -> httpx2.Response:
+        """The same as a response of httpx2; with `content`, what was read of its body already."""
         headers = [pair for pair in self.headers if pair[0].lower() not in _ENCODING]
+        body: dict[str, Any] = {"stream": self.body} if content is None else {"content": content}
         extensions = {"http_version": b"HTTP/1.1"}
-        return httpx2.Response(self.status, headers=headers, stream=self.body, extensions=extensions, request=request)
+        return httpx2.Response(self.status, headers=headers, extensions=extensions, request=request, **body)
 
 
 class AiohttpTransport(httpx2.AsyncBaseTransport):

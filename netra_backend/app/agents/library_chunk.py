@@ -2,62 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletionChunk
 from openai.types.chat.chat_completion_chunk import (
     Choice,
     ChoiceDelta,
     ChoiceDeltaToolCall,
     ChoiceDeltaToolCallFunction,
+    ChoiceLogprobs,
 )
 
-from netra_backend.app.agents.chat_chunk import Chunk, Delta, Fragment
+from netra_backend.app.agents.tool_calls import WholeCall
 
-__all__ = ["constructed", "plain_chunk"]
-
-
-def plain_chunk(chunk: Chunk) -> ChatCompletionChunk | None:
-    """The chunk, if it says nothing but what `Chunk` has a simple type for; None for any other."""
-    if chunk.usage is not None or chunk.moderation or chunk.error or len(chunk.choices) != 1:
-        return None
-    choice = chunk.choices[0]
-    delta = choice.delta
-    if choice.logprobs is not None or delta.refusal or delta.annotations is not None:
-        return None
-    if delta.tool_calls and any(call.extra_content for call in delta.tool_calls):
-        return None
-    return constructed(chunk)
+__all__ = ["Head", "library_chunk"]
 
 
-def constructed(chunk: Chunk) -> ChatCompletionChunk:
-    """The chunk as the OpenAI client would have made it, as far as the library looks at it."""
-    choice = chunk.choices[0]
-    made = Choice.model_construct(
-        index=0, delta=_delta(choice.delta), finish_reason=choice.finish_reason, logprobs=None
-    )
+@dataclass(slots=True)
+class Head:
+    """What the chunks of one response have in common, as far as it's fit to be kept."""
+
+    id: str | None = None
+    created: int | None = None
+    model: str | None = None
+    service_tier: str | None = None
+
+
+def library_chunk(
+    head: Head,
+    said: Mapping[str, str],
+    *,
+    calls: Sequence[WholeCall] = (),
+    finish_reason: str | None = None,
+    usage: Mapping[str, Any] | None = None,
+    logprobs: ChoiceLogprobs | None = None,
+    annotations: Sequence[object] = (),
+) -> ChatCompletionChunk:
+    """A chunk as the OpenAI client would make it, as far as the library looks at it. `said`: text by its field."""
+    fields: dict[str, Any] = {"content": None, "refusal": None, **said}
+    if annotations:
+        fields["annotations"] = list(annotations)
+    fields["tool_calls"] = [_call(number, call) for number, call in enumerate(calls)] if calls else None
+    delta = ChoiceDelta.model_construct(**fields)
+    choice = Choice.model_construct(index=0, delta=delta, finish_reason=finish_reason, logprobs=logprobs)
     return ChatCompletionChunk.model_construct(
-        id=chunk.id,
-        created=chunk.created,
-        model=chunk.model,
-        service_tier=chunk.service_tier,
-        choices=[made],
+        id=head.id,
+        created=head.created,
+        model=head.model,
+        service_tier=head.service_tier,
+        choices=[choice],
         moderation=None,
-        usage=None,
+        usage=CompletionUsage.construct(**usage) if usage is not None else None,
     )
 
 
-def _delta(delta: Delta) -> ChoiceDelta:
-    reasoning: dict[str, Any] = {}
-    if delta.reasoning is not None:
-        reasoning["reasoning"] = delta.reasoning
-    if delta.reasoning_content is not None:
-        reasoning["reasoning_content"] = delta.reasoning_content
-    calls = [_call(call) for call in delta.tool_calls] if delta.tool_calls is not None else None
-    return ChoiceDelta.model_construct(content=delta.content, refusal=None, tool_calls=calls, **reasoning)
-
-
-def _call(call: Fragment) -> ChoiceDeltaToolCall:
-    said = call.function
-    function = said and ChoiceDeltaToolCallFunction.model_construct(name=said.name, arguments=said.arguments)
-    return ChoiceDeltaToolCall.model_construct(index=call.index, id=call.id, function=function)
+def _call(number: int, call: WholeCall) -> ChoiceDeltaToolCall:
+    function = ChoiceDeltaToolCallFunction.model_construct(name=call.name, arguments=call.arguments)
+    more: dict[str, Any] = {"extra_content": call.extra} if call.extra else {}
+    return ChoiceDeltaToolCall.model_construct(index=number, id=call.identity, function=function, **more)

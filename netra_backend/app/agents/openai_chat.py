@@ -8,16 +8,17 @@ import httpx2
 from openai import AsyncOpenAI, DefaultAsyncHttpx2Client
 from pydantic_ai import Agent
 from pydantic_ai.models import Model
-from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from netra_backend.app.agents.aiohttp_transport import AiohttpTransport
-from netra_backend.app.agents.openai_request import LeanClient, nobodys_cookies
-from netra_backend.app.agents.openai_stream import LeanChatModel
+from netra_backend.app.agents.bounded_body import bound_refusal
+from netra_backend.app.agents.openai_request import LeanClient, SdkClient, nobodys_cookies
+from netra_backend.app.agents.openai_stream import AnswerLimits, ChatModel
 from netra_backend.app.agents.optional_tools import OptionalTools
 from netra_backend.app.agents.pydantic_ai import PydanticRuntime
 from netra_backend.app.agents.runtime import Turn
+from netra_backend.app.agents.tool_calls import CallLimits
 from netra_backend.app.agents.tools import NETRA_TOOLS
 from netra_backend.app.settings import Settings
 
@@ -53,17 +54,29 @@ def openai_model(settings: Settings, name: str) -> tuple[Model, Callable[[], Awa
     if settings.model_client == "lean":
         transport = AiohttpTransport(settings.model_connect_timeout)
         lean = LeanClient(transport, base_url=settings.model_base_url, api_key=key)
-        return LeanChatModel(name, provider=OpenAIProvider(openai_client=lean), profile=profile), lean.close
-    client = AsyncOpenAI(
+        return chat_model(settings, name, lean, profile), lean.close
+    client = SdkClient(
         base_url=settings.model_base_url,
         api_key=key,
         # Netra repeats requests itself, so that a failure says how often it really asked.
         max_retries=0,
         # Silence is timed by the run, which names what ran out; the client only knows about connections.
         timeout=httpx2.Timeout(None, connect=settings.model_connect_timeout),
-        http_client=DefaultAsyncHttpx2Client(cookies=nobodys_cookies()),
+        http_client=DefaultAsyncHttpx2Client(cookies=nobodys_cookies(), event_hooks={"response": [bound_refusal]}),
     )
-    return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=client), profile=profile), client.close
+    return chat_model(settings, name, client, profile), client.close
+
+
+def chat_model(settings: Settings, name: str, client: AsyncOpenAI, profile: OpenAIModelProfile) -> ChatModel:
+    """The model of that name, as that client reaches it."""
+    model = ChatModel(name, provider=OpenAIProvider(openai_client=client), profile=profile)
+    model.limits = AnswerLimits(
+        settings.model_max_response_bytes,
+        settings.model_max_event_bytes,
+        CallLimits(settings.model_max_tool_calls, settings.model_max_argument_chars),
+    )
+    model.opens_thinking = settings.model_opens_thinking
+    return model
 
 
 def api_key(settings: Settings) -> str | None:

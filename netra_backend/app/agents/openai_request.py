@@ -20,9 +20,11 @@ from openai.resources.chat.completions import AsyncCompletions
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from yarl import URL
 
-from netra_backend.app.agents.aiohttp_transport import AiohttpTransport, Body
+from netra_backend.app.agents.aiohttp_transport import AiohttpTransport, Reply
+from netra_backend.app.agents.bounded_body import REFUSAL_BYTES, HttpxBody
+from netra_backend.app.agents.received import Received
 
-__all__ = ["LeanClient", "StreamedCompletion", "nobodys_cookies"]
+__all__ = ["LeanClient", "SdkClient", "StreamedCompletion", "nobodys_cookies"]
 
 _logger = logging.getLogger(__name__)
 _NOT_OF_THE_BODY = frozenset({"extra_headers", "extra_query", "extra_body", "timeout"})
@@ -31,8 +33,8 @@ _NOT_OF_THE_BODY = frozenset({"extra_headers", "extra_query", "extra_body", "tim
 class StreamedCompletion:
     """A response that has begun well; its body is still to be read."""
 
-    def __init__(self, url: URL, body: Body) -> None:
-        self._url = url
+    def __init__(self, request: Callable[[], httpx2.Request], body: Received) -> None:
+        self._request = request
         self.body = body
         self.close: Callable[[], Awaitable[None]] = body.aclose
         """What ends it; whoever reads it puts his own end here, as the library leaves it also where it has failed."""
@@ -40,7 +42,7 @@ class StreamedCompletion:
     @property
     def request(self) -> httpx2.Request:
         """What was asked, as far as an error needs it."""
-        return _request(self._url)
+        return self._request()
 
     async def __aenter__(self) -> Self:
         return self
@@ -107,20 +109,50 @@ class _Completions(AsyncCompletions):
             raise APIConnectionError(request=_request(url)) from error
         _logger.info("asked the model at %s%s: HTTP %d", url.origin(), url.path, reply.status)
         if not 200 <= reply.status < 300:
-            raise await self._refusal(reply.as_httpx2(_request(url)))
-        # Only entered and left by the library, and read by the model of `openai_stream`.
-        return cast("AsyncStream[ChatCompletionChunk]", StreamedCompletion(url, reply.body))
+            raise await self._refusal(reply, _request(url))
+        return _as_stream(StreamedCompletion(lambda: _request(url), reply.body))
 
-    async def _refusal(self, response: httpx2.Response) -> Exception:
+    async def _refusal(self, reply: Reply, request: httpx2.Request) -> Exception:
+        body = bytearray()
         try:
-            await response.aread()
+            while len(body) < REFUSAL_BYTES and (piece := await reply.body.read()):
+                body += piece
         except httpx2.RequestError as error:
-            broken = APIConnectionError(request=response.request, message=str(error))
+            broken = APIConnectionError(request=request, message=str(error))
             broken.__cause__ = error  # by which it's known that the server had been reached
             return broken
         finally:
-            await response.aclose()
+            await reply.body.aclose()
+        response = reply.as_httpx2(request, bytes(body[:REFUSAL_BYTES]))
         return self._client._make_status_error_from_response(response)  # pyright: ignore[reportPrivateUsage]
+
+
+class SdkClient(AsyncOpenAI):
+    """The OpenAI client as it is, but that Netra reads what it receives."""
+
+    @cached_property
+    def chat(self) -> AsyncChat:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _SdkChat(self)
+
+
+class _SdkChat(AsyncChat):
+    @cached_property
+    def completions(self) -> AsyncCompletions:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _SdkCompletions(self._client)
+
+
+class _SdkCompletions(AsyncCompletions):
+    async def create(self, **asked: Any) -> ChatCompletion | AsyncStream[ChatCompletionChunk]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        made = cast("ChatCompletion | AsyncStream[ChatCompletionChunk]", await super().create(**asked))
+        if not isinstance(made, AsyncStream):
+            return made
+        response = made.response
+        return _as_stream(StreamedCompletion(lambda: response.request, HttpxBody(response)))
+
+
+def _as_stream(completion: StreamedCompletion) -> AsyncStream[ChatCompletionChunk]:
+    """Only entered and left by the library, and read by the model of `openai_stream`."""
+    return cast("AsyncStream[ChatCompletionChunk]", cast("object", completion))
 
 
 def nobodys_cookies() -> CookieJar:

@@ -1,18 +1,18 @@
-"""The lean model: Pydantic-AI's model of OpenAI-compatible servers, with the stream read by Netra itself.
+"""The model of OpenAI-compatible servers: Pydantic-AI's, with the answer read by Netra itself.
 
-Requests, errors, tools and everything unusual stay the library's. Only the reading differs: aiohttp receives, msgspec
-decodes, and a chunk that merely continues what the chunk before it said never becomes an object of the OpenAI client
-or of the library. Its text goes straight to the turn (`Ahead`), all of one read at once; the library gets the first
-chunk of each part as it comes, and the rest of the part as one chunk when something else follows.
+Requests, tools and everything unusual stay the library's. Only the reading differs, whichever client received the
+bytes: what an answer says is settled by `Answer`, its text goes straight to the turn (`Ahead`), all of one read at
+once. The library gets the first chunk of each part as it comes, and the rest of the part as one chunk when something
+else follows.
 """
 
 from __future__ import annotations
 
 import asyncio
 import copy
-import json
 from collections.abc import AsyncGenerator, Iterator
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import cast
 
 import httpx2
 from openai import APIConnectionError, APIError, APITimeoutError, AsyncStream
@@ -21,34 +21,41 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIChatModelSettings, OpenAIStreamedResponse
 
 from netra_backend.app.agents.ahead import Ahead
-from netra_backend.app.agents.chat_chunk import (
-    Choice,
-    Chunk,
-    Delta,
-    Fragment,
-    Function,
-    Growth,
-    Head,
-    growth_of,
-    head_of,
-    read_chunk,
-)
-from netra_backend.app.agents.library_chunk import constructed, plain_chunk
+from netra_backend.app.agents.chat_answer import ALIVE, Answer, Reported, Spoken
+from netra_backend.app.agents.chat_chunk import Growth
+from netra_backend.app.agents.library_chunk import library_chunk
 from netra_backend.app.agents.openai_request import StreamedCompletion
+from netra_backend.app.agents.runtime import AgentFailure, FailureCode
+from netra_backend.app.agents.server_words import words_of
 from netra_backend.app.agents.sse import EventStream
+from netra_backend.app.agents.tool_calls import CallLimits
 
-__all__ = ["ChunkReader", "LeanChatModel"]
+__all__ = ["AnswerLimits", "ChatModel", "ChunkReader"]
 
 DRAIN = 0.1
 """Seconds that a response may take to end after it said that it's done; then its connection is closed instead."""
 
+_TAGS = ("<think>", "</think>")
+"""What the library takes for tags, where they're a piece of their own; by them it's told of thinking in the text."""
 
-class LeanChatModel(OpenAIChatModel):
-    """Reads its responses as this module says. Its provider's client must be a `LeanClient`."""
 
+@dataclass(frozen=True, slots=True)
+class AnswerLimits:
+    """How much is read of one answer, in bytes, and of what it calls for."""
+
+    response: int
+    event: int
+    calls: CallLimits
+
+
+class ChatModel(OpenAIChatModel):
+    """Reads its answers as this module says. Its client must give `StreamedCompletion`s for what is streamed."""
+
+    limits: AnswerLimits
+    opens_thinking: bool = False
     _ahead: Ahead | None = None
 
-    def showing(self, ahead: Ahead) -> LeanChatModel:
+    def showing(self, ahead: Ahead) -> ChatModel:
         """See `ShowsAhead`."""
         bound = copy.copy(self)
         bound._ahead = ahead
@@ -60,8 +67,15 @@ class LeanChatModel(OpenAIChatModel):
         model_request_parameters: ModelRequestParameters,
         model_settings: OpenAIChatModelSettings | None = None,
     ) -> OpenAIStreamedResponse:
-        tags = self.profile.get("thinking_tags", ("<think>", "</think>"))
-        reader = ChunkReader(cast("StreamedCompletion", response), self._ahead, tags)
+        parameters = model_request_parameters
+        offered = frozenset(tool.name for tool in (*parameters.function_tools, *parameters.output_tools))
+        answer = Answer(
+            offered,
+            self.limits.calls,
+            opened=self.opens_thinking,
+            cites=parameters.output_mode == "text" and self._ahead is not None,
+        )
+        reader = ChunkReader(cast("StreamedCompletion", cast("object", response)), answer, self._ahead, self.limits)
         # It is iterated and closed, which a reader can as well.
         return await super()._process_streamed_response(
             cast("AsyncStream[ChatCompletionChunk]", reader), model_request_parameters, model_settings
@@ -71,24 +85,24 @@ class LeanChatModel(OpenAIChatModel):
 class ChunkReader:
     """Reads one response: shows its text ahead of the library, and gives it few chunks.
 
-    Without `ahead` nothing is held back: what one read brought is given as one chunk. `tags` are what some servers put
-    around reasoning inside the text, each in a chunk of its own.
+    Without `ahead` nothing is held back: what one read brought is given as one chunk.
 
     Iterating raises what `AsyncStream` would: `APIConnectionError`, `APIError` for an error inside the stream, and
-    `json.JSONDecodeError` or `UnicodeDecodeError` for what can't be read.
+    `json.JSONDecodeError` or `UnicodeDecodeError` for what can't be read; and `AgentFailure` for what is beyond the
+    limits or no answer at all.
     """
 
-    def __init__(self, response: StreamedCompletion, ahead: Ahead | None, tags: tuple[str, str]) -> None:
+    def __init__(self, response: StreamedCompletion, answer: Answer, ahead: Ahead | None, limits: AnswerLimits) -> None:
         self._response = response
         self._body = response.body
         response.close = self.close
+        self._answer = answer
         self._ahead = ahead
-        self._tags = tags
-        self._inside_tags = False
-        self._odd = False
-        self._head: Head | None = None
+        self._limits = limits
+        self._size = 0
         # What grows now; its pieces that the library doesn't know, and those of them that aren't shown yet.
         self._growing: Growth | None = None
+        self._inside_tags = False
         self._held: list[str] = []
         self._unshown: list[str] = []
         self._reading: asyncio.Task[None] | None = None
@@ -126,77 +140,77 @@ class ChunkReader:
             handing.end()
 
     async def _chunks(self) -> AsyncGenerator[ChatCompletionChunk]:
-        stream = EventStream()
+        stream = EventStream(self._limits.event)
         done = False
-        while not done and (arrived := await self._read()):
-            try:
+        try:
+            while not done and (arrived := await self._read()):
                 for data in stream.feed(arrived):
                     if data.startswith(b"[DONE]"):
                         done = True
                         break
-                    chunk = None if self._odd else read_chunk(data)
-                    growth = growth_of(chunk) if chunk is not None else None
-                    if chunk is not None and growth is not None and self._continues(chunk, growth):
-                        self._held.append(growth.piece)
-                        self._unshown.append(growth.piece)
-                        continue
-                    await self._show()
-                    for held in self._release():
-                        yield held
-                    self._begin(chunk, growth)
-                    yield (chunk and plain_chunk(chunk)) or self._whole(data)
-            except UnicodeDecodeError:
-                # What came before it was said all the same.
+                    for spoken in self._answer.take(data):
+                        if self._follows(spoken):
+                            continue
+                        await self._show()
+                        for chunk in self._next(spoken):
+                            yield chunk
                 await self._show()
                 if self._ahead is None:
-                    for held in self._release():
-                        yield held
-                raise
+                    for chunk in self._release():
+                        yield chunk
+            for spoken in self._rest(stream, done):
+                for chunk in self._next(spoken):
+                    yield chunk
+        except Exception as error:
+            # What came before it was said all the same.
             await self._show()
-            if self._ahead is None:
-                for held in self._release():
-                    yield held
-        for held in self._release():
-            yield held
+            for chunk in self._release():
+                yield chunk
+            if isinstance(error, Reported):
+                request = self._response.request
+                raise APIError(message=error.words, request=request, body=error.body) from error
+            raise
+        for chunk in self._release():
+            yield chunk
         if done:
             await self._body.drain(DRAIN)
-        else:
-            stream.finish()
+
+    def _rest(self, stream: EventStream, done: bool) -> Iterator[Spoken]:
+        """What is certain only at the end."""
+        if not done:
+            for data in stream.finish():
+                yield from self._answer.take(data)
+        if not stream.gave_any or (stream.whole and not self._answer.ended):
+            raise _no_answer(stream.words)
+        yield from self._answer.finish()
 
     async def _read(self) -> bytes:
         try:
-            return await self._body.read()
+            arrived = await self._body.read()
         except httpx2.TimeoutException as error:
             raise APITimeoutError(request=self._response.request) from error
         except httpx2.RequestError as error:
             raise APIConnectionError(request=self._response.request) from error
+        self._size += len(arrived)
+        if self._size > self._limits.response:
+            raise AgentFailure(
+                FailureCode.MODEL_BAD_RESPONSE,
+                f"The model server sent more than {self._limits.response} bytes in one answer"
+                " (NETRA_MODEL_MAX_RESPONSE_BYTES).",
+            )
+        return arrived
 
-    def _continues(self, chunk: Chunk, growth: Growth) -> bool:
-        before = self._growing
-        return (
-            before is not None
-            and before.field == growth.field
-            and before.index == growth.index
-            and self._head == head_of(chunk)
-            and not self._is_tag(growth.piece, growth.field)
-        )
-
-    def _begin(self, chunk: Chunk | None, growth: Growth | None) -> None:
-        """The library is given this chunk; what continues it needn't be."""
-        self._growing = growth
-        if chunk is None:
-            # The library may read in it what isn't seen here, so the rest is its own as well.
-            self._odd = True
-            return
-        self._head = head_of(chunk)
-        delta = chunk.choices[0].delta if chunk.choices else None
-        # Of a refusal the library reads nothing else.
-        if delta is not None and delta.content and not delta.refusal and self._is_tag(delta.content, "content"):
-            self._inside_tags = not self._inside_tags
-            self._growing = None
-
-    def _is_tag(self, piece: str, field: str) -> bool:
-        return field == "content" and piece == self._tags[self._inside_tags]
+    def _follows(self, spoken: Spoken) -> bool:
+        """Keep what only continues what the library knows of. Says whether it does."""
+        if spoken is ALIVE:
+            if self._ahead is not None:
+                self._ahead.alive()
+            return True
+        if not isinstance(spoken, Growth) or self._growing is None or spoken.field != self._growing.field:
+            return False
+        self._held.append(spoken.piece)
+        self._unshown.append(spoken.piece)
+        return True
 
     async def _show(self) -> None:
         """Show what one read brought, in one piece."""
@@ -204,36 +218,54 @@ class ChunkReader:
             return
         piece = "".join(self._unshown)
         self._unshown.clear()
-        if self._growing.field == "tool_calls":
-            self._ahead.alive()
-        elif self._growing.field == "content" and not self._inside_tags:
+        if self._growing.field == "content":
             await self._ahead.text(piece)
         else:
             await self._ahead.thinking(piece)
 
+    def _next(self, spoken: Spoken) -> Iterator[ChatCompletionChunk]:
+        """The library is given this; what continues it needn't be."""
+        yield from self._release()
+        if spoken is ALIVE:
+            return
+        grows = spoken if isinstance(spoken, Growth) else None
+        if self._inside_tags and (grows is None or grows.field != "tagged"):
+            self._inside_tags = False
+            yield library_chunk(self._answer.head, {"content": _TAGS[1]})
+        self._growing = grows
+        if grows is None:
+            yield cast("ChatCompletionChunk", spoken)
+            return
+        if grows.field == "tagged" and not self._inside_tags:
+            self._inside_tags = True
+            yield library_chunk(self._answer.head, {"content": _TAGS[0]})
+        yield from self._chunk(grows.field, grows.piece)
+
     def _release(self) -> Iterator[ChatCompletionChunk]:
         """What was held back, as a chunk."""
-        if not self._held or self._growing is None or self._head is None:
-            return
-        piece = "".join(self._held)
-        self._held.clear()
-        # Joined, pieces of text may look like a tag, which the library would take for one.
-        pieces = [piece[:1], piece[1:]] if self._is_tag(piece, self._growing.field) else [piece]
-        for part in pieces:
-            yield _merged(self._growing, part, self._head)
+        if self._held and self._growing is not None:
+            piece = "".join(self._held)
+            self._held.clear()
+            yield from self._chunk(self._growing.field, piece)
 
-    def _whole(self, data: bytes) -> ChatCompletionChunk:
-        """The chunk as the OpenAI client makes it."""
-        found: object = json.loads(data.decode())
-        if not isinstance(found, dict):
-            raise json.JSONDecodeError("a chunk must be an object", data.decode(), 0)
-        values = cast("dict[str, Any]", found)
-        error: object = values.get("error")
-        if error:
-            said = cast("dict[str, object]", error).get("message") if isinstance(error, dict) else None
-            message = said if isinstance(said, str) and said else "An error occurred during streaming"
-            raise APIError(message=message, request=self._response.request, body=cast("object", error))
-        return ChatCompletionChunk.construct(None, **values)
+    def _chunk(self, field: str, piece: str) -> Iterator[ChatCompletionChunk]:
+        if field == "tagged":
+            field = "content"
+        # Text that looks like a tag isn't one; the library would take it for one.
+        whole = field != "content" or piece not in _TAGS
+        for part in [piece] if whole else [piece[:1], piece[1:]]:
+            yield library_chunk(self._answer.head, {field: part})
+
+
+def _no_answer(words: str) -> AgentFailure:
+    said = words_of(words)
+    told = f" It says: {said}" if said else ""
+    return AgentFailure(
+        FailureCode.MODEL_BAD_RESPONSE,
+        f"The model server gave no answer.{told} If that stays so, check NETRA_MODEL, and that NETRA_MODEL_BASE_URL is"
+        " the address of an OpenAI-compatible API (it often ends in /v1).",
+        retryable=True,
+    )
 
 
 class _Handing:
@@ -260,17 +292,3 @@ class _Handing:
 
     def end(self) -> None:
         self._given.set()
-
-
-def _merged(growing: Growth, piece: str, head: Head) -> ChatCompletionChunk:
-    identity, model, service_tier, _ = head
-    match growing.field:
-        case "content":
-            delta = Delta(content=piece)
-        case "reasoning":
-            delta = Delta(reasoning=piece)
-        case "reasoning_content":
-            delta = Delta(reasoning_content=piece)
-        case "tool_calls":
-            delta = Delta(tool_calls=[Fragment(growing.index, function=Function(arguments=piece))])
-    return constructed(Chunk([Choice(delta)], id=identity, model=model, service_tier=service_tier))

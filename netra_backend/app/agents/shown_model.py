@@ -53,8 +53,10 @@ class ShownModel(WrapperModel):
         first = asyncio.timeout(limit)
         asked = self.wrapped.request_stream(messages, model_settings, model_request_parameters)
         try:
-            async with first, asked as response:
-                await self._ahead.read(response, first)
+            async with first:
+                self._ahead.asked(first)
+                async with asked as response:
+                    await self._ahead.read(response)
         except TimeoutError as error:
             if limit is None or not first.expired():
                 raise

@@ -17,14 +17,16 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
+from pydantic_ai.tools import ToolDefinition
 from yarl import URL
 
 from netra_backend.app.agents.ahead import Ahead
 from netra_backend.app.agents.aiohttp_transport import AiohttpTransport, Body, Reply
 from netra_backend.app.agents.idle_watch import IdleWatch
-from netra_backend.app.agents.openai_request import LeanClient
-from netra_backend.app.agents.openai_stream import LeanChatModel
+from netra_backend.app.agents.openai_request import LeanClient, SdkClient
+from netra_backend.app.agents.openai_stream import AnswerLimits, ChatModel
 from netra_backend.app.agents.shown_model import ShownModel
+from netra_backend.app.agents.tool_calls import CallLimits
 from netra_backend.app.agents.transcript import Transcript
 from tests.unit.agents.sink import Sink
 
@@ -76,54 +78,79 @@ class _Playback(AiohttpTransport):
         return Reply(200, [(b"content-type", b"text/event-stream")], self.body)
 
 
+LIMITS = AnswerLimits(response=10**8, event=10**7, calls=CallLimits(calls=64, arguments=10**6))
+
+
 class Player:
-    """Reads a response twice: as Netra does, and as the OpenAI client does.
+    """Reads a response as Netra does, with either client below it; and as the agent library does without Netra.
 
     The one place in the tests that knows what Netra's reader is made of: bytes of a response go in, and what the user
     is shown and what the agent library keeps come out.
     """
 
-    def __init__(self, *, needs_finish_reason: bool = True) -> None:
+    def __init__(self, *, needs_finish_reason: bool = True, opens_thinking: bool = False) -> None:
         self._transport = _Playback(connect_timeout=5)
-        client = AsyncOpenAI(
-            base_url="http://model.invalid/v1",
-            api_key="none",
-            max_retries=0,
-            http_client=httpx2.AsyncClient(transport=self._transport),
-        )
         profile = OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=needs_finish_reason)
-        self._sdk = OpenAIChatModel("asked", provider=OpenAIProvider(openai_client=client), profile=profile)
+
+        def provider(made: type[AsyncOpenAI]) -> OpenAIProvider:
+            client = made(
+                base_url="http://model.invalid/v1",
+                api_key="none",
+                max_retries=0,
+                http_client=httpx2.AsyncClient(transport=self._transport),
+            )
+            return OpenAIProvider(openai_client=client)
+
         lean = LeanClient(self._transport, base_url="http://model.invalid/v1", api_key="none")
-        self._lean = LeanChatModel("asked", provider=OpenAIProvider(openai_client=lean), profile=profile)
+        self._models = {
+            "lean": ChatModel("asked", provider=OpenAIProvider(openai_client=lean), profile=profile),
+            "sdk": ChatModel("asked", provider=provider(SdkClient), profile=profile),
+            "alone": OpenAIChatModel("asked", provider=provider(AsyncOpenAI), profile=profile),
+        }
+        for model in self._models.values():
+            if isinstance(model, ChatModel):
+                model.limits = LIMITS
+                model.opens_thinking = opens_thinking
         self._loop = asyncio.new_event_loop()
 
     def close(self) -> None:
         self._loop.close()
 
-    def both(self, pieces: Sequence[bytes], *, cut: bool = False, ahead: bool = True) -> tuple[Reading, Reading]:
-        """(Netra's, the OpenAI client's). `cut`: the connection breaks after the pieces. Without `ahead` Netra's model
-        is used as any other, outside of a turn."""
-        return (
-            self._loop.run_until_complete(self._read(pieces, lean=True, cut=cut, showing=ahead)),
-            self._loop.run_until_complete(self._read(pieces, lean=False, cut=cut)),
+    def both(
+        self, pieces: Sequence[bytes], *, cut: bool = False, ahead: bool = True, tools: Sequence[str] = ()
+    ) -> tuple[Reading, Reading]:
+        """(With Netra's client, with the OpenAI client). `cut`: the connection breaks after the pieces. Without `ahead`
+        Netra's model is used as any other, outside of a turn. `tools` are offered to the model."""
+        lean, sdk = (
+            self._loop.run_until_complete(self._read(pieces, which, cut=cut, showing=ahead, tools=tools))
+            for which in ("lean", "sdk")
         )
+        return lean, sdk
 
-    async def _read(self, pieces: Sequence[bytes], *, lean: bool, cut: bool, showing: bool = False) -> Reading:
+    def alone(self, pieces: Sequence[bytes], *, cut: bool = False) -> Reading:
+        """By the agent library without Netra."""
+        return self._loop.run_until_complete(self._read(pieces, "alone", cut=cut, showing=False))
+
+    async def _read(
+        self, pieces: Sequence[bytes], which: str, *, cut: bool, showing: bool, tools: Sequence[str] = ()
+    ) -> Reading:
         body = self._transport.body = _Pieces(pieces, cut=cut)
         before = asyncio.all_tasks()
         sink, idle = Sink(), IdleWatch(60, lambda: None)
         transcript = Transcript(sink)
         transcript.begin_response()
         ahead = Ahead(transcript, idle)
-        model = (ShownModel(self._lean, ahead, 60) if showing else self._lean) if lean else self._sdk
+        chosen = self._models[which]
+        model = ShownModel(chosen, ahead, 60) if showing else chosen
+        parameters = ModelRequestParameters(function_tools=[ToolDefinition(name=name) for name in tools])
         reading = Reading()
         prompt = [ModelRequest([UserPromptPart("go")])]
         raised: Exception | None = None  # it's kept as a log would, and with it all that it came through
         try:
             if showing:
-                whole = await model.request(prompt, None, ModelRequestParameters())
+                whole = await model.request(prompt, None, parameters)
             else:
-                async with model.request_stream(prompt, None, ModelRequestParameters()) as stream:
+                async with model.request_stream(prompt, None, parameters) as stream:
                     async for event in stream:
                         await ahead.event(event)
                     whole = stream.get()

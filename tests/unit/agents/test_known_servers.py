@@ -239,7 +239,7 @@ SERVERS = {
             ),
             DONE,
         ),
-        [("text", "Four")],
+        [("thinking", "Hm"), ("text", "Four")],
     ),
     "a proxy that keeps the line busy": Server(
         b":\r\n\r\n:\r\n\r\n"

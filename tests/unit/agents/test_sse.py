@@ -11,10 +11,11 @@ import os
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from openai._streaming import SSEDecoder
 
+from netra_backend.app.agents.runtime import AgentFailure, FailureCode
 from netra_backend.app.agents.sse import EventStream
 from tests.unit.agents.any_stream import in_pieces
 
@@ -22,10 +23,9 @@ EXAMPLES = int(os.environ.get("NETRA_EXAMPLES", "300"))
 
 
 def events(*pieces: bytes) -> list[bytes]:
-    stream = EventStream()
+    stream = EventStream(10**6)
     found = [data for piece in pieces for data in stream.feed(piece)]
-    stream.finish()
-    return found
+    return [*found, *stream.finish()]
 
 
 @pytest.mark.parametrize(
@@ -83,14 +83,14 @@ def by_the_client(*pieces: bytes) -> tuple[list[bytes], bool]:
 def by_netra(*pieces: bytes) -> tuple[list[bytes], bool]:
     """The same by Netra's. Whoever takes data finds out for himself whether it's text."""
     found: list[bytes] = []
-    stream = EventStream()
+    stream = EventStream(10**6)
     try:
         for piece in pieces:
             for data in stream.feed(piece):
                 data.decode()
                 if data:
                     found.append(data)
-        stream.finish()
+        list(stream.finish())
     except UnicodeDecodeError:
         return found, False
     return found, True
@@ -117,14 +117,55 @@ _sizes = st.one_of(st.lists(st.integers(0, 12), max_size=40), st.integers(0, 3).
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.sampled_from([b"", b"", b"", codecs.BOM_UTF8]), _texts, _sizes)
 def test_any_text_is_read_by_the_standard(mark: bytes, stream: bytes, sizes: list[int]) -> None:
+    # A body that begins so is no event stream.
+    assume(not stream.lstrip().startswith((b"{", b"[")))
     assert events(*in_pieces(mark + stream, sizes)) == by_the_standard(mark + stream)
+
+
+ERRORS = [
+    (b'error: {"code": 400, "message": "too long"}\n\n', [b'{"error":{"code": 400, "message": "too long"}}']),
+    (b"error: the slot is away\n\n", [b'{"error":"the slot is away"}']),
+    (b'event: error\ndata: {"message": "away"}\n\n', [b'{"error":{"message": "away"}}']),
+    (b'event: error\ndata: {"error": "away"}\n\n', [b'{"error": "away"}']),
+    (b"event: error\ndata: away\n\ndata: a\n\n", [b'{"error":"away"}', b"a"]),
+    (b"event: error\nid: 1\n\n", [b'{"error":"an error, without saying which"}']),
+    (b'\xef\xbb\xbf  {"a":\n 1}', [b'{"a":\n 1}']),
+    (b'\n\n[{"error": 1}]\n', [b'[{"error": 1}]\n']),
+]
+
+
+@pytest.mark.parametrize(("stream", "data"), ERRORS)
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_errors_and_bodies_that_are_no_stream(stream: bytes, data: list[bytes], size: int) -> None:
+    assert [each.strip() for each in events(*in_pieces(stream, [size] * len(stream)))] == [
+        each.strip() for each in data
+    ]
+
+
+@pytest.mark.parametrize(
+    "piece", [b"x" * 100, b"data: " + b"x" * 100, b"data: x\n", b": " + b"x" * 100, b'{"a":' + b" " * 100, b" " * 100]
+)
+def test_an_event_has_a_longest_size(piece: bytes) -> None:
+    stream, fed = EventStream(1000), 0
+
+    def feed() -> None:
+        nonlocal fed
+        while fed < 100_000:
+            assert not list(stream.feed(piece))
+            fed += len(piece)
+
+    with pytest.raises(AgentFailure) as failed:
+        feed()
+    assert failed.value.code is FailureCode.MODEL_BAD_RESPONSE
+    assert "NETRA_MODEL_MAX_EVENT_BYTES" in failed.value.message
+    assert fed <= 2000
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(_anything, _sizes)
 def test_any_bytes_are_read_as_the_client_reads_them(stream: bytes, sizes: list[int]) -> None:
     """But for a byte order mark, with which it loses the first event."""
-    pieces = in_pieces(b"\n" + stream, sizes)
+    pieces = in_pieces(b":\n" + stream, sizes)
     assert by_netra(*pieces) == by_the_client(*pieces)
 
 
@@ -140,7 +181,7 @@ def test_one_line_feed_after_a_carriage_return_belongs_to_it() -> None:
 
 
 def test_what_is_not_text_is_refused_where_it_stands() -> None:
-    stream = EventStream()
+    stream = EventStream(10**6)
     found = stream.feed(b"data: a\n\n\xff\n")
     assert next(found) == b"a"
     with pytest.raises(UnicodeDecodeError):
@@ -158,7 +199,7 @@ def test_a_long_line_in_small_pieces_costs_no_more_than_its_length() -> None:
             joined += len(self)
             return super().__contains__(item)  # pyright: ignore[reportArgumentType]
 
-    stream = EventStream()
+    stream = EventStream(10**6)
     for _ in range(1000):
         assert not list(stream.feed(Counted(b"x" * 100)))
     assert joined <= 2 * 100_000

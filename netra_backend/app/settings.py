@@ -120,6 +120,8 @@ class Settings(BaseSettings):
     session_days: float = Field(default=30, gt=0)
     sign_in_code_minutes: float = Field(default=60, gt=0)
     login_attempts_per_minute: int = Field(default=10, ge=1)
+    """From one address at one account; a device on which the account signed in before has as many of its own. Attempts
+    from many addresses, or at many accounts, are slowed down instead (`auth/attempts.py`)."""
 
     # Ending
     drain_grace: float = Field(default=10, ge=0)

@@ -19,6 +19,7 @@ from netra_backend.app.event_log.log import EventLog
 from netra_backend.app.own_names import OwnNames, host_in
 from netra_backend.app.protocol.codec import now_ms
 from netra_backend.app.settings import Settings
+from netra_backend.app.storage.known_devices import KEPT_DAYS
 from netra_backend.app.storage.sessions import OneTimeCodes, Session, Sessions
 
 __all__ = ["OPAQUE", "TICKET_SECONDS", "Authenticator", "ForbiddenOrigin", "origin_of"]
@@ -56,6 +57,14 @@ class Authenticator:
     def cookie_name(self) -> str:
         """`__Host-` makes browsers insist on Secure, no Domain and the whole host (RFC 6265bis, 4.1.3.2)."""
         return "__Host-netra" if self._secure else "netra"
+
+    @property
+    def device_cookie_name(self) -> str:
+        return f"{self.cookie_name}-device"
+
+    def device_of(self, connection: HTTPConnection) -> str | None:
+        """The mark that this device shows, of an account's earlier sign-in."""
+        return connection.cookies.get(self.device_cookie_name)
 
     async def from_request(self, connection: HTTPConnection) -> Access:
         """The access of an HTTP request. Raises `ForbiddenOrigin` for a cookie on an unsafe method from elsewhere."""
@@ -96,7 +105,8 @@ class Authenticator:
                 return None
             return Sessions(connection).by_id(code.session_id)
 
-        session = await self._log.write(redeem)
+        known = await self._log.query(lambda connection: OneTimeCodes(connection).exists("ws_ticket", ticket))
+        session = await self._log.write(redeem) if known else None
         if session is None or not session.usable(now_ms()):
             raise NotAuthenticated("this ticket is unknown, used, expired, or for another page")
         return Access(session)
@@ -124,20 +134,18 @@ class Authenticator:
         if connection.headers.get("origin") is not None and not self._same_origin(connection):
             raise ForbiddenOrigin("this request came from another site's page")
 
-    def set_cookie(self, response: Response, token: str) -> None:
-        """Give the browser the session."""
-        response.set_cookie(
-            self.cookie_name,
-            token,
-            max_age=self._cookie_seconds,
-            path="/",
-            secure=self._secure,
-            httponly=True,
-            samesite="lax",
-        )
+    def set_cookies(self, response: Response, token: str, device: str) -> None:
+        """Give the browser the session, and the mark by which it is known at the next sign-in."""
+        for name, value, seconds in (
+            (self.cookie_name, token, self._cookie_seconds),
+            (self.device_cookie_name, device, KEPT_DAYS * 86_400),
+        ):
+            response.set_cookie(
+                name, value, max_age=seconds, path="/", secure=self._secure, httponly=True, samesite="lax"
+            )
 
     def clear_cookie(self, response: Response) -> None:
-        """Take the session from the browser."""
+        """Take the session from the browser. The device stays known."""
         response.delete_cookie(self.cookie_name, path="/", secure=self._secure, httponly=True, samesite="lax")
 
     def _same_origin(self, connection: HTTPConnection) -> bool:

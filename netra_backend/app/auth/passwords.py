@@ -6,6 +6,7 @@ The profile is the OWASP minimum (OWASP Password Storage Cheat Sheet, "Argon2id"
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar, TypeVarTuple
@@ -13,6 +14,8 @@ from typing import TypeVar, TypeVarTuple
 from anyio import CapacityLimiter, to_thread
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
+
+from netra_backend.app.auth.turns import NoTurn, Turns
 
 __all__ = ["MAX_LENGTH", "MIN_LENGTH", "PasswordRefused", "Passwords", "TooManyChecks", "Verdict"]
 
@@ -23,9 +26,11 @@ MIN_LENGTH = 10
 MAX_LENGTH = 1000
 """Characters. The upper bound keeps a request from buying more hashing than a check is meant to cost."""
 
-AT_ONCE = 2
+AT_ONCE = max(1, min(2, (os.cpu_count() or 1) - 1))
+"""Threads that hash at a time. On a small machine a core is left: hashing for strangers must not slow down what people
+do here."""
 MAX_WAITING = 64
-"""Checks that may wait for one of the threads; at 30 ms each the last of them waits about a second."""
+"""Checks that may wait for one of the threads; at 30 ms each the last of them waits a second or two."""
 
 MEMORY_KIB = 19 * 1024
 ITERATIONS = 2
@@ -54,33 +59,31 @@ class Passwords:
     def __init__(self) -> None:
         self._hasher = PasswordHasher(time_cost=ITERATIONS, memory_cost=MEMORY_KIB, parallelism=LANES)
         self._limiter = CapacityLimiter(AT_ONCE)
-        self._asked = 0
+        self._turns = Turns(AT_ONCE, MAX_WAITING)
         # Checked when there is no account or no password, so that the answer takes as long as for a wrong one.
         self._dummy = self._hasher.hash("no account has this password")
 
     async def hash(self, password: str) -> str:
         """The hash to store for a new password. Raises `PasswordRefused`, `TooManyChecks`."""
         check_length(password)
-        return await self._in_thread(self._hash, password)
+        return await self._in_thread(0, self._hash, password)
 
     def hash_now(self, password: str) -> str:
         """`hash` for a program without an event loop. Raises `PasswordRefused`."""
         check_length(password)
         return self._hash(password)
 
-    async def verify(self, stored: str | None, password: str) -> Verdict:
+    async def verify(self, stored: str | None, password: str, *, rank: int = 0) -> Verdict:
         """Whether `password` is the one that `stored` was made from; None (no account, no password) never matches,
-        and takes as long. Raises `TooManyChecks`."""
-        return await self._in_thread(self._verify, stored, password[: MAX_LENGTH + 1])
+        and takes as long. The lowest `rank` is checked first. Raises `TooManyChecks`."""
+        return await self._in_thread(rank, self._verify, stored, password[: MAX_LENGTH + 1])
 
-    async def _in_thread(self, work: Callable[[*Values], T], *values: *Values) -> T:
-        if self._asked >= AT_ONCE + MAX_WAITING:
-            raise TooManyChecks("too many people are signing in at this moment; try again")
-        self._asked += 1
+    async def _in_thread(self, rank: int, work: Callable[[*Values], T], *values: *Values) -> T:
         try:
-            return await to_thread.run_sync(work, *values, limiter=self._limiter)
-        finally:
-            self._asked -= 1
+            async with self._turns.turn(rank):
+                return await to_thread.run_sync(work, *values, limiter=self._limiter)
+        except NoTurn:
+            raise TooManyChecks("too many people are signing in at this moment; try again") from None
 
     def _hash(self, password: str) -> str:
         return self._hasher.hash(password.encode("utf-8", "surrogatepass"))

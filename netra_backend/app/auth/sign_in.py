@@ -10,31 +10,20 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from netra_backend.app.auth.attempts import KNOWN, Attempts
 from netra_backend.app.auth.passwords import Passwords
 from netra_backend.app.auth.session_registry import Access, NotAuthenticated, SessionRegistry
-from netra_backend.app.client_address import network_of
 from netra_backend.app.event_log.log import EventLog
 from netra_backend.app.protocol.codec import now_ms
-from netra_backend.app.rate_limit import RateLimit
 from netra_backend.app.settings import Settings
-from netra_backend.app.storage.sessions import OneTimeCodes, Session, Sessions, hash_secret
-from netra_backend.app.storage.users import User, Users, normal_email
+from netra_backend.app.storage.known_devices import KnownDevices
+from netra_backend.app.storage.sessions import OneTimeCodes, Session, Sessions
+from netra_backend.app.storage.users import User, Users
 
-__all__ = ["NotConfirmed", "SignIn", "SignedIn", "TooManyAttempts", "WrongPassword", "issue_sign_in_code"]
+__all__ = ["NotConfirmed", "SignIn", "SignedIn", "WrongPassword", "issue_sign_in_code"]
 
 RECENT_MS = 10 * 60_000
 """How long a sign-in by a one-time link confirms what can't be undone, where there is no password."""
-
-PER_ADDRESS = 5
-"""Attempts that one address has for each that one account has: an office shares an address, nobody an account."""
-
-
-class TooManyAttempts(Exception):
-    """This account or address has tried too often. `retry_after` is in seconds."""
-
-    def __init__(self, retry_after: float) -> None:
-        self.retry_after = retry_after
-        super().__init__("too many attempts; wait a little")
 
 
 class WrongPassword(Exception):
@@ -47,10 +36,11 @@ class NotConfirmed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A new session and its token, which is stored nowhere else."""
+    """A new session and its token, and the mark by which this device is known; both are stored nowhere else."""
 
     session: Session
     token: str
+    device: str
 
 
 class SignIn:
@@ -60,14 +50,20 @@ class SignIn:
         self._log = log
         self._registry = registry
         self._passwords = passwords
-        self._per_account = RateLimit(settings.login_attempts_per_minute)
-        self._per_address = RateLimit(settings.login_attempts_per_minute * PER_ADDRESS)
+        self._attempts = Attempts(settings.login_attempts_per_minute)
 
-    async def with_password(self, email: str, password: str, *, address: str, label: str) -> SignedIn:
-        """Start a session. Raises `NotAuthenticated`, `TooManyAttempts`, `TooManyChecks`."""
-        self._attempt(address, email)
+    async def with_password(
+        self, email: str, password: str, *, address: str, label: str, device: str | None = None
+    ) -> SignedIn:
+        """Start a session. `device` is the mark of an earlier sign-in on this device, if it shows one.
+
+        Raises `NotAuthenticated`, `TooManyAttempts`, `TooManyChecks`.
+        """
+        rank = KNOWN
+        if device is None or not await self._is_known(email, device):
+            rank = await self._attempts.stranger(email, address)
         user = await self._log.query(lambda connection: Users(connection).by_email(email))
-        verdict = await self._passwords.verify(user.password_hash if user else None, password)
+        verdict = await self._passwords.verify(user.password_hash if user else None, password, rank=rank)
         if user is None or not verdict.correct:
             raise NotAuthenticated("the e-mail address or the password is wrong")
 
@@ -78,7 +74,7 @@ class SignIn:
                 return None
             if verdict.replacement is not None:
                 Users(connection).set_password(user.id, verdict.replacement)
-            return SignedIn(*self._registry.start_in(connection, user.id, label))
+            return self._start_in(connection, user.id, label, device)
 
         # A disabled account goes through the writer like an enabled one: refusing it is no faster.
         started = await self._log.write(start)
@@ -86,29 +82,35 @@ class SignIn:
             raise NotAuthenticated("the e-mail address or the password is wrong")
         return started
 
-    async def with_code(self, code: str, *, address: str, label: str) -> SignedIn:
-        """Start a session with a one-time sign-in code. Raises `NotAuthenticated`, `TooManyAttempts`."""
-        self._attempt(address, None)
+    async def with_code(self, code: str, *, label: str, device: str | None = None) -> SignedIn:
+        """Start a session with a one-time sign-in code. Raises `NotAuthenticated`.
+
+        There is no limit: 256 random bits can't be guessed, and what can't be one costs a look-up, like any token.
+        """
+        if not await self._log.query(lambda connection: OneTimeCodes(connection).exists("sign_in", code)):
+            raise NotAuthenticated("this sign-in code is unknown, used or expired")
 
         def redeem(connection: Connection) -> SignedIn | None:
             found = OneTimeCodes(connection).redeem("sign_in", code, now_ms())
             user = Users(connection).by_id(found.user_id) if found else None
             if user is None or user.disabled_at is not None:
                 return None
-            return SignedIn(*self._registry.start_in(connection, user.id, label))
+            return self._start_in(connection, user.id, label, device)
 
         started = await self._log.write(redeem)
         if started is None:
             raise NotAuthenticated("this sign-in code is unknown, used or expired")
         return started
 
-    async def change_password(self, access: Access, current: str | None, new: str) -> None:
-        """Set the password and end the account's other sessions, in one transaction. The current one is needed where
-        there is one.
+    async def change_password(
+        self, access: Access, current: str | None, new: str, *, device: str | None = None
+    ) -> None:
+        """Set the password, end the account's other sessions and forget its other devices, in one transaction. The
+        current one is needed where there is one.
 
         Raises `WrongPassword`, `PasswordRefused`, `TooManyAttempts`, `TooManyChecks`, `NotAuthenticated`.
         """
-        self._attempt(None, access.session.email)
+        self._attempts.signed_in(access.session.id)
         user = await self._user(access)
         if user.password_hash is not None:
             verdict = await self._passwords.verify(user.password_hash, current or "")
@@ -121,6 +123,7 @@ class SignIn:
             if now is None or now.password_hash != user.password_hash:
                 raise WrongPassword("the password was changed meanwhile")
             Users(connection).set_password(user.id, replacement)
+            KnownDevices(connection).forget(user.id, keep=device)
             return Sessions(connection).revoke_all(user.id, now_ms(), keep=access.session.id)
 
         await self._registry.end(change)
@@ -130,7 +133,7 @@ class SignIn:
 
         Raises `NotConfirmed`, `TooManyAttempts`, `TooManyChecks`, `NotAuthenticated`.
         """
-        self._attempt(None, access.session.email)
+        self._attempts.signed_in(access.session.id)
         user = await self._user(access)
         if user.password_hash is None:
             if now_ms() - access.session.created_at > RECENT_MS:
@@ -148,13 +151,21 @@ class SignIn:
             raise NotAuthenticated("the account is gone")
         return user
 
-    def _attempt(self, address: str | None, email: str | None) -> None:
-        wait = self._per_address.take(network_of(address)) if address is not None else 0.0
-        if not wait and email is not None:
-            # The hash bounds what a key costs: an address may be as long as a body allows.
-            wait = self._per_account.take(hash_secret(normal_email(email)).hex())
-        if wait:
-            raise TooManyAttempts(wait)
+    async def _is_known(self, email: str, device: str) -> bool:
+        """Whether the account of this address has signed in on this device, which has attempts left."""
+
+        def look(connection: Connection) -> str | None:
+            user = Users(connection).by_email(email)
+            # Looked for where there is no account, too: so that it takes as long.
+            known = KnownDevices(connection).knows(user.id if user else "", device)
+            return user.id if user is not None and known else None
+
+        user_id = await self._log.query(look)
+        return user_id is not None and self._attempts.device(user_id, device)
+
+    def _start_in(self, connection: Connection, user_id: str, label: str, device: str | None) -> SignedIn:
+        mark = KnownDevices(connection).remember(user_id, device, now_ms())
+        return SignedIn(*self._registry.start_in(connection, user_id, label), mark)
 
 
 def issue_sign_in_code(connection: Connection, user_id: str, settings: Settings) -> str:

@@ -26,6 +26,7 @@ from netra_backend.app.event_log.writer import unavailable
 from netra_backend.app.protocol.codec import now_ms
 from netra_backend.app.settings import BadSetting, Settings, load_settings
 from netra_backend.app.storage.folder import DataFolder, FolderHeld, FolderUnusable
+from netra_backend.app.storage.known_devices import KnownDevices
 from netra_backend.app.storage.schema import SCHEMA_VERSION, NewerSchema, migrate, schema_version
 from netra_backend.app.storage.sessions import Sessions, hash_secret
 from netra_backend.app.storage.users import EmailTaken, User, Users
@@ -93,6 +94,7 @@ def set_password(folder: Path, email: str, *, password_stdin: bool) -> None:
         now = now_ms()
         session = Sessions(connection).by_token_hash(hash_secret(mine.token)) if mine is not None else None
         Users(connection).set_password(user.id, hashed)
+        KnownDevices(connection).forget(user.id)
         ended = Sessions(connection).revoke_all(user.id, now)
         renewed = None
         if session is not None and session.id in ended:

@@ -17,6 +17,7 @@ from netra_backend.app.client_address import client_address
 from netra_backend.app.protocol.codec import now_ms, rfc3339
 from netra_backend.app.routes.dependencies import AccessNow, auth_services
 from netra_backend.app.routes.problems import Problem, problem_responses
+from netra_backend.app.storage.known_devices import KnownDevices
 from netra_backend.app.storage.sessions import Session, Sessions
 
 __all__ = ["router"]
@@ -118,7 +119,11 @@ async def login(body: Login, request: Request, response: Response) -> SignedInAn
     services = auth_services(request)
     services.authenticator.check_page(request)
     signed_in = await services.sign_in.with_password(
-        body.email, body.password, address=_address(request), label=_label(request)
+        body.email,
+        body.password,
+        address=_address(request),
+        label=_label(request),
+        device=services.authenticator.device_of(request),
     )
     return _signed_in(request, response, signed_in)
 
@@ -128,7 +133,9 @@ async def redeem(body: Redeem, request: Request, response: Response) -> SignedIn
     """Start a session with a one-time sign-in code."""
     services = auth_services(request)
     services.authenticator.check_page(request)
-    signed_in = await services.sign_in.with_code(body.code, address=_address(request), label=_label(request))
+    signed_in = await services.sign_in.with_code(
+        body.code, label=_label(request), device=services.authenticator.device_of(request)
+    )
     return _signed_in(request, response, signed_in)
 
 
@@ -154,7 +161,10 @@ async def me(access: AccessNow, request: Request) -> Me:
 @router.post("/auth/password", status_code=204)
 async def change_password(body: NewPassword, access: AccessNow, request: Request) -> None:
     """Set the password; the account's other sessions are ended."""
-    await auth_services(request).sign_in.change_password(access, body.current_password, body.new_password)
+    services = auth_services(request)
+    await services.sign_in.change_password(
+        access, body.current_password, body.new_password, device=services.authenticator.device_of(request)
+    )
 
 
 @router.get("/auth/sessions")
@@ -175,9 +185,14 @@ async def revoke_session(session_id: str, access: AccessNow, request: Request) -
 
 @router.post("/auth/sessions/revoke-all")
 async def revoke_all(access: AccessNow, request: Request, response: Response) -> Revoked:
-    """End all of the account's sessions, this one too."""
+    """End all of the account's sessions, this one too, and forget its devices."""
     services = auth_services(request)
-    ended = await services.registry.end(lambda connection: Sessions(connection).revoke_all(access.user_id, now_ms()))
+
+    def end(connection: Connection) -> set[str]:
+        KnownDevices(connection).forget(access.user_id)
+        return Sessions(connection).revoke_all(access.user_id, now_ms())
+
+    ended = await services.registry.end(end)
     services.authenticator.clear_cookie(response)
     return Revoked(revoked=len(ended))
 
@@ -198,7 +213,7 @@ def _end_one(user_id: str, session_id: str) -> Callable[[Connection], set[str]]:
 
 
 def _signed_in(request: Request, response: Response, signed_in: SignedIn) -> SignedInAnswer:
-    auth_services(request).authenticator.set_cookie(response, signed_in.token)
+    auth_services(request).authenticator.set_cookies(response, signed_in.token, signed_in.device)
     session = signed_in.session
     return SignedInAnswer(token=signed_in.token, user=_account(session), expires_at=rfc3339(session.expires_at))
 

@@ -17,10 +17,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils import uuid7
 
+from netra_backend.app.auth.attempts import TooManyAttempts
 from netra_backend.app.auth.authenticator import ForbiddenOrigin
 from netra_backend.app.auth.passwords import PasswordRefused, TooManyChecks
 from netra_backend.app.auth.session_registry import NotAuthenticated
-from netra_backend.app.auth.sign_in import NotConfirmed, TooManyAttempts, WrongPassword
+from netra_backend.app.auth.sign_in import NotConfirmed, WrongPassword
 from netra_backend.app.services.refusals import Refusal
 from netra_backend.app.storage.errors import LogUnavailable
 

@@ -13,6 +13,7 @@ from netra_backend.app.event_log.user_log import UserTransaction, users_to_trim
 from netra_backend.app.protocol.codec import now_ms
 from netra_backend.app.settings import Settings
 from netra_backend.app.storage.errors import LogUnavailable
+from netra_backend.app.storage.known_devices import KEPT_DAYS, KnownDevices
 from netra_backend.app.storage.messages import index_older
 from netra_backend.app.storage.runs import uncompacted_runs
 from netra_backend.app.storage.sessions import OneTimeCodes, Sessions
@@ -83,5 +84,6 @@ class Housekeeping:
 def _forget_expired(connection: Connection) -> None:
     now = now_ms()
     OneTimeCodes(connection).forget_expired(now)
+    KnownDevices(connection).forget_unused(now - KEPT_DAYS * DAY_MS)
     # An ended session stays listed for a day, so that a clock that is off by hours removes nothing too early.
     Sessions(connection).forget_expired(now - DAY_MS)

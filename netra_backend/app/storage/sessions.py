@@ -178,6 +178,14 @@ class OneTimeCodes:
         )
         return code
 
+    def exists(self, purpose: Purpose, code: str) -> bool:
+        """Whether there is a code of this purpose, expired or not. To be asked first: guessing is no work for the
+        writer."""
+        found = select(one_time_codes.c.purpose).where(
+            one_time_codes.c.code_hash == hash_secret(code), one_time_codes.c.purpose == purpose
+        )
+        return self._connection.execute(found).first() is not None
+
     def redeem(self, purpose: Purpose, code: str, now: int) -> OneTimeCode | None:
         """Use a code up. None if there is none of this purpose, it was used, or it has expired."""
         found = self._connection.execute(

@@ -21,6 +21,7 @@ __all__ = [
     "events",
     "heads",
     "instance",
+    "known_devices",
     "messages",
     "metadata",
     "notes",
@@ -94,6 +95,15 @@ one_time_codes = Table(
     Column("origin", String(300), nullable=True),
     Column("expires_at", _Time, nullable=False),
     Index("ix_one_time_codes_expires_at", "expires_at"),
+)
+
+known_devices = Table(
+    "known_devices",
+    metadata,
+    _of_user(),
+    Column("mark_hash", LargeBinary(32), nullable=False),
+    Column("used_at", _Time, nullable=False),
+    PrimaryKeyConstraint("user_id", "mark_hash"),
 )
 
 heads = Table(

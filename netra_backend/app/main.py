@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from netra_backend.app.agents.containment import contain_tasks
 from netra_backend.app.agents.loader import load_agent
 from netra_backend.app.auth.authenticator import Authenticator
 from netra_backend.app.auth.passwords import Passwords
@@ -57,6 +58,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
     runtime = load_agent(settings)
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(DataFolder(settings.data_dir))
+        stack.enter_context(contain_tasks())
         log = SqliteLog(settings.database_path)
         stack.push_async_callback(log.close)
         await log.write(migrate)

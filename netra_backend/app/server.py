@@ -12,11 +12,12 @@ import errno
 import gc
 import logging
 import os
+import signal
 import socket
 import struct
 import sys
 from asyncio.transports import BaseTransport
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from types import FrameType
 from typing import Any, Protocol, cast
 
@@ -138,7 +139,24 @@ def run(app: Starlette, settings: Settings, bound: socket.socket, on_ready: Call
     sys.setswitchinterval(SWITCH_INTERVAL)
     gc.set_threshold(*GC_THRESHOLDS)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(serve())
+        _run_to_its_end(runner.get_loop(), serve())
+
+
+def _run_to_its_end(loop: asyncio.AbstractEventLoop, serve: Coroutine[None, None, None]) -> None:
+    """Run the loop until `serve` is over, and no shorter.
+
+    A callback that a tool hands to the loop may raise SystemExit, or stop the loop. No task surrounds it, and nothing
+    can know whose it was; but what the loop had in hand is still there when it goes on. While uvicorn serves, signals
+    come to its handler, so none of it is a wish of whoever runs the server.
+    """
+    task = loop.create_task(serve)
+    while True:
+        try:
+            return loop.run_until_complete(task)
+        except BaseException as error:
+            if task.done() or signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                raise
+            _logger.critical("something asked the event loop to end, from outside any run; it goes on", exc_info=error)
 
 
 class _DrainingServer(Server):

@@ -36,6 +36,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from netra_backend.app.agents.ahead import Ahead
 from netra_backend.app.agents.clean import clean_json, clean_text
+from netra_backend.app.agents.containment import contained
 from netra_backend.app.agents.failures import worth_repeating
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Json, Turn
 from netra_backend.app.agents.shown_model import ShownModel
@@ -93,7 +94,8 @@ class TurnHooks(AbstractCapability[Turn]):
         identity = self._identity(call.tool_call_id)
         await self.transcript.tool_started(identity, call.tool_name, _parameters(call))
         try:
-            result = await handler(args)
+            with contained():
+                result = await handler(args)
         except asyncio.CancelledError:
             abandoned = self.threads.still_running_for(asyncio.current_task())
             await self.transcript.tool_finished(identity, "unknown" if abandoned else "cancelled", None)

@@ -52,8 +52,9 @@ def _own_agent(settings: Settings, module: str, name: str) -> AgentRuntime:
 
     try:
         found = importlib.import_module(module)
-    except Exception as error:
-        # Whatever a module of somebody else's raises while it's imported, it's this setting that leads there.
+    except BaseException as error:
+        # Whatever a module of somebody else's raises while it's imported (a script ends with sys.exit), it's this
+        # setting that leads there.
         raise _bad(f"importing {module} raised {type(error).__name__}; the server's log says where") from error
     if not hasattr(found, name):
         raise _bad(f"{module} has no {name!r}")

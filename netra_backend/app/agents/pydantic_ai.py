@@ -27,6 +27,7 @@ from pydantic_ai.usage import RunUsage, UsageLimits
 from pydantic_core import to_json
 
 from netra_backend.app.agents.ahead import Ahead
+from netra_backend.app.agents.containment import contained
 from netra_backend.app.agents.failures import failure_of, idle_failure
 from netra_backend.app.agents.history import encode, past_messages, stopped_messages, whole_messages
 from netra_backend.app.agents.hooks import TurnHooks
@@ -146,34 +147,8 @@ class PydanticTurn:
 
     async def _take_turn(self) -> TurnResult:
         try:
-            async with self._agent.iter(
-                self._turn.text,
-                message_history=past_messages(self._turn.history),
-                deps=self._turn,
-                model=self._model,
-                usage_limits=UsageLimits(
-                    request_limit=self._settings.run_request_limit,
-                    total_tokens_limit=self._settings.run_token_limit,
-                ),
-                cancellation_token=self._token,
-                timeout=self._settings.run_timeout,
-                capabilities=[self._hooks, *self._capabilities],
-            ) as run:
-                self._run = run
-                async for node in run:
-                    # A node that isn't streamed here is run by the library when the next is asked for.
-                    if isinstance(node, ModelRequestNode):
-                        self._end_response()
-                        self._begin_response(node)
-                    elif isinstance(node, CallToolsNode):
-                        self._end_response()
-                        if node.model_response.tool_calls:
-                            await self._run_tools(node, run)
-                result = _result(run)
-                await self._show_output(result)
-            return TurnResult(
-                self._usage(result.usage), encode(whole_messages(result.new_messages(), self._transcript))
-            )
+            with contained():
+                return await self._run_agent()
         except RunCancelled as ended:
             if self._cancelled:
                 return TurnResult(self._usage(self._with_cut(ended.usage)), self._cut_short(), cancelled=True)
@@ -188,6 +163,34 @@ class PydanticTurn:
             raise self._failure(error) from error
         finally:
             self._idle.close()
+
+    async def _run_agent(self) -> TurnResult:
+        async with self._agent.iter(
+            self._turn.text,
+            message_history=past_messages(self._turn.history),
+            deps=self._turn,
+            model=self._model,
+            usage_limits=UsageLimits(
+                request_limit=self._settings.run_request_limit,
+                total_tokens_limit=self._settings.run_token_limit,
+            ),
+            cancellation_token=self._token,
+            timeout=self._settings.run_timeout,
+            capabilities=[self._hooks, *self._capabilities],
+        ) as run:
+            self._run = run
+            async for node in run:
+                # A node that isn't streamed here is run by the library when the next is asked for.
+                if isinstance(node, ModelRequestNode):
+                    self._end_response()
+                    self._begin_response(node)
+                elif isinstance(node, CallToolsNode):
+                    self._end_response()
+                    if node.model_response.tool_calls:
+                        await self._run_tools(node, run)
+            result = _result(run)
+            await self._show_output(result)
+        return TurnResult(self._usage(result.usage), encode(whole_messages(result.new_messages(), self._transcript)))
 
     def _end_response(self) -> None:
         """The library is through with a response: it is in its messages, whether it was accepted or not."""

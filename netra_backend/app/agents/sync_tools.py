@@ -81,6 +81,9 @@ class UserThreads(Executor):
             with self._lock:
                 del self._running[future]
                 following = self._next()
+            if isinstance(error, StopIteration):
+                # No future takes it, and whoever waits for this one would do so for ever.
+                error = RuntimeError("a sync tool raised StopIteration")
             if error is not None:
                 future.set_exception(error)
             else:

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from structlog.contextvars import bound_contextvars
 
+from netra_backend.app.agents.containment import contained
 from netra_backend.app.agents.runtime import (
     AgentFailure,
     AgentRuntime,
@@ -263,8 +264,9 @@ class RunSupervisor:
             return run.ending_for or Ending(kind="stopped", stop_reason="the thread is gone")
         text, history = past
         turn = Turn(context, text, history, StoredUserData(self._log, self._search, context))
-        run.handle = self.runtime.start(turn, stream)
-        worker = asyncio.create_task(run.handle.wait(), name=f"turn-{run.run_id}")
+        with contained():
+            run.handle = self.runtime.start(turn, stream)
+        worker = asyncio.create_task(_worked(run.handle), name=f"turn-{run.run_id}")
         ending_now = asyncio.create_task(run.end_now.wait())
         most = self._settings.run_timeout + self._settings.stop_grace
         done, _ = await asyncio.wait({worker, ending_now}, timeout=most, return_when=asyncio.FIRST_COMPLETED)
@@ -285,9 +287,9 @@ class RunSupervisor:
 
     def _ending(self, run: SupervisedRun, worker: asyncio.Task[TurnResult]) -> Ending:
         if worker.cancelled():
-            # Not by us: a tool let out the CancelledError of something else.
-            message = "a tool ended as cancelled though nobody stopped the run"
-            return run.ending_for or Ending(kind="failed", code=FailureCode.TOOL_FAILED, message=message)
+            # Not by us: the agent's code cancelled the task it worked in.
+            message = "the agent cancelled its own task though nobody stopped the run"
+            return run.ending_for or Ending(kind="failed", code=FailureCode.AGENT_ERROR, message=message)
         try:
             result = worker.result()
         except AgentFailure as failure:
@@ -349,3 +351,9 @@ class RunSupervisor:
         self._abandoned.discard(task)
         if not task.cancelled() and task.exception() is not None:
             _logger.info("an abandoned turn ended with %r", task.exception())
+
+
+async def _worked(handle: TurnHandle) -> TurnResult:
+    """The turn, whichever runtime takes it: what is no error of a turn doesn't get out of it either."""
+    with contained():
+        return await handle.wait()

@@ -91,6 +91,8 @@ class Settings(BaseSettings):
     max_frame_bytes: int = Field(default=512 * 1024, ge=1024)
     max_tool_value_chars: int = Field(default=8_000, ge=100)
     """Tool parameters and results longer than this are cut before they are logged."""
+    max_result_chars: int = Field(default=1_000_000, ge=1000)
+    """What one tool may return to the model, and the structured output of one run, as JSON; longer fails the run."""
     max_sockets_per_user: int = Field(default=20, ge=1)
     max_running_runs: int = Field(default=200, ge=1)
     max_running_runs_per_user: int = Field(default=5, ge=1)

@@ -30,7 +30,7 @@ from pydantic_ai.exceptions import (
 
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode
 
-__all__ = ["failure_of", "idle_failure", "worth_repeating"]
+__all__ = ["deferred_failure", "failure_of", "idle_failure", "worth_repeating"]
 
 _log = logging.getLogger(__name__)
 _BROKE = "The connection to the model broke before its answer was whole."
@@ -50,6 +50,14 @@ def idle_failure(seconds: float) -> AgentFailure:
         FailureCode.TIMEOUT_IDLE,
         f"The model stopped in the middle of its answer and said nothing for {seconds:g} s (NETRA_MODEL_IDLE_TIMEOUT).",
         retryable=True,
+    )
+
+
+def deferred_failure(tool_name: str) -> AgentFailure:
+    """The model called a tool that waits for somebody's approval, or for a result from outside."""
+    return AgentFailure(
+        FailureCode.AGENT_ERROR,
+        f"The tool {tool_name} asks for an approval, or for a result from outside, which Netra can't get yet.",
     )
 
 

@@ -15,6 +15,7 @@ from pydantic_ai.exceptions import (
     ModelRetry,
     RetryModelRequest,
     RunCancelled,
+    SkipToolExecution,
     ToolFailed,
     ToolFailedError,
     ToolRetryError,
@@ -27,7 +28,6 @@ from pydantic_ai.messages import (
     TextPart,
     ThinkingPart,
     ToolCallPart,
-    ToolReturn,
     ToolReturnPart,
 )
 from pydantic_ai.models import Model, ModelRequestContext
@@ -35,9 +35,10 @@ from pydantic_ai.tools import RunContext, ToolDefinition
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from netra_backend.app.agents.ahead import Ahead
-from netra_backend.app.agents.clean import clean_json, clean_text
+from netra_backend.app.agents.clean import clean_text
 from netra_backend.app.agents.containment import contained
-from netra_backend.app.agents.failures import worth_repeating
+from netra_backend.app.agents.failures import deferred_failure, worth_repeating
+from netra_backend.app.agents.returned import Unusable, read_returned
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Json, Turn
 from netra_backend.app.agents.shown_model import ShownModel
 from netra_backend.app.agents.sync_tools import UserThreads
@@ -46,7 +47,7 @@ from netra_backend.app.agents.transcript import Transcript
 __all__ = ["TurnHooks"]
 
 _log = logging.getLogger(__name__)
-_CONTROL_FLOW = (ModelRetry, ToolFailed, CallDeferred, ApprovalRequired, RunCancelled, UsageLimitExceeded, AgentFailure)
+_CONTROL_FLOW = (ModelRetry, ToolFailed, RunCancelled, UsageLimitExceeded, AgentFailure)
 """What the library, or a limit, ends a tool call with; not a defect of the tool."""
 
 _LONGEST_ID = 100
@@ -66,6 +67,8 @@ class TurnHooks(AbstractCapability[Turn]):
     transcript: Transcript
     ahead: Ahead
     threads: UserThreads
+    readers: UserThreads
+    longest_result: int
     retries: int
     first_token_timeout: float
     tool_returns: dict[str, ToolReturnPart] = field(default_factory=dict[str, ToolReturnPart])
@@ -97,27 +100,49 @@ class TurnHooks(AbstractCapability[Turn]):
             with contained():
                 result = await handler(args)
         except asyncio.CancelledError:
-            abandoned = self.threads.still_running_for(asyncio.current_task())
+            abandoned = self.threads.begun_for(asyncio.current_task())
             await self.transcript.tool_finished(identity, "unknown" if abandoned else "cancelled", None)
             raise
+        except SkipToolExecution as answered:
+            result = answered.result
         except ToolRetryError as retry:
             await self._failed(identity, call, retry.tool_retry)
             raise
         except ToolFailedError as failed:
             await self._failed(identity, call, failed.tool_failed)
             raise
+        except (CallDeferred, ApprovalRequired):
+            await self.transcript.tool_finished(identity, "error", "The tool's call wasn't carried out.")
+            raise deferred_failure(call.tool_name) from None
         except _CONTROL_FLOW:
             await self.transcript.tool_finished(identity, "error", "The tool's call wasn't carried out.")
             raise
         except Exception as error:
-            _log.error("the tool %s failed", call.tool_name, exc_info=error)
-            await self.transcript.tool_finished(identity, "error", "The tool failed.")
-            raise AgentFailure(FailureCode.TOOL_FAILED, f"The tool {call.tool_name} failed.") from error
-        result = _cleaned(result)
-        value = _value(result)
-        self.tool_returns[call.tool_call_id] = ToolReturnPart(call.tool_name, value, call.tool_call_id)
-        await self.transcript.tool_finished(identity, "ok", _jsonable(value))
-        return result
+            raise await self._broken(identity, call, "failed", error) from error
+        return await self._taken(identity, call, result)
+
+    async def _taken(self, identity: str, call: ToolCallPart, result: object) -> object:
+        """Report what a tool returned, and have the library go on with it. The tool has had its effect by now."""
+        try:
+            with contained():
+                returned = await read_returned(result, self.longest_result, self.readers)
+        except asyncio.CancelledError:
+            await self.transcript.tool_finished(identity, "ok", "The run ended before its result was read.")
+            raise
+        except Unusable as unusable:
+            raise await self._broken(
+                identity, call, f"gave a result that can't be used: {unusable}", unusable
+            ) from None
+        except Exception as error:
+            raise await self._broken(identity, call, "gave a result that can't be used", error) from error
+        self.tool_returns[call.tool_call_id] = ToolReturnPart(call.tool_name, returned.value, call.tool_call_id)
+        await self.transcript.tool_finished(identity, "ok", returned.shown)
+        return returned.given
+
+    async def _broken(self, identity: str, call: ToolCallPart, what: str, error: Exception) -> AgentFailure:
+        _log.error("the tool %s %s", call.tool_name, what, exc_info=error)
+        await self.transcript.tool_finished(identity, "error", f"The tool {what}.")
+        return AgentFailure(FailureCode.TOOL_FAILED, f"The tool {call.tool_name} {what}.")
 
     async def refused(self, call: ToolCallPart | None, answer: ToolReturnPart) -> None:
         """A call that was answered without running its tool: unknown name, bad arguments. It's shown all the same."""
@@ -178,23 +203,12 @@ def _refusal(answer: ToolReturnPart | RetryFeedbackPart) -> Json:
     return _jsonable(cast("object", answer.content))
 
 
-def _value(result: object) -> object:
-    return cast("object", result.return_value) if isinstance(result, ToolReturn) else result
-
-
 def _cleaned_part(part: ModelResponsePart) -> ModelResponsePart:
     if isinstance(part, TextPart | ThinkingPart):
         return replace(part, content=clean_text(part.content))
     if isinstance(part, ToolCallPart) and isinstance(part.args, str):
         return replace(part, args=clean_text(part.args))
     return part
-
-
-def _cleaned(result: Any) -> Any:
-    """Plain results are cleaned for the model too: what JSON can't carry would break its next request."""
-    if isinstance(result, str | list | dict):
-        return clean_json(result)  # pyright: ignore[reportUnknownArgumentType]
-    return result
 
 
 def _jsonable(value: object) -> Json:

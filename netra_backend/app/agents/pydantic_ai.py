@@ -74,6 +74,8 @@ class PydanticRuntime:
         # Its system prompt isn't in the history that a later turn is given.
         self._capabilities: list[AbstractCapability[Turn]] = [ReinjectSystemPrompt()] if system_prompt else []
         self._threads = SyncToolThreads(settings.sync_tool_threads_per_user)
+        # Apart, so that a result can be read while deaf tools hold all of their user's threads.
+        self._readers = SyncToolThreads(1)
 
     @property
     def name(self) -> str:
@@ -85,14 +87,15 @@ class PydanticRuntime:
 
     def start(self, turn: Turn, sink: RunSink) -> PydanticTurn:
         """Prepare a turn; the model is asked in `PydanticTurn.wait`."""
-        threads = self._threads.of(turn.context.user_id)
+        user_id = turn.context.user_id
         return PydanticTurn(
             self._agent,
             self._model,
             self._settings,
             turn,
             sink,
-            threads,
+            self._threads.of(user_id),
+            self._readers.of(user_id),
             counts_tokens=self._counts_tokens,
             capabilities=self._capabilities,
         )
@@ -114,6 +117,7 @@ class PydanticTurn:
         turn: Turn,
         sink: RunSink,
         threads: UserThreads,
+        readers: UserThreads,
         *,
         counts_tokens: bool,
         capabilities: Sequence[AbstractCapability[Turn]],
@@ -129,7 +133,13 @@ class PydanticTurn:
         self._idle = IdleWatch(settings.model_idle_timeout, self._token.cancel)
         self._ahead = Ahead(self._transcript, self._idle)
         self._hooks = TurnHooks(
-            self._transcript, self._ahead, threads, settings.model_retries, settings.model_first_token_timeout
+            self._transcript,
+            self._ahead,
+            threads,
+            readers,
+            longest_result=settings.max_result_chars,
+            retries=settings.model_retries,
+            first_token_timeout=settings.model_first_token_timeout,
         )
         self._model = model
         self._cancelled = False

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 __all__ = ["SyncToolThreads", "UserThreads"]
 
@@ -40,7 +40,8 @@ class UserThreads(Executor):
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._lock = threading.Lock()
-        self._running: dict[Future[Any], asyncio.Task[Any] | None] = {}
+        self._running: set[Future[Any]] = set()
+        self._begun: WeakSet[asyncio.Task[Any]] = WeakSet()
         self._waiting: deque[tuple[Future[Any], Callable[[], object], asyncio.Task[Any] | None]] = deque()
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
@@ -55,16 +56,19 @@ class UserThreads(Executor):
             threading.Thread(target=self._work, args=first, name="netra-sync-tool", daemon=True).start()
         return future
 
-    def still_running_for(self, task: asyncio.Task[Any] | None) -> bool:
-        """Whether a thread is busy with something that `task` asked for."""
+    def begun_for(self, task: asyncio.Task[Any] | None) -> bool:
+        """Whether a thread began something that `task` asked for. It may have ended since: until the loop comes to
+        tell the task, nobody knows."""
         with self._lock:
-            return any(owner is task for owner in self._running.values())
+            return task in self._begun
 
     def _next(self) -> tuple[Future[Any], Callable[[], object]] | None:
         while self._waiting:
             future, call, owner = self._waiting.popleft()
             if future.set_running_or_notify_cancel():
-                self._running[future] = owner
+                self._running.add(future)
+                if owner is not None:
+                    self._begun.add(owner)
                 return future, call
         return None
 
@@ -79,7 +83,7 @@ class UserThreads(Executor):
             except BaseException as raised:  # noqa: BLE001 - it's the tool's, and goes to whoever awaits it
                 error = raised
             with self._lock:
-                del self._running[future]
+                self._running.discard(future)
                 following = self._next()
             if isinstance(error, StopIteration):
                 # No future takes it, and whoever waits for this one would do so for ever.

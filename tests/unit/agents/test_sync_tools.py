@@ -116,3 +116,31 @@ async def test_an_error_in_a_thread_reaches_the_turn(server: FakeModelServer, ru
     sink = Sink()
     await runtime_of(picky).start(a_turn("go"), sink).wait()
     assert sink.statuses == {"a": "error"}
+
+
+async def test_a_tool_that_ended_just_before_the_stop_is_not_shown_as_cancelled(
+    server: FakeModelServer, runtime_of: RuntimeOf
+) -> None:
+    """Its thread is done, and the loop hasn't come to tell anybody: it had its effect all the same."""
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    threads: list[threading.Thread] = []
+
+    def quick() -> str:
+        threads.append(threading.current_thread())
+        loop.call_soon_threadsafe(begun.set)
+        return "done"
+
+    server.queue += [[ToolCall("quick", {}, "a")], [Text("ok")]]
+    sink = Sink()
+    handle = runtime_of(quick).start(a_turn("go"), sink)
+
+    async def stop() -> None:
+        await begun.wait()
+        threads[0].join()
+        handle.cancel()
+
+    stopping = asyncio.create_task(stop())
+    assert (await handle.wait()).cancelled
+    await stopping
+    assert sink.statuses == {"a": "unknown"}

@@ -207,7 +207,7 @@ async def test_what_tools_return_is_shown_as_json(server: FakeModelServer, runti
         "list": [1, "two", None],
         "model": {"x": 1.5},
         "date": "2026-01-02",
-        "nan": {"x": "nan"},
+        "nan": {"x": None},
         "wrapped": "for the model",
     }
     assert json.loads(result.history or b"")

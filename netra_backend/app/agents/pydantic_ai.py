@@ -27,6 +27,7 @@ from pydantic_ai.usage import RunUsage, UsageLimits
 from pydantic_core import to_json
 
 from netra_backend.app.agents.ahead import Ahead
+from netra_backend.app.agents.answer_end import end_of_response
 from netra_backend.app.agents.containment import contained
 from netra_backend.app.agents.failures import failure_of, idle_failure
 from netra_backend.app.agents.history import encode, past_messages, stopped_messages, whole_messages
@@ -200,7 +201,11 @@ class PydanticTurn:
                         await self._run_tools(node, run)
             result = _result(run)
             await self._show_output(result)
-        return TurnResult(self._usage(result.usage), encode(whole_messages(result.new_messages(), self._transcript)))
+        return TurnResult(
+            self._usage(result.usage),
+            encode(whole_messages(result.new_messages(), self._transcript)),
+            finish_reason=end_of_response(result.response),
+        )
 
     def _end_response(self) -> None:
         """The library is through with a response: it is in its messages, whether it was accepted or not."""

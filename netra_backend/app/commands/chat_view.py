@@ -30,6 +30,13 @@ MAX_VALUE = 300
 
 NAME_WIDTH = 15
 
+_CUT = {
+    "length": "the answer was cut: it reached the model's limit",
+    "content_filter": "the answer was cut by the filter of the model's provider",
+    "refusal": "the model refused to answer",
+}
+"""What is said of an answer that isn't whole."""
+
 
 class RunView:
     """Writes the events of one run."""
@@ -60,6 +67,8 @@ class RunView:
                 self._line("tool_completed", f"{tool.tool_name} {tool.status}{result} ({tool.duration_ms} ms)", style)
             case AgentCompleted() as done:
                 self._line("agent_completed", _usage(done.usage), "green")
+                if (cut := _CUT.get(done.finish_reason)) is not None:
+                    self._line(done.finish_reason, cut, "yellow")
             case AgentStopping() as stopping:
                 self._line("agent_stopping", stopping.reason, "yellow")
             case AgentStopped() as stopped:

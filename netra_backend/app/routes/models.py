@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from netra_backend.app.event_log.log import Cursor
 from netra_backend.app.protocol.codec import rfc3339
-from netra_backend.app.protocol.events import RunOutcome
+from netra_backend.app.protocol.events import FinishReason, RunOutcome
 from netra_backend.app.protocol.frames import NO_NUL
 from netra_backend.app.services.run_ledger import StartedRun
 from netra_backend.app.services.thread_service import OpenRunState, Snapshot, ThreadState
@@ -89,7 +89,8 @@ class ThreadList(BaseModel):
 
 
 class MessageInfo(BaseModel):
-    """A message. `state` says whether an answer is whole (`complete`) or was `stopped` or `failed`."""
+    """A message. `state` says whether an answer is complete or was `stopped` or `failed`; `finish_reason`, whether a
+    complete one is whole (`stop`), was cut at a limit or by a filter (`length`, `content_filter`), or is a refusal."""
 
     id: str
     number: int
@@ -101,6 +102,7 @@ class MessageInfo(BaseModel):
     client_message_id: str | None
     created_at: str
     seq: int
+    finish_reason: FinishReason
 
     @classmethod
     def of(cls, message: Message) -> Self:
@@ -115,6 +117,7 @@ class MessageInfo(BaseModel):
             client_message_id=message.client_message_id,
             created_at=rfc3339(message.created_at),
             seq=message.seq,
+            finish_reason=message.finish_reason,
         )
 
 

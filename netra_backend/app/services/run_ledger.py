@@ -289,6 +289,7 @@ def end_run(
             state="complete" if kind == "completed" else kind,
             now=tx.now,
             seq=seq,
+            finish_reason=ending.finish_reason if kind == "completed" else "stop",
         )
     tx.runs.finish(
         run_id,

@@ -20,6 +20,7 @@ PAGE = 100
 """Messages that are read at a time: others' reads come in between, and no more is held in memory."""
 
 _SPEAKERS = {"user": "You", "agent": "Agent"}
+_ENDS = {"stop": "", "length": " (cut at a limit)", "content_filter": " (cut by a filter)", "refusal": " (a refusal)"}
 _STATES = {"complete": "", "stopped": " (stopped)", "failed": " (failed)"}
 
 
@@ -59,7 +60,7 @@ class ThreadExport:
         for thread in threads:
             yield f"\n## {' '.join(thread.title.split())}\n\nBegun {rfc3339(thread.created_at)}.\n"
             async for message in self._messages(context, thread):
-                speaker = _SPEAKERS[message.role] + _STATES[message.state]
+                speaker = _SPEAKERS[message.role] + (_STATES[message.state] or _ENDS[message.finish_reason])
                 yield f"\n### {speaker}, {rfc3339(message.created_at)}\n\n{message.text}\n"
         if notes:
             yield "\n## Notes\n\n" + "".join(f"{number}. {text}\n" for number, text in notes)
@@ -92,6 +93,7 @@ def _message(message: Message) -> dict[str, Any]:
         "role": message.role,
         "text": message.text,
         "state": message.state,
+        "finish_reason": message.finish_reason,
         "created_at": rfc3339(message.created_at),
     }
 

@@ -8,6 +8,7 @@ from typing import Literal
 from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
 from uuid_utils import uuid7
 
+from netra_backend.app.protocol.events import FinishReason
 from netra_backend.app.storage.search_terms import excerpt_of, indexed_terms, query_terms
 from netra_backend.app.storage.tables import instance, messages
 
@@ -31,6 +32,7 @@ class Message:
     fingerprint: bytes | None
     created_at: int
     seq: int
+    finish_reason: FinishReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class Messages:
         message_id: str | None = None,
         client_message_id: str | None = None,
         fingerprint: bytes | None = None,
+        finish_reason: FinishReason = "stop",
     ) -> str:
         """Keep a message; returns its id."""
         new_id = message_id or str(uuid7())
@@ -93,6 +96,7 @@ class Messages:
                 "fingerprint": fingerprint,
                 "created_at": now,
                 "seq": seq,
+                "finish_reason": finish_reason,
             },
         )
         number = kept.inserted_primary_key[0] if kept.inserted_primary_key is not None else None

@@ -1,7 +1,9 @@
 import { Problem, UNREACHABLE } from "./problem";
-import type { Json } from "./protocol";
+import type { AgentCompleted, Json } from "./protocol";
 import type { Cursor } from "./tiling";
 
+/** How an answer ended: by itself, cut at a limit or by a filter, or refused. */
+export type FinishReason = NonNullable<AgentCompleted["finish_reason"]>;
 export type RunState = "queued" | "running" | "completed" | "failed" | "stopped";
 export type Account = { id: string; email: string; role: string };
 export type Me = { user: Account; session_id: string; expires_at: string; has_password: boolean };
@@ -18,6 +20,7 @@ export type MessageInfo = {
   client_message_id: string | null;
   created_at: string;
   seq: number;
+  finish_reason: FinishReason;
 };
 export type RunInfo = {
   id: string;

@@ -1,10 +1,11 @@
+import type { FinishReason } from "../client";
 import type { Turn } from "../state/conversation";
 import { isOpen, type Run } from "../state/run";
 import type { Store } from "../state/store";
 import { Icon } from "./Icon";
 import { Markdown } from "./Markdown";
 import { Timeline } from "./Timeline";
-import { duration, moment } from "./wording";
+import { duration, moment, wordsOfEnd } from "./wording";
 
 type Props = { turn: Turn; run: Run | undefined; store: Store };
 
@@ -25,9 +26,20 @@ export function TurnView({ turn, run, store }: Props) {
         {run !== undefined && <Timeline run={run} store={store} />}
         {run?.state === "queued" && !run.stopping && <p class="quiet waiting">Waits for the answer before it.</p>}
         {answer !== "" && <Markdown text={answer} live={live} />}
+        {!live && turn.answered !== null && <Cut finishReason={turn.answered.finishReason} />}
         {run !== undefined && <End run={run} turn={turn} store={store} answer={answer} />}
       </div>
     </article>
+  );
+}
+
+/** Says of an answer that isn't whole what it is. */
+function Cut({ finishReason }: { finishReason: FinishReason }) {
+  const what = wordsOfEnd(finishReason);
+  return what === null ? null : (
+    <p class="cut" role="note" data-finish-reason={finishReason}>
+      {what}
+    </p>
   );
 }
 

@@ -1,4 +1,4 @@
-import type { Json } from "../client";
+import type { FinishReason, Json } from "../client";
 
 /** A time of day, as people here write it. */
 export function clock(ms: number): string {
@@ -19,6 +19,20 @@ export function duration(ms: number): string {
 /** A model by its own name, without the kind of server that runs it. */
 export function modelName(model: string): string {
   return model.replace(/^openai:/, "");
+}
+
+/** What is said under an answer that isn't whole; null where it is. */
+export function wordsOfEnd(finishReason: FinishReason): string | null {
+  switch (finishReason) {
+    case "length":
+      return "The answer was cut here: it reached the model’s limit. Ask it to go on.";
+    case "content_filter":
+      return "The answer was cut here by the filter of the model’s provider.";
+    case "refusal":
+      return "The model refused to answer.";
+    default:
+      return null;
+  }
 }
 
 /** Any value, to be read in full. */

@@ -12,7 +12,8 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from netra_backend.app.agents.containment import contain_tasks
-from netra_backend.app.agents.loader import load_agent
+from netra_backend.app.agents.loader import ready_agent
+from netra_backend.app.agents.runtime import AgentRuntime
 from netra_backend.app.auth.authenticator import Authenticator
 from netra_backend.app.auth.passwords import Passwords
 from netra_backend.app.auth.session_registry import SessionRegistry
@@ -37,7 +38,7 @@ from netra_backend.app.services.socket_watch import SocketWatch
 from netra_backend.app.services.thread_export import ThreadExport
 from netra_backend.app.services.thread_search import ThreadSearch
 from netra_backend.app.services.thread_service import ThreadService
-from netra_backend.app.settings import Settings
+from netra_backend.app.settings import BadSetting, Settings
 from netra_backend.app.storage.folder import DataFolder
 from netra_backend.app.storage.schema import migrate
 from netra_backend.app.websocket_core.websocket_manager import bound_log
@@ -55,10 +56,11 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
 
     Raises `FolderHeld`, `FolderUnusable`, `NewerSchema`, `BadSetting`, `LogUnavailable` or `LogAlreadyBound`.
     """
-    runtime = load_agent(settings)
     async with AsyncExitStack() as stack:
-        folder = stack.enter_context(DataFolder(settings.data_dir))
         stack.enter_context(contain_tasks())
+        runtime = await _agent(settings)
+        stack.push_async_callback(runtime.aclose)
+        folder = stack.enter_context(DataFolder(settings.data_dir))
         log = SqliteLog(settings.database_path)
         stack.push_async_callback(log.close)
         await log.write(migrate)
@@ -106,6 +108,16 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         ):
             await stack.enter_async_context(_running(name, work))
         yield serving
+
+
+async def _agent(settings: Settings) -> AgentRuntime:
+    try:
+        return await ready_agent(settings)
+    except BadSetting as bad:
+        if bad.__cause__ is not None:
+            # The message says what and where; how it came about in the agent's own code is only here.
+            _logger.error("the agent can't be loaded", exc_info=bad.__cause__)
+        raise
 
 
 def create_app(settings: Settings, serving: Services | None = None) -> FastAPI:

@@ -36,7 +36,7 @@ class DeferredRuntime:
 
     @property
     def name(self) -> str:
-        return self._name
+        return self._name if self._built is None else self._built.name
 
     @property
     def model(self) -> str:
@@ -72,8 +72,6 @@ class DeferredRuntime:
             # Once more, so that the interpreter counts from here: it puts off looking at everything until a quarter of
             # what it last found has been added, and that was all that was imported.
             gc.collect()
-        else:
-            _log.error("the agent can't be loaded", exc_info=error)
 
     def start(self, turn: Turn, sink: RunSink) -> TurnHandle:
         """Prepare a turn, whether the runtime is there already or not."""
@@ -119,8 +117,10 @@ class _DeferredTurn:
         try:
             return building.result()
         except BadSetting as error:
+            _log.error("the agent can't be loaded", exc_info=error)
             raise AgentFailure(FailureCode.AGENT_ERROR, str(error)) from error
         except Exception as error:
+            _log.error("the agent can't be loaded", exc_info=error)
             raise AgentFailure(
                 FailureCode.AGENT_ERROR, "The agent can't be loaded. The server's log says why."
             ) from error

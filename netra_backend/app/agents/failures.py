@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 
 import httpx2
 from pydantic_ai.exceptions import (
@@ -53,11 +54,12 @@ def idle_failure(seconds: float) -> AgentFailure:
     )
 
 
-def deferred_failure(tool_name: str) -> AgentFailure:
-    """The model called a tool that waits for somebody's approval, or for a result from outside."""
+def deferred_failure(tool_names: Sequence[str]) -> AgentFailure:
+    """The model called tools that wait for somebody's approval, or for a result from outside."""
+    names = ", ".join(tool_names) or "a tool"
     return AgentFailure(
         FailureCode.AGENT_ERROR,
-        f"The tool {tool_name} asks for an approval, or for a result from outside, which Netra can't get yet.",
+        f"The agent called {names}, and waits for an approval or for a result from outside, which Netra can't get yet.",
     )
 
 

@@ -31,13 +31,13 @@ from pydantic_ai.messages import (
     ToolReturnPart,
 )
 from pydantic_ai.models import Model, ModelRequestContext
-from pydantic_ai.tools import RunContext, ToolDefinition
+from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, RunContext, ToolDefinition
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from netra_backend.app.agents.ahead import Ahead
 from netra_backend.app.agents.clean import clean_text
 from netra_backend.app.agents.containment import contained
-from netra_backend.app.agents.failures import deferred_failure, worth_repeating
+from netra_backend.app.agents.failures import worth_repeating
 from netra_backend.app.agents.returned import Unusable, read_returned
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Json, Turn
 from netra_backend.app.agents.shown_model import ShownModel
@@ -47,7 +47,7 @@ from netra_backend.app.agents.transcript import Transcript
 __all__ = ["TurnHooks"]
 
 _log = logging.getLogger(__name__)
-_CONTROL_FLOW = (ModelRetry, ToolFailed, RunCancelled, UsageLimitExceeded, AgentFailure)
+_CONTROL_FLOW = (ModelRetry, ToolFailed, CallDeferred, ApprovalRequired, RunCancelled, UsageLimitExceeded, AgentFailure)
 """What the library, or a limit, ends a tool call with; not a defect of the tool."""
 
 _LONGEST_ID = 100
@@ -73,6 +73,8 @@ class TurnHooks(AbstractCapability[Turn]):
     first_token_timeout: float
     tool_returns: dict[str, ToolReturnPart] = field(default_factory=dict[str, ToolReturnPart])
     """What the tools called by the latest response returned, by the model's own id of the call."""
+    deferred: list[str] = field(default_factory=list[str])
+    """The tools called last that wait for somebody, and for which the agent may have a handler of its own."""
     _reported: set[str] = field(default_factory=set[str])
     _in_response: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -111,9 +113,6 @@ class TurnHooks(AbstractCapability[Turn]):
         except ToolFailedError as failed:
             await self._failed(identity, call, failed.tool_failed)
             raise
-        except (CallDeferred, ApprovalRequired):
-            await self.transcript.tool_finished(identity, "error", "The tool's call wasn't carried out.")
-            raise deferred_failure(call.tool_name) from None
         except _CONTROL_FLOW:
             await self.transcript.tool_finished(identity, "error", "The tool's call wasn't carried out.")
             raise
@@ -177,6 +176,16 @@ class TurnHooks(AbstractCapability[Turn]):
             raise error
         await asyncio.sleep(max(asked or 0, _BACKOFF * 2 ** (request_context.attempt - 1)))
         raise RetryModelRequest
+
+    async def handle_deferred_tool_calls(
+        self,
+        ctx: RunContext[Turn],  # noqa: ARG002
+        *,
+        requests: DeferredToolRequests,
+    ) -> DeferredToolResults | None:
+        """Leave it to the agent's own handlers, and remember what it was about, in case there are none."""
+        self.deferred = [call.tool_name for call in (*requests.approvals, *requests.calls)]
+        return None
 
     def _identity(self, tool_call_id: str) -> str:
         # Some servers count calls anew in each response ("call_0"); a run's events need ids that are unique.

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
+import traceback
+from importlib import metadata
 from importlib.machinery import PathFinder
 
 from netra_backend.app.agents.deferred import DeferredRuntime
 from netra_backend.app.agents.runtime import AgentRuntime
 from netra_backend.app.settings import BadSetting, Settings
 
-__all__ = ["load_agent"]
+__all__ = ["load_agent", "ready_agent"]
+
+_EXTRA = re.compile(r"pydantic-ai-slim\[([a-z-]+)\]")
+
+
+async def ready_agent(settings: Settings) -> DeferredRuntime:
+    """The agent that the settings name, as a server starts with it.
+
+    One of somebody's own is loaded, so that it is known before its first run, and whether it can work. Netra's own are
+    left for their first turn: the library takes seconds to import. Raises `BadSetting`.
+    """
+    runtime = load_agent(settings)
+    if settings.agent is not None:
+        await runtime.load()
+    return runtime
 
 
 def load_agent(settings: Settings) -> DeferredRuntime:
@@ -48,17 +65,41 @@ def _openai(settings: Settings, model: str) -> AgentRuntime:
 
 
 def _own_agent(settings: Settings, module: str, name: str) -> AgentRuntime:
-    from netra_backend.app.agents.own_agent import own_runtime
-
     try:
+        from netra_backend.app.agents.own_agent import own_runtime
+
         found = importlib.import_module(module)
+        if not hasattr(found, name):
+            raise _bad(f"{module} has no {name!r}")
+        return own_runtime(settings, getattr(found, name))
+    except BadSetting:
+        raise
+    except ImportError as error:
+        raise _bad(_missing(module, error)) from error
     except BaseException as error:
         # Whatever a module of somebody else's raises while it's imported (a script ends with sys.exit), it's this
         # setting that leads there.
-        raise _bad(f"importing {module} raised {type(error).__name__}; the server's log says where") from error
-    if not hasattr(found, name):
-        raise _bad(f"{module} has no {name!r}")
-    return own_runtime(settings, getattr(found, name))
+        raise _bad(f"importing {module} raised {type(error).__name__}{_where(error)}") from error
+
+
+def _missing(module: str, error: ImportError) -> str:
+    """What to install. The agent library names the extra of its own that brings a provider's package."""
+    extra = _EXTRA.search(str(error))
+    if extra is not None:
+        ours = metadata.metadata("netra-backend").get_all("Provides-Extra") or []
+        home = "netra-backend" if extra[1] in ours else "pydantic-ai-slim"
+        return f"{module} needs a package that isn't installed: pip install '{home}[{extra[1]}]'"
+    if isinstance(error, ModuleNotFoundError) and error.name is not None:
+        return f"{module} imports {error.name}, which isn't installed{_where(error)}"
+    return f"importing {module} raised {type(error).__name__}{_where(error)}"
+
+
+def _where(error: BaseException) -> str:
+    """The place in the operator's own files, if it lies there; what the error says may be a secret."""
+    here = os.getcwd() + os.sep
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(here)]
+    own = [frame for frame in frames if f"{os.sep}site-packages{os.sep}" not in frame.filename]
+    return f" ({own[-1].filename.removeprefix(here)}, line {own[-1].lineno})" if own else ""
 
 
 def _find(module: str) -> None:

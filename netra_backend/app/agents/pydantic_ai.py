@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pydantic_ai import Agent, CancellationToken
 from pydantic_ai.agent import AgentRun, CallToolsNode, ModelRequestNode
 from pydantic_ai.capabilities import AbstractCapability, ReinjectSystemPrompt
-from pydantic_ai.exceptions import RunCancelled
+from pydantic_ai.exceptions import RunCancelled, UserError
 from pydantic_ai.messages import (
     FunctionToolCallEvent,
     FunctionToolResultEvent,
@@ -23,13 +23,14 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models import Model
 from pydantic_ai.run import AgentRunResult
+from pydantic_ai.tools import DeferredToolRequests
 from pydantic_ai.usage import RunUsage, UsageLimits
 from pydantic_core import to_json
 
 from netra_backend.app.agents.ahead import Ahead
 from netra_backend.app.agents.answer_end import end_of_response
 from netra_backend.app.agents.containment import contained
-from netra_backend.app.agents.failures import failure_of, idle_failure
+from netra_backend.app.agents.failures import deferred_failure, failure_of, idle_failure
 from netra_backend.app.agents.history import encode, past_messages, stopped_messages, whole_messages
 from netra_backend.app.agents.hooks import TurnHooks
 from netra_backend.app.agents.idle_watch import IdleWatch
@@ -200,6 +201,8 @@ class PydanticTurn:
                     if node.model_response.tool_calls:
                         await self._run_tools(node, run)
             result = _result(run)
+            if isinstance(result.output, DeferredToolRequests):
+                raise deferred_failure(self._hooks.deferred)
             await self._show_output(result)
         return TurnResult(
             self._usage(result.usage),
@@ -261,6 +264,9 @@ class PydanticTurn:
     def _failure(self, error: Exception) -> AgentFailure:
         if self._idle.expired and isinstance(error, RunCancelled):
             failure = idle_failure(self._idle.limit)
+        elif isinstance(error, UserError) and self._hooks.deferred:
+            # What the library says where an agent isn't made to give such calls back.
+            failure = deferred_failure(self._hooks.deferred)
         else:
             begun = bool(self._transcript.responses and self._transcript.responses[-1].stretches)
             key = self._settings.model_api_key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import platform
@@ -17,7 +18,7 @@ from typing import Literal, cast
 import httpx
 from pydantic import SecretStr
 
-from netra_backend.app.agents.loader import load_agent
+from netra_backend.app.agents.loader import ready_agent
 from netra_backend.app.commands.credentials import left
 from netra_backend.app.commands.failure import FAILED, Failure
 from netra_backend.app.commands.terminal import Screen
@@ -193,17 +194,29 @@ def _server(settings: Settings, holder: str | None) -> Iterator[_Finding]:
 
 def _agent(settings: Settings) -> Iterator[_Finding]:
     try:
-        load_agent(settings)
+        model = asyncio.run(_loaded(settings))
     except BadSetting as bad:
         yield _Finding("agent", "problem", str(bad))
         return
     if settings.agent is not None:
-        yield _Finding("agent", "ok", f"{settings.agent} is there")
+        yield _Finding("agent", "ok", f"{settings.agent} is there, with the model {model}")
+        if model != settings.model.removeprefix("openai:").strip():
+            # It has one of its own, which nobody is asked about here.
+            return
     if settings.model == "offline":
         advice = None if settings.agent else "for a language model set NETRA_MODEL=openai:NAME and NETRA_MODEL_API_KEY"
         yield _Finding("model", "ok", "offline: rules and real tools, not a language model", advice)
     else:
         yield from _model(settings, settings.model.removeprefix("openai:").strip())
+
+
+async def _loaded(settings: Settings) -> str:
+    """Load the agent as `netra up` does, and give its model's name."""
+    runtime = await ready_agent(settings)
+    try:
+        return runtime.model
+    finally:
+        await runtime.aclose()
 
 
 def _model(settings: Settings, name: str) -> Iterator[_Finding]:

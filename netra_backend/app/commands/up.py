@@ -80,7 +80,7 @@ async def _welcome(app: FastAPI, settings: Settings, url: str, *, open_browser: 
             raise Failure(f"the data folder {settings.data_dir} can't be written: {error.strerror}") from None
     shown = settings.public_url or url
     link = f"{shown}/sign-in#{welcome.code}" if welcome.code is not None else None
-    _say(_greeting(settings, shown, link))
+    _say(_greeting(settings, app.state.services.supervisor.runtime.model, shown, link))
     if open_browser:
         await asyncio.to_thread(webbrowser.open, link or shown)
 
@@ -112,11 +112,11 @@ def _is_good(connection: Connection, owner: User, token: str) -> bool:
     return session.usable(now_ms() + (session.expires_at - session.created_at) // 2)
 
 
-def _greeting(settings: Settings, url: str, link: str | None) -> str:
+def _greeting(settings: Settings, agents_model: str, url: str, link: str | None) -> str:
     folder = settings.data_dir
     elsewhere = "" if folder == Path.home() / ".netra" else f" --data-dir {shlex.quote(str(folder))}"
     if settings.agent is not None:
-        model = f"{settings.model}, with the agent {settings.agent}"
+        model = f"{agents_model}, with the agent {settings.agent}"
     elif settings.model == "offline":
         model = "offline, not a language model. Set one: NETRA_MODEL=openai:NAME NETRA_MODEL_API_KEY=… netra up"
     else:

@@ -9,11 +9,16 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from pydantic_ai import Agent
+from pydantic_ai.exceptions import ApprovalRequired
+from pydantic_ai.tools import DeferredToolRequests
 
-from netra_backend.app.agents.loader import load_agent
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode
+from netra_backend.app.agents.loader import load_agent, ready_agent
+from netra_backend.app.agents.openai_chat import openai_model
+from netra_backend.app.agents.pydantic_ai import PydanticRuntime
+from netra_backend.app.agents.runtime import AgentFailure, FailureCode, PastTurn, Turn
 from netra_backend.app.settings import BadSetting, Settings
-from tests.fakes.model_server import FakeModelServer, Status
+from tests.fakes.model_server import FakeModelServer, Status, Text, ToolCall
 from tests.unit.agents.sink import Sink, a_turn
 
 AGENT = """
@@ -216,3 +221,118 @@ async def test_turns_that_come_while_it_is_built_share_one_build() -> None:
     await late.wait()
     assert len(builds) == 1
     assert all("1+1 = 2" in sink.shown_text for sink in sinks)
+
+
+UNFIT = """
+import sys
+from pydantic_ai import Agent, RunContext
+from pydantic_ai.models.function import FunctionModel
+from pydantic_ai.capabilities import HandleDeferredToolCalls
+from pydantic_ai.tools import DeferredToolRequests, ToolDefinition
+from pydantic_ai.toolsets import ExternalToolset, FunctionToolset
+
+from netra_backend.app.agents.runtime import Turn
+
+async def echo(messages, info):
+    yield "here"
+
+model = FunctionModel(stream_function=echo, model_name="echo")
+
+def send(to: str) -> str:
+    return to
+
+class Deps:
+    pass
+
+wrong_deps = Agent(model, deps_type=Deps)
+right_deps = Agent(model, deps_type=Turn)
+any_deps = Agent(model, deps_type=object)
+asking = Agent(model)
+asking.tool_plain(requires_approval=True)(send)
+asking_toolset = Agent(model, toolsets=[FunctionToolset([send]).approval_required().prefixed("my")])
+outside = Agent(model, toolsets=[ExternalToolset([ToolDefinition(name="press")])])
+giving_back = Agent(model, output_type=[str, DeferredToolRequests])
+approving = HandleDeferredToolCalls(lambda ctx, requests: requests.build_results(approve_all=True))
+handled = Agent(model, capabilities=[approving])
+handled.tool_plain(requires_approval=True)(send)
+nobody = Agent("nobody:model", defer_model_check=True)
+keyless = Agent("openrouter:model", defer_model_check=True)
+late = Agent("anthropic:claude-sonnet-4-5", defer_model_check=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("agent", "says"),
+    [
+        ("unfit:wrong_deps", "has the deps_type Deps"),
+        ("unfit:asking", "wait for an approval.* send"),
+        ("unfit:asking_toolset", "wait for an approval"),
+        ("unfit:outside", "result from outside.* press"),
+        ("unfit:giving_back", "DeferredToolRequests"),
+        ("unfit:nobody", "Unknown model: nobody:model"),
+        ("unfit:keyless", "OPENROUTER_API_KEY"),
+        ("unfit:late", r"pip install 'netra-backend\[anthropic\]'"),
+        ("early:agent", r"pip install 'netra-backend\[anthropic\]'"),
+        ("missing:agent", r"imports no_such_package, which isn't installed \(missing.py, line 2\)"),
+        ("leaving:agent", r"importing leaving raised SystemExit \(leaving.py, line 2\)"),
+        ("wrong:agent", r"importing wrong raised SyntaxError"),
+        ("unfit:right_deps", ""),
+        ("unfit:any_deps", ""),
+        ("unfit:handled", ""),
+    ],
+)
+async def test_an_agent_that_cannot_work_is_refused_at_the_start(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, agent: str, says: str
+) -> None:
+    for name, text in {
+        "unfit": UNFIT,
+        "early": "from pydantic_ai import Agent\nagent = Agent('anthropic:claude-sonnet-4-5')",
+        "missing": "import sys\nimport no_such_package",
+        "leaving": "import sys\nsys.exit('hunter2')",
+        "wrong": "def (",
+    }.items():
+        (folder / f"{name}.py").write_text(text)
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.delenv("OPENROUTER_API_KEY", raising=False)
+    settings = Settings(agent=agent)
+    if says:
+        with pytest.raises(BadSetting, match=says) as caught:
+            await ready_agent(settings)
+        assert "NETRA_AGENT" in str(caught.value)
+        assert "hunter2" not in str(caught.value)
+        return
+    runtime = await ready_agent(settings)
+    assert runtime.model == "echo", "it is known before its first run"
+    await runtime.aclose()
+
+
+async def test_netras_own_agents_are_left_for_their_first_turn() -> None:
+    assert (await ready_agent(Settings())).built is None
+
+
+@pytest.mark.parametrize("given_back", [False, True])
+async def test_calls_that_wait_for_somebody_fail_the_run_by_name(server: FakeModelServer, given_back: bool) -> None:
+    """What can't be seen at the start: a tool that asks while it runs."""
+    asks = Agent(
+        deps_type=Turn,
+        tools=[_asks],
+        output_type=[str, DeferredToolRequests] if given_back else str,  # pyright: ignore[reportArgumentType]
+    )
+    settings = Settings(model_base_url=server.base_url)
+    model, close = openai_model(settings, "fake")
+    runtime = PydanticRuntime(asks, settings, name="asks", model_name="fake", model=model, close=close)  # pyright: ignore[reportArgumentType]
+    server.scripts["ask"] = [[ToolCall("_asks", {"to": "bob"}, "x")], [Text("never")]]
+    sink = Sink()
+    with pytest.raises(AgentFailure, match=r"_asks.*approval") as caught:
+        await runtime.start(a_turn("script:ask"), sink).wait()
+    assert (caught.value.code, sink.statuses, sink.shown_text) == (FailureCode.AGENT_ERROR, {"x": "error"}, "")
+    # The thread goes on.
+    past = PastTurn("script:ask", "", True, caught.value.history)
+    sink = Sink()
+    await runtime.start(a_turn("tokens=1", past), sink).wait()
+    assert sink.shown_text == "w0 "
+    await runtime.aclose()
+
+
+def _asks(to: str) -> str:
+    raise ApprovalRequired

@@ -1,8 +1,8 @@
 """The server process: uvicorn with three things it doesn't do by itself.
 
 It drains before it closes sockets (uvicorn closes them before the app's lifespan ends, so nothing could be said to
-anybody); it ends a connection whose peer has stopped reading (uvicorn's close waits for the buffer to be taken, for
-ever); and it says why it can't start instead of logging a traceback.
+anybody); it bounds connections in size, time and number (`doors/`); and it says why it can't start instead of logging
+a traceback.
 """
 
 from __future__ import annotations
@@ -11,41 +11,31 @@ import asyncio
 import errno
 import gc
 import logging
+import math
 import os
 import signal
 import socket
-import struct
 import sys
-from asyncio.transports import BaseTransport
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from types import FrameType
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 from starlette.applications import Starlette
 from uvicorn import Config, Server
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.http11 import Request
 
+from netra_backend.app.doors.crowd import Crowd, raise_descriptor_limit
+from netra_backend.app.doors.http import BoundedHttp
+from netra_backend.app.doors.websocket import BoundedWebSocket
 from netra_backend.app.settings import Settings
 
-__all__ = ["ABORT", "CannotListen", "bind", "run", "url_of"]
-
-ABORT = "netra.abort"
-"""The name in the `extensions` of a socket's ASGI scope under which `{"abort": callable}` drops the connection at
-once, whatever is still unsent."""
-
-CLOSE_GRACE = 5.0
-"""Seconds that a peer has to take what is still unsent once its connection is closed."""
+__all__ = ["CannotListen", "bind", "configure", "run", "url_of"]
 
 SHUTDOWN_TIMEOUT = 5
 """Seconds for requests that are under way when the server ends, after draining."""
 
 DRAIN_MARGIN = 10.0
 """Seconds that draining may take beyond the grace that runs are given."""
-
-KEEP_ALIVE = 75
-"""Seconds that an idle HTTP connection is kept. Longer than clients and proxies keep theirs (5 to 60), so that none
-sends a request into a connection that is just being closed."""
 
 PING = 20.0
 """Seconds between two pings of a socket, and until an unanswered one ends it."""
@@ -58,9 +48,6 @@ GC_THRESHOLDS = (10_000, 5, 2)
 """New objects between two collections, and how many collections of a generation come before one of the next. At the
 default (700), streams of many runs at once are often interrupted; but what ended runs leave behind (some 250 objects
 each) is only found in the last generation, so its collections mustn't be rare."""
-
-_RESET = struct.pack("ii", 1, 0)
-"""`struct linger`: on close drop what is unsent and reset the connection (socket(7))."""
 
 _logger = logging.getLogger(__name__)
 
@@ -102,6 +89,31 @@ def url_of(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def configure(app: Starlette, settings: Settings) -> Config:
+    """uvicorn's configuration for this app, with our bounds on every connection."""
+    http = partial(BoundedHttp, settings=settings, crowd=Crowd(settings))
+    return Config(
+        app,
+        loop="asyncio" if sys.platform == "win32" else "uvloop",
+        http=cast("type[BoundedHttp]", http),  # it is called, and nothing else
+        ws=BoundedWebSocket,
+        ws_max_size=settings.max_frame_bytes,
+        ws_max_queue=16,
+        ws_ping_interval=PING,
+        ws_ping_timeout=PING,
+        ws_per_message_deflate=False,
+        # In `run`, so that its errors come out as they are, and so that it ends however serving ended.
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Who asks is found by `client_address`, which believes only the proxies that are named.
+        proxy_headers=False,
+        timeout_keep_alive=math.ceil(settings.keep_alive_timeout),
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
+    )
+
+
 def run(app: Starlette, settings: Settings, bound: socket.socket, on_ready: Callable[[str], Awaitable[None]]) -> None:
     """Serve until a signal ends it. `on_ready` gets the address once requests are answered.
 
@@ -110,26 +122,8 @@ def run(app: Starlette, settings: Settings, bound: socket.socket, on_ready: Call
 
     Raises what the app's start-up and `on_ready` raise.
     """
-    config = Config(
-        app,
-        loop="asyncio" if sys.platform == "win32" else "uvloop",
-        http="httptools",
-        ws=_BoundedWebSocket,
-        ws_max_size=settings.max_frame_bytes,
-        ws_max_queue=16,
-        ws_ping_interval=PING,
-        ws_ping_timeout=PING,
-        ws_per_message_deflate=False,
-        # Below, so that its errors come out as they are, and so that it ends however serving ended.
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        # Who asks is found by `client_address`, which believes only the proxies that are named.
-        proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
-    )
+    config = configure(app, settings)
+    raise_descriptor_limit()
 
     async def serve() -> None:
         async with app.router.lifespan_context(app):
@@ -195,65 +189,6 @@ class _DrainingServer(Server):
             _logger.error("draining took longer than %s s; ending without it", grace + DRAIN_MARGIN)
         finally:
             self.should_exit = True
-
-
-class _BoundedTransport(asyncio.Transport):
-    """A transport whose `close` takes at most `CLOSE_GRACE`, whether the peer reads or not."""
-
-    def __init__(self, real: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__()
-        self._real = real
-        self._loop = loop
-        self._deadline: asyncio.TimerHandle | None = None
-        self._lost = False
-
-    def close(self) -> None:
-        if self._deadline is None and not self._lost:
-            self._deadline = self._loop.call_later(CLOSE_GRACE, self.abort)
-        self._real.close()
-
-    def abort(self) -> None:
-        if not self._lost:
-            # Without this the system goes on offering what is unsent, for minutes, from memory of its own.
-            self._real.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            self._real.abort()
-
-    def lost(self) -> None:
-        self._lost = True
-        if self._deadline is not None:
-            self._deadline.cancel()
-
-    def is_closing(self) -> bool:
-        return self._real.is_closing()
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self._real.write(data)
-
-    def pause_reading(self) -> None:
-        self._real.pause_reading()
-
-    def resume_reading(self) -> None:
-        self._real.resume_reading()
-
-    def get_extra_info(self, name: str, default: object = None) -> object:
-        return self._real.get_extra_info(name, default)
-
-
-class _BoundedWebSocket(WebSocketsSansIOProtocol):
-    def connection_made(self, transport: BaseTransport) -> None:
-        super().connection_made(transport)
-        self._bounded = _BoundedTransport(cast("asyncio.Transport", transport), self.loop)
-        self.transport = self._bounded
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._bounded.lost()
-        super().connection_lost(exc)
-
-    def handle_connect(self, event: Request) -> None:
-        super().handle_connect(event)
-        if not self.handshake_complete:  # else it was refused, and there is no scope
-            scope = cast("dict[str, Any]", self.scope)
-            scope["extensions"][ABORT] = {"abort": self.transport.abort}
 
 
 def _why(error: OSError, host: str, port: int) -> str:

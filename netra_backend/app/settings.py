@@ -108,6 +108,30 @@ class Settings(BaseSettings):
     authentication_timeout: float = Field(default=5, gt=0)
     sync_tool_threads_per_user: int = Field(default=4, ge=1)
 
+    # Connections, before anybody has said who they are
+    max_head_bytes: int = Field(default=32 * 1024, ge=4096, le=1024 * 1024)
+    """Request line and headers together; beyond it 431."""
+    max_url_bytes: int = Field(default=8000, ge=100, le=8000)
+    """Beyond it 414. RFC 9110, 4.1 recommends 8000; a WebSocket's handshake can have no more."""
+    max_header_bytes: int = Field(default=8192, ge=256, le=8192)
+    """One header, name and value; beyond it 431. A WebSocket's handshake can have no more."""
+    max_headers: int = Field(default=100, ge=10, le=128)
+    """Beyond it 431. A WebSocket's handshake can have no more than 128."""
+    head_timeout: float = Field(default=10, gt=0)
+    """From the connection, or from the first byte of a further request, until its head is whole; beyond it 408."""
+    body_timeout: float = Field(default=60, gt=0)
+    """From the head until the body is whole; beyond it 408."""
+    keep_alive_timeout: float = Field(default=75, gt=0)
+    """How long an idle HTTP connection is kept. Longer than clients and proxies keep theirs (5 to 60), so that none
+    sends a request into a connection that is just being closed."""
+    answer_stall_timeout: float = Field(default=30, gt=0)
+    """A client that takes less than 240 bytes a second of its answer, over this long, is cut off."""
+    max_strangers: int = Field(default=1024, ge=1)
+    """Connections on which nobody has said yet who they are. Beyond it the one that has kept the server waiting
+    longest makes room, or else the new one gets 503."""
+    max_strangers_per_address: int = Field(default=256, ge=1)
+    """As many of them from one address (with IPv6 a /64); beyond it as above, with 429."""
+
     # The log
     merge_window: float = Field(default=0.05, ge=0)
     """Text deltas of a run are gathered this long, at most, once text is flowing."""

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from netra_backend.app.main import create_app
 from netra_backend.app.routes.services import Services
+from netra_backend.app.server import configure
 from netra_backend.app.settings import Settings
 from netra_backend.app.storage.users import Users
 from tests.harness.client import Client, Record
@@ -70,19 +71,10 @@ async def running_server(data_dir: Path, **settings: object) -> AsyncIterator[Ru
     listening.bind(("127.0.0.1", 0))
     port = listening.getsockname()[1]
     given = {"data_dir": data_dir, "port": port, "drain_grace": 0, "messages_per_minute": 100_000} | settings
-    app = create_app(Settings(**given))
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        lifespan="on",
-        ws="websockets-sansio",
-        ws_max_size=app_frame_limit(given),
-        ws_per_message_deflate=False,
-        access_log=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=5,
-        timeout_keep_alive=75,
-    )
+    settings_now = Settings(**given)
+    app = create_app(settings_now)
+    config = configure(app, settings_now)
+    config.lifespan = "on"
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
@@ -96,9 +88,3 @@ async def running_server(data_dir: Path, **settings: object) -> AsyncIterator[Ru
         server.should_exit = True
         await serving
         listening.close()
-
-
-def app_frame_limit(given: dict[str, object]) -> int:
-    limit = given.get("max_frame_bytes", Settings.model_fields["max_frame_bytes"].default)
-    assert isinstance(limit, int)
-    return limit

@@ -14,6 +14,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from netra_backend.app import server
+from netra_backend.app.doors import transport
+from netra_backend.app.doors.websocket import ABORT
 from netra_backend.app.settings import Settings
 
 
@@ -68,7 +70,7 @@ async def flood(socket: WebSocket) -> None:
         say("disconnected")
         return
     if how == "abort":
-        socket.scope["extensions"][server.ABORT]["abort"]()
+        socket.scope["extensions"][ABORT]["abort"]()
 
 
 async def client(request: Request) -> PlainTextResponse:
@@ -76,7 +78,7 @@ async def client(request: Request) -> PlainTextResponse:
 
 
 def main(mode: str, *, public: bool) -> None:
-    server.CLOSE_GRACE = 0.2
+    transport.CLOSE_GRACE = 0.2
     server.DRAIN_MARGIN = 1.0
     if mode == "pings":
         server.PING = 0.2

@@ -28,7 +28,7 @@ class RawAnswer:
 
 
 class RawHttp:
-    """One connection, over which any bytes can be sent."""
+    """One connection, over which any bytes can be sent; `address` is where it comes from."""
 
     def __init__(self, port: int, address: str = "127.0.0.1") -> None:
         self._port = port
@@ -37,7 +37,7 @@ class RawHttp:
         self.writer: asyncio.StreamWriter
 
     async def __aenter__(self) -> Self:
-        self.reader, self.writer = await asyncio.open_connection(self._address, self._port)
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self._port, local_addr=(self._address, 0))
         return self
 
     async def __aexit__(

@@ -32,7 +32,7 @@ class RawFrame:
 class RawSocket:
     """One connection. Every part of a frame's head can be chosen."""
 
-    def __init__(self, port: int, token: str) -> None:
+    def __init__(self, port: int, token: str | None) -> None:
         self._port = port
         self._token = token
 
@@ -46,8 +46,9 @@ class RawSocket:
             "Connection: Upgrade",
             f"Sec-WebSocket-Key: {key}",
             "Sec-WebSocket-Version: 13",
-            f"Authorization: Bearer {self._token}",
         ]
+        if self._token is not None:
+            lines.append(f"Authorization: Bearer {self._token}")
         self._writer.write("\r\n".join([*lines, "", ""]).encode())
         head = await self._reader.readuntil(b"\r\n\r\n")
         assert b" 101 " in head.splitlines()[0], head

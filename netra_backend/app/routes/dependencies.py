@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection, Request
 from netra_backend.app.auth.authenticator import Authenticator
 from netra_backend.app.auth.session_registry import Access, SessionRegistry
 from netra_backend.app.auth.sign_in import SignIn
+from netra_backend.app.doors.visit import admit
 from netra_backend.app.event_log.log import EventLog
 from netra_backend.app.routes.problems import RETRY_UNAVAILABLE, Problem
 from netra_backend.app.settings import Settings
@@ -39,7 +40,9 @@ def auth_services(connection: HTTPConnection) -> AuthServices:
 
 async def access_for_stop(request: Request) -> Access:
     """Who asks; the last known state will do, since a stop must work while the database is away."""
-    return await auth_services(request).authenticator.from_request(request)
+    found = await auth_services(request).authenticator.from_request(request)
+    admit(request.scope)
+    return found
 
 
 async def access(request: Request) -> Access:

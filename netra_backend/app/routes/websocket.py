@@ -11,6 +11,7 @@ from uuid_utils import uuid7
 
 from netra_backend.app.auth.authenticator import ForbiddenOrigin
 from netra_backend.app.auth.session_registry import Access, NotAuthenticated
+from netra_backend.app.doors.visit import admit
 from netra_backend.app.event_log.log import Cursor
 from netra_backend.app.protocol.codec import encode_socket_frame
 from netra_backend.app.protocol.events import (
@@ -70,6 +71,8 @@ async def serve_socket(websocket: WebSocket) -> None:
         await websocket.accept()
         await websocket.close(1013, "the server can't look up sessions now")
         return
+    if access is not None:
+        admit(websocket.scope)
     await websocket.accept()
     try:
         if access is None:
@@ -98,6 +101,7 @@ async def _first_frame(websocket: WebSocket, serving: Services) -> Access | None
                     answer = ErrorInfo(code=error.code, message=error.message, field=error.field)
                     await websocket.send_text(encode_socket_frame(answer, error.reply_to))
                 else:
+                    admit(websocket.scope)
                     await websocket.send_text(encode_socket_frame(Ack(), frame.id))
                     return access
     except TimeoutError:

@@ -1,0 +1,1 @@
+"""Connections: how much, how long and how many, before anybody has said who they are."""

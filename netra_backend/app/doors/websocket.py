@@ -1,0 +1,78 @@
+"""uvicorn's WebSocket protocol on a bounded transport, with less room for those who haven't said who they are."""
+
+from __future__ import annotations
+
+from asyncio.transports import BaseTransport
+from typing import Any, cast
+
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+from websockets.http11 import Request
+
+from netra_backend.app.doors import transport as bounds
+from netra_backend.app.doors.transport import BoundedTransport
+from netra_backend.app.doors.visit import CONNECTION, Phase
+
+__all__ = ["ABORT", "STRANGERS_FRAME", "BoundedWebSocket"]
+
+ABORT = "netra.abort"
+"""The name in the `extensions` of a socket's ASGI scope under which `{"abort": callable}` drops the connection at
+once, whatever is still unsent."""
+
+STRANGERS_FRAME = 16 * 1024
+"""Bytes that a message may have before its sender is known: room for `authenticate`, and for what is sent right
+behind it."""
+
+
+class BoundedWebSocket(WebSocketsSansIOProtocol):
+    """Takes a connection over from `BoundedHttp`, with its visit."""
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)
+        self.bounded = cast("BoundedTransport", transport)
+        self.visit = self.bounded.visit
+        self.bounded.before_close = lambda: False
+        self.bounded.close_grace = bounds.CLOSE_GRACE
+        self._full_size = self.conn.max_message_size
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.bounded.lost()
+        if self.visit.phase is not Phase.GONE:
+            self.visit.step(Phase.GONE)
+        super().connection_lost(exc)
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if not self.handshake_complete:  # else it was refused, and there is no scope
+            scope = cast("dict[str, Any]", self.scope)
+            scope["extensions"][ABORT] = {"abort": self.transport.abort}
+            scope["extensions"][CONNECTION] = {"admit": self.visit.admit}
+
+    def handle_ping(self) -> None:
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            # A peer that doesn't read gets no pongs: they would be kept for it without end.
+            self.conn.data_to_send()
+
+    def handle_cont(self, event: Frame) -> None:
+        # The size of a message counts bytes; of frames without any there may come as many as one likes.
+        if event.data or event.fin:
+            super().handle_cont(event)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        greets = message["type"] == "websocket.accept" and self.visit.phase is Phase.ANSWERING
+        await super().send(message)
+        if not greets or self.visit.phase is not Phase.ANSWERING:
+            return
+        if self.visit.admitted:
+            self.visit.step(Phase.SOCKET)
+        else:
+            self.conn.max_message_size = STRANGERS_FRAME
+            self.visit.on_admitted = self._admitted
+            self.visit.step(Phase.GREETING)
+
+    def _admitted(self) -> None:
+        self.conn.max_message_size = self._full_size
+        self.visit.step(Phase.SOCKET)

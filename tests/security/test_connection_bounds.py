@@ -1,0 +1,424 @@
+"""Strangers can send what they like, as slowly as they like and on as many connections: each phase has its bound."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import resource
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+
+import pytest
+
+from netra_backend.app.doors.http import MAX_PIPELINED
+from netra_backend.app.doors.visit import LEGAL_STEPS, Phase
+from tests.harness.server import RunningServer
+from tests.security.raw_http import RawHttp, ask, get
+from tests.security.raw_socket import CONTINUATION, PING, TEXT, RawSocket
+
+Serve = Callable[..., AbstractAsyncContextManager[RunningServer]]
+
+HOST = "Host: localhost"
+HANDSHAKE = (
+    HOST,
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version: 13",
+)
+LIVE = get("/health/live", HOST)
+CHUNKED = b"POST /api/auth/login HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+
+
+# Sizes, for a request and for a handshake alike
+
+
+@pytest.mark.parametrize("lines", [(HOST,), HANDSHAKE], ids=["http", "handshake"])
+@pytest.mark.parametrize(
+    ("path", "more", "status"),
+    [
+        ("/" + "x" * 8000, [], 414),
+        ("/ws?" + "x" * 8000, [], 414),
+        ("/ws", ["X: " + "x" * 8192], 431),
+        ("/ws", ["x" * 8192 + ": x"], 431),
+        ("/ws", ["Cookie: " + "a=b; " * 2000], 431),
+        ("/ws", [f"X{number}: x" for number in range(101)], 431),
+        ("/ws", [f"X{number}: " + "x" * 4000 for number in range(9)], 431),
+    ],
+    ids=["path", "query", "value", "name", "cookies", "count", "sum"],
+)
+async def test_a_head_that_is_too_large_is_named(
+    server: RunningServer, lines: tuple[str, ...], path: str, more: list[str], status: int
+) -> None:
+    answer = await ask(server.port, get(path, *lines, *more))
+    assert (answer.status, answer.json()["code"]) == (status, "too_large")
+    assert answer.header("connection") == "close"
+
+
+@pytest.mark.parametrize(
+    ("begin", "more", "status"),
+    [
+        (b"GET /", b"x", 414),
+        (b"GET / HTTP/1.1\r\nA: ", b"x", 431),
+        (b"GET / HTTP/1.1\r\n", b"x", 431),
+        (b"GET / HTTP/1.1\r\nA: b\r\n", b"A: b\r\n", 431),
+        (b"GET / HTTP/1.1\r\nA: ", b" ", 431),
+        (CHUNKED + b"\r\n1;", b"x", 413),
+        (CHUNKED + b"\r\n0\r\nA: ", b"x", 413),
+        (CHUNKED + b"\r\n0\r\n", b"A: b\r\n", 413),
+        (CHUNKED + b"\r\n", b"1;" + b"x" * 200 + b"\r\n \r\n", 413),
+    ],
+    ids=["url", "value", "name", "headers", "spaces", "extension", "trailer", "trailers", "extensions"],
+)
+async def test_what_has_no_end_is_ended(server: RunningServer, begin: bytes, more: bytes, status: int) -> None:
+    async with RawHttp(server.port) as http:
+        http.send(begin)
+        sending = asyncio.create_task(_flood(http, more))
+        try:
+            answer = await http.answer()
+        finally:
+            sending.cancel()
+        assert answer.status == status
+        assert await http.rest() == b""
+
+
+async def _flood(http: RawHttp, more: bytes) -> None:
+    """Send up to eight megabytes, as far as they are taken."""
+    try:
+        for _ in range(2000):
+            http.send(more * (4096 // len(more)))
+            await http.writer.drain()
+    except ConnectionError:
+        pass
+
+
+async def test_a_head_and_a_body_within_the_limits_are_taken_however_they_are_cut(server: RunningServer) -> None:
+    head = get("/health/live", HOST, *[f"X{number}: " + "x" * 300 for number in range(90)], "Cookie: " + "c" * 4000)
+    small = b"".join(b"1\r\nx\r\n" for _ in range(5000)) + b"0\r\n\r\n"
+    for size in (7, 1000, len(head)):
+        async with RawHttp(server.port) as http:
+            for start in range(0, len(head), size):
+                http.send(head[start : start + size])
+                await asyncio.sleep(0)
+            assert (await http.answer()).status == 200
+            http.send(CHUNKED + b"\r\n" + small)
+            assert (await http.answer()).status == 422, "a body of one byte a chunk is odd, and a body"
+            http.send(LIVE)
+            assert (await http.answer()).status == 200
+
+
+async def test_trailers_add_no_headers(serve: Serve) -> None:
+    """They would stand behind what a proxy wrote, and so be believed."""
+    body = json.dumps({"email": "a@example.org", "password": "wrong"}).encode()
+    login = (
+        b"POST /api/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\nOrigin: https://evil.example\r\n\r\n" % (len(body), body)
+    )
+    async with serve() as at:
+        # 403 is what the header gets when it counts.
+        assert (await ask(at.port, login)).status == 401
+
+
+async def test_requests_in_a_queue_are_bounded_and_those_taken_are_answered(server: RunningServer) -> None:
+    async with RawHttp(server.port) as http:
+        http.send(LIVE * 5000)
+        text = (await http.rest()).decode()
+    assert 1 <= text.count("HTTP/1.1 200 OK") <= MAX_PIPELINED + 1
+    assert text.count("connection: close") == 1
+    assert text.rindex("connection: close") > text.rindex("HTTP/1.1")
+    async with RawHttp(server.port) as http:
+        http.send(LIVE * MAX_PIPELINED)
+        for _ in range(MAX_PIPELINED):
+            assert (await http.answer()).status == 200
+
+
+# Time
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"", None),
+        (b"\r\n", None),
+        (b"G", 408),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX", 408),
+        (get("/ws", *HANDSHAKE)[:-2], 408),
+        (b"POST /api/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{", 408),
+        (b"POST /api/auth/login HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n", 408),
+        (CHUNKED + b"\r\n5\r\nab", 408),
+        (CHUNKED + b"\r\n0\r\nA: b\r\n", 408),
+        (b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{", 200),
+    ],
+    ids=["silent", "lines", "byte", "head", "handshake", "body", "expect", "chunk", "trailer", "get"],
+)
+async def test_what_does_not_go_on_is_ended(serve: Serve, sent: bytes, status: int | None) -> None:
+    async with serve(head_timeout=0.3, body_timeout=0.3) as at, RawHttp(at.port) as http:
+        http.send(sent)
+        if status is not None:
+            answer = await http.answer()
+            if answer.status == 100:
+                answer = await http.answer()
+            # On a slow machine the body's time may be over before the answer that doesn't need it.
+            assert answer.status in {status, 408}
+        assert await http.rest() == b""
+
+
+@pytest.mark.parametrize("begin", [b"GET / HTTP/1.1\r\n", LIVE + b"GET / HTTP/1.1\r\n", CHUNKED + b"\r\n"])
+async def test_what_goes_on_too_slowly_is_ended_too(serve: Serve, begin: bytes) -> None:
+    async with serve(head_timeout=0.5, body_timeout=0.5) as at, RawHttp(at.port) as http:
+        http.send(begin)
+        reading = asyncio.create_task(http.rest())
+        piece = b"1\r\nx\r\n" if begin.startswith(b"POST") else b"A: b\r\n"
+        while not reading.done():
+            http.send(piece)
+            await asyncio.wait({reading}, timeout=0.05)
+        assert b"HTTP/1.1 408" in reading.result()
+
+
+async def test_a_connection_that_is_kept_for_nothing_is_closed(serve: Serve) -> None:
+    async with serve(keep_alive_timeout=0.3) as at, RawHttp(at.port) as http:
+        http.send(LIVE)
+        assert (await http.answer()).status == 200
+        http.send(b"\r\n")  # is no request
+        assert await http.rest() == b""
+
+
+async def test_an_answer_that_nobody_takes_is_ended(serve: Serve) -> None:
+    async with serve(answer_stall_timeout=0.3) as at:
+        reader = socket.create_connection(("127.0.0.1", at.port))
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        reader.setblocking(False)
+        try:
+            loop = asyncio.get_running_loop()
+            asking = asyncio.create_task(_ask_for_ever(loop, reader))
+            async with asyncio.timeout(60):
+                await asking
+        finally:
+            reader.close()
+
+
+async def _ask_for_ever(loop: asyncio.AbstractEventLoop, peer: socket.socket) -> None:
+    """Ask for the page and take nothing, until the server cuts the connection."""
+    request = get("/static/index.html", HOST) + get("/api/openapi.json", HOST)
+    try:
+        while True:
+            await loop.sock_sendall(peer, request)
+    except ConnectionError:
+        pass
+
+
+# Number
+
+
+async def test_somebody_new_is_served_while_one_holds_all_places(serve: Serve) -> None:
+    async with serve(max_strangers_per_address=20, max_strangers=30) as at, AsyncExitStack() as stack:
+        for number in range(200):
+            held = await stack.enter_async_context(RawHttp(at.port))
+            held.send([b"", b"GET", LIVE, CHUNKED + b"\r\n"][number % 4])
+            if number % 10 == 0:
+                assert (await ask(at.port, LIVE)).status == 200
+                assert (await ask(at.port, LIVE, "127.0.0.2")).status == 200
+        async with RawSocket(at.port, (await at.person()).token) as ours:
+            for _ in range(60):
+                await stack.enter_async_context(RawHttp(at.port))
+            ours.send(PING, b"still there")
+            while (frame := await ours.frame()).opcode != 0xA:
+                pass
+            assert frame.payload == b"still there", "who is known makes no room for strangers"
+
+
+async def test_sockets_of_nobody_make_room_for_others(serve: Serve) -> None:
+    async with serve(max_strangers_per_address=5, authentication_timeout=50) as at, AsyncExitStack() as stack:
+        waiting: list[RawHttp] = []
+        for _ in range(12):
+            each = await stack.enter_async_context(RawHttp(at.port))
+            each.send(get("/ws", *HANDSHAKE))
+            assert (await each.answer()).status == 101
+            waiting.append(each)
+        assert await waiting[0].rest() == b"", "the first of them was let go"
+        assert (await ask(at.port, LIVE)).status == 200
+
+
+async def test_behind_a_proxy_each_client_has_its_own_places(serve: Serve) -> None:
+    def from_client(number: int) -> bytes:
+        return get("/ws", *HANDSHAKE, f"X-Forwarded-For: 192.0.2.{number}")
+
+    few = {"max_strangers_per_address": 3, "trusted_proxies": "127.0.0.1", "authentication_timeout": 50}
+    async with serve(**few) as at, AsyncExitStack() as stack:
+        others = [await stack.enter_async_context(RawHttp(at.port)) for _ in range(10)]
+        for number, other in enumerate(others):
+            other.send(from_client(number))
+            assert (await other.answer()).status == 101
+        greedy = [await stack.enter_async_context(RawHttp(at.port)) for _ in range(10)]
+        for each in greedy:
+            each.send(from_client(100))
+            assert (await each.answer()).status == 101
+        assert await greedy[0].rest() == b""
+        for other in others:
+            assert not other.reader.at_eof()
+
+
+@contextmanager
+def few_descriptors(more: int) -> Iterator[None]:
+    """So many beyond those that are open now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as probe:
+        lowest = probe.fileno()
+    # A quarter of them all stays free for what isn't a connection; the test's own ends are in this process too.
+    resource.setrlimit(resource.RLIMIT_NOFILE, ((lowest + more) * 4 // 3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_with_few_descriptors_left_somebody_new_is_served(server: RunningServer) -> None:
+    assert (await ask(server.port, LIVE)).status == 200
+    with few_descriptors(60):
+        async with AsyncExitStack() as stack:
+            for _ in range(40):
+                await stack.enter_async_context(RawHttp(server.port))
+                assert (await ask(server.port, LIVE)).status == 200
+
+
+# Sockets of strangers
+
+
+async def test_a_stranger_has_little_room_on_a_socket(server: RunningServer) -> None:
+    async with RawSocket(server.port, None) as stranger:
+        stranger.send(TEXT, b"x" * 20_000)
+        assert await stranger.close_code() == 1009
+    async with RawSocket(server.port, (await server.person()).token) as known:
+        known.send(TEXT, b"x" * 20_000)
+        while (frame := await known.frame()).opcode != TEXT or b"error" not in frame.payload:
+            pass
+
+
+async def test_who_said_who_it_is_has_all_the_room(server: RunningServer) -> None:
+    token = (await server.person()).token
+    async with RawSocket(server.port, None) as peer:
+        frame = {"type": "authenticate", "id": "1", "payload": {"token": token}}
+        peer.send(TEXT, json.dumps(frame).encode())
+        assert b'"ack"' in (await peer.frame()).payload
+        peer.send(TEXT, b"x" * 20_000)
+        while b'"error"' not in (await peer.frame()).payload:
+            pass
+
+
+async def test_frames_without_content_are_not_kept(server: RunningServer) -> None:
+    async with RawSocket(server.port, (await server.person()).token) as peer:
+        peer.send(TEXT, b'{"type":"ping",', final=False)
+        for _ in range(20_000):
+            peer.send(CONTINUATION, b"", final=False)
+        peer.send(CONTINUATION, b'"id":"1","payload":{}}')
+        while b'"pong"' not in (await peer.frame()).payload:
+            pass
+
+
+# Bytes that are no request
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 50,  # a TLS ClientHello
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\0\0\0",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET / HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost : localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n folded\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: localhost\n\n",
+        b"GET /\0 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET ftp://localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET http:///x HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET http://[::1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ],
+)
+async def test_what_is_no_request_is_refused_and_the_connection_closed(server: RunningServer, sent: bytes) -> None:
+    async with RawHttp(server.port) as http:
+        http.send(sent)
+        answer = await http.answer()
+        assert (answer.status, answer.json()["code"]) == (400, "invalid_request")
+        assert await http.rest() == b""
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", 501),
+        (b"GET / HTTP/0.9\r\n\r\n", 505),
+        (b"TRACE / HTTP/1.1\r\nHost: localhost\r\nCookie: netra=secret\r\n\r\n", 405),
+        (b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+        (b"OPTIONS /api/about HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\n\r\n", 405),
+        (b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n", 200),
+        (b"GET /static/%00 HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+        (b"GET /static/%2e%2e/%2e%2e/settings.py HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+        (b"GET /t/%ff%zz%0d%0aSet-Cookie:x HTTP/1.1\r\nHost: localhost\r\n\r\n", 200),
+        (b"GET http://localhost/health/live HTTP/1.1\r\nHost: evil.example\r\n\r\n", 200),
+        (b"GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 421),
+        (b"GET http://user@localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (get("http://evil.example/ws", *HANDSHAKE), 421),
+        (get("http://localhost/ws", *HANDSHAKE), 101),
+        (get("/health/live", HOST, "Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AA"), 200),
+        (get("/ws", *HANDSHAKE[:-1]), 400),
+        (get("/api/about", HOST, "Cookie: " + "netra=; " * 900), 401),
+    ],
+)
+async def test_odd_requests_have_their_answer(server: RunningServer, sent: bytes, status: int) -> None:
+    answer = await ask(server.port, sent)
+    assert answer.status == status
+    assert not [name for name, _ in answer.headers if name.startswith("access-control") or name == "set-cookie"]
+    assert b"secret" not in answer.body
+
+
+async def test_an_upgrade_behind_a_request_is_not_mixed_up_with_its_answer(server: RunningServer) -> None:
+    async with RawHttp(server.port) as http:
+        http.send(get("/health/ready", HOST) + get("/ws", *HANDSHAKE))
+        first = await http.answer()
+        assert (first.status, first.header("connection")) == (200, "close")
+        assert await http.rest() == b""
+
+
+# The table
+
+
+def test_every_phase_has_its_steps_and_the_last_has_none() -> None:
+    assert set(LEGAL_STEPS) == set(Phase)
+    assert LEGAL_STEPS[Phase.GONE] == frozenset()
+    assert all(Phase.GONE in steps for phase, steps in LEGAL_STEPS.items() if phase is not Phase.GONE)
+
+
+def test_the_limits_are_documented() -> None:
+    from pathlib import Path
+
+    from netra_backend.app.settings import Settings
+
+    page = (Path(__file__).parents[2] / "docs" / "operators.md").read_text()
+    named = set(re.findall(r"NETRA_([A-Z_]+)", page))
+    for name in (
+        "max_head_bytes",
+        "max_url_bytes",
+        "max_header_bytes",
+        "max_headers",
+        "head_timeout",
+        "body_timeout",
+        "keep_alive_timeout",
+        "answer_stall_timeout",
+        "max_strangers",
+        "max_strangers_per_address",
+        "trusted_proxies",
+        "proxy_header",
+        "allowed_hosts",
+        "public_url",
+        "allow_insecure_http",
+    ):
+        assert name in Settings.model_fields
+        assert name.upper() in named, name

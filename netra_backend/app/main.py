@@ -18,6 +18,7 @@ from netra_backend.app.auth.authenticator import Authenticator
 from netra_backend.app.auth.passwords import Passwords
 from netra_backend.app.auth.session_registry import SessionRegistry
 from netra_backend.app.auth.sign_in import SignIn
+from netra_backend.app.closing import Closing
 from netra_backend.app.event_log.canary import Canary
 from netra_backend.app.event_log.sqlite import SqliteLog
 from netra_backend.app.routes import about, account, auth, health, runs, threads
@@ -47,37 +48,50 @@ __all__ = ["VERSION", "create_app", "open_services"]
 
 VERSION = "0.1.0"
 
+STEP_SECONDS = 3.0
+"""Seconds for each thing that is closed at the end; whatever it still does then goes with the process."""
+LOG_SECONDS = 6.0
+"""Seconds for what was submitted to the log; it may have to wait for another process that holds the database."""
+
 _logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncGenerator[Services]:
+async def open_services(settings: Settings, closing: Closing | None = None) -> AsyncGenerator[Services]:
     """Hold the data folder, open the log, recover what a crash left, and wire everything that serves.
+
+    `closing`: who watches the end, if somebody does.
 
     Raises `FolderHeld`, `FolderUnusable`, `NewerSchema`, `BadSetting`, `LogUnavailable` or `LogAlreadyBound`.
     """
+    closing = closing or Closing()
     async with AsyncExitStack() as stack:
         stack.enter_context(contain_tasks())
         runtime = await _agent(settings)
-        stack.push_async_callback(runtime.aclose)
         folder = stack.enter_context(DataFolder(settings.data_dir))
         log = SqliteLog(settings.database_path)
-        stack.push_async_callback(log.close)
+        stack.push_async_callback(lambda: closing.step("the log to take what was submitted", LOG_SECONDS, log.close()))
         await log.write(migrate)
         if await log.write(folder.recognise):
             _logger.warning("this database was not the one this folder served last; every log has a new epoch")
         folder.settle()
-        stack.push_async_callback(renew_mark, log, folder)
+        stack.push_async_callback(
+            lambda: closing.step("the mark of the data folder", STEP_SECONDS, renew_mark(log, folder))
+        )
         stack.enter_context(bound_log(log))
 
         canary = Canary(log)
         registry = SessionRegistry(log, settings)
-        stack.push_async_callback(registry.close)
+        stack.push_async_callback(
+            lambda: closing.step("the last use of sessions to be noted", STEP_SECONDS, registry.close())
+        )
         passwords = Passwords()
         bridge = AgentWebSocketBridge(log, settings)
         search = ThreadSearch(log, settings)
         supervisor = RunSupervisor(log, bridge, runtime, search, settings)
-        stack.push_async_callback(runtime.aclose)
+        stack.push_async_callback(
+            lambda: closing.step("the model's connections to close", STEP_SECONDS, runtime.aclose())
+        )
         agents = AgentService(log, bridge, supervisor, settings)
         watch = SocketWatch(registry, log, canary)
         serving = Services(
@@ -96,6 +110,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             export=ThreadExport(log, settings),
             accounts=AccountService(registry, agents),
             watch=watch,
+            closing=closing,
         )
         bridge.start()
         stack.callback(bridge.close)
@@ -106,7 +121,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             ("housekeeping", Housekeeping(log, settings).run()),
             ("mark", keep_marked(log, folder)),
         ):
-            await stack.enter_async_context(_running(name, work))
+            await stack.enter_async_context(_running(name, work, closing))
         yield serving
 
 
@@ -129,7 +144,7 @@ def create_app(settings: Settings, serving: Services | None = None) -> FastAPI:
             app.state.services = serving
             yield
             return
-        async with open_services(settings) as opened:
+        async with open_services(settings, app.state.closing) as opened:
             app.state.services = opened
             yield
 
@@ -144,6 +159,7 @@ def create_app(settings: Settings, serving: Services | None = None) -> FastAPI:
         # A redirect names the scheme and host that the request did; there is one spelling of each path.
         redirect_slashes=False,
     )
+    app.state.closing = serving.closing if serving is not None else Closing()
     install_problem_handlers(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_frame_bytes)
     app.add_middleware(SecurityHeaders)
@@ -173,7 +189,7 @@ class _App(FastAPI):
 
 
 @asynccontextmanager
-async def _running(name: str, work: Coroutine[None, None, None]) -> AsyncGenerator[None]:
+async def _running(name: str, work: Coroutine[None, None, None], closing: Closing) -> AsyncGenerator[None]:
     """Have `work` run beside the body. A defect that ends it is logged at once, not when the server ends."""
     task = asyncio.create_task(work, name=name)
     task.add_done_callback(_report)
@@ -181,7 +197,7 @@ async def _running(name: str, work: Coroutine[None, None, None]) -> AsyncGenerat
         yield
     finally:
         task.cancel()
-        await asyncio.wait({task})
+        await closing.step(f"the work called {name} to end", STEP_SECONDS, asyncio.wait({task}))
 
 
 def _report(task: asyncio.Task[None]) -> None:

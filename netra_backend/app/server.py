@@ -24,6 +24,7 @@ from typing import Protocol, cast
 from starlette.applications import Starlette
 from uvicorn import Config, Server
 
+from netra_backend.app.closing import Closing
 from netra_backend.app.doors.crowd import Crowd, raise_descriptor_limit
 from netra_backend.app.doors.http import BoundedHttp
 from netra_backend.app.doors.websocket import BoundedWebSocket
@@ -36,6 +37,13 @@ SHUTDOWN_TIMEOUT = 5
 
 DRAIN_MARGIN = 10.0
 """Seconds that draining may take beyond the grace that runs are given."""
+
+LAST = 30.0
+"""Seconds beyond that grace after which the process is left as it is, whatever hangs. Each step has a bound of its own
+and few can use theirs up; this is for an event loop that doesn't come round any more."""
+
+LEAVE = 2.0
+"""Seconds for what is left to end once everything is closed: tasks, and threads that can't be stopped."""
 
 PING = 20.0
 """Seconds between two pings of a socket, and until an unanswered one ends it."""
@@ -125,15 +133,19 @@ def run(app: Starlette, settings: Settings, bound: socket.socket, on_ready: Call
     config = configure(app, settings)
     raise_descriptor_limit()
 
+    closing: Closing = getattr(app.state, "closing", None) or Closing()
+
     async def serve() -> None:
         async with app.router.lifespan_context(app):
-            server = _DrainingServer(config, app, settings.drain_grace, lambda: on_ready(url_of(bound)))
+            server = _DrainingServer(config, app, closing, settings.drain_grace, lambda: on_ready(url_of(bound)))
             await server.serve(sockets=[bound])
+        await _leave(closing)
 
     sys.setswitchinterval(SWITCH_INTERVAL)
     gc.set_threshold(*GC_THRESHOLDS)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         _run_to_its_end(runner.get_loop(), serve())
+    closing.over()
 
 
 def _run_to_its_end(loop: asyncio.AbstractEventLoop, serve: Coroutine[None, None, None]) -> None:
@@ -153,13 +165,36 @@ def _run_to_its_end(loop: asyncio.AbstractEventLoop, serve: Coroutine[None, None
             _logger.critical("something asked the event loop to end, from outside any run; it goes on", exc_info=error)
 
 
+async def _leave(closing: Closing) -> None:
+    """See to it that nothing that is left holds up the end: the runner would wait for it without a bound."""
+    left = {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    if left:
+        with closing.waiting_for(lambda: ", ".join(sorted(task.get_name() for task in left if not task.done()))):
+            _, left = await asyncio.wait(left, timeout=LEAVE)
+    threads = asyncio.create_task(asyncio.get_running_loop().shutdown_default_executor())
+    with closing.waiting_for("threads that can't be stopped"):
+        await asyncio.wait({threads}, timeout=LEAVE)
+    if left or not threads.done() or closing.gave_up:
+        names = [task.get_name() for task in left] + ([] if threads.done() else ["a thread"])
+        _logger.warning("leaving without waiting for %s", ", ".join(names) or "what was given up")
+        closing.leave(1 if closing.gave_up else 0)
+
+
 class _DrainingServer(Server):
     def __init__(
-        self, config: Config, app: Starlette, drain_grace: float, on_ready: Callable[[], Awaitable[None]]
+        self,
+        config: Config,
+        app: Starlette,
+        closing: Closing,
+        drain_grace: float,
+        on_ready: Callable[[], Awaitable[None]],
     ) -> None:
         super().__init__(config)
         self._app = app
         self._loop = asyncio.get_running_loop()
+        self._closing = closing
         self._drain_grace = drain_grace
         self._on_ready = on_ready
         self._draining: list[asyncio.Task[None]] = []
@@ -174,6 +209,7 @@ class _DrainingServer(Server):
         self._signals += 1
         if self._signals > 2:
             os._exit(128 + sig)
+        self._closing.begin((self._drain_grace if self._signals == 1 else 0.0) + LAST)
         self._loop.call_soon_threadsafe(self._end)
 
     def _end(self) -> None:
@@ -187,6 +223,8 @@ class _DrainingServer(Server):
                 await cast("_Draining", self._app.state.services).drain(grace)
         except TimeoutError:
             _logger.error("draining took longer than %s s; ending without it", grace + DRAIN_MARGIN)
+        except Exception:
+            _logger.exception("draining failed; ending without it")
         finally:
             self.should_exit = True
 

@@ -49,8 +49,12 @@ class DeferredRuntime:
 
     async def load(self) -> AgentRuntime:
         """Build the runtime now, or wait for the build that is under way. Raises `BadSetting`."""
-        # Shielded: the build is everybody's, and a thread can't be stopped anyway.
-        return self._built or await asyncio.shield(self.building())
+        if self._built is not None:
+            return self._built
+        # Not awaited itself: the build is everybody's, and a thread can't be stopped anyway.
+        building = self.building()
+        await asyncio.wait({building})
+        return building.result()
 
     def building(self) -> asyncio.Task[AgentRuntime]:
         """The build that is under way; begins one if there is none."""

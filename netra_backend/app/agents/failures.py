@@ -31,7 +31,7 @@ from pydantic_ai.exceptions import (
 
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode
 
-__all__ = ["deferred_failure", "failure_of", "idle_failure", "worth_repeating"]
+__all__ = ["deferred_failure", "failure_of", "idle_failure", "total_failure", "worth_repeating"]
 
 _log = logging.getLogger(__name__)
 _BROKE = "The connection to the model broke before its answer was whole."
@@ -43,6 +43,12 @@ def worth_repeating(error: Exception) -> bool:
     if isinstance(error, ModelTimeoutError | ModelRequestTimeout):
         return False
     return isinstance(error, ModelRateLimitError | ModelUnavailableError | ModelServerError | ModelConnectionError)
+
+
+def total_failure() -> AgentFailure:
+    """The turn as a whole took longer than it may."""
+    message = "The run took longer than it may (NETRA_RUN_TIMEOUT)."
+    return AgentFailure(FailureCode.TIMEOUT_TOTAL, message, retryable=True)
 
 
 def idle_failure(seconds: float) -> AgentFailure:

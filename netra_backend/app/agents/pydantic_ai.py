@@ -6,6 +6,7 @@ calls, and `TurnHooks` holds each tool back until its start is on record.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -30,7 +31,7 @@ from pydantic_core import to_json
 from netra_backend.app.agents.ahead import Ahead
 from netra_backend.app.agents.answer_end import end_of_response
 from netra_backend.app.agents.containment import contained
-from netra_backend.app.agents.failures import deferred_failure, failure_of, idle_failure
+from netra_backend.app.agents.failures import deferred_failure, failure_of, idle_failure, total_failure
 from netra_backend.app.agents.history import encode, past_messages, stopped_messages, whole_messages
 from netra_backend.app.agents.hooks import TurnHooks
 from netra_backend.app.agents.idle_watch import IdleWatch
@@ -145,6 +146,7 @@ class PydanticTurn:
         )
         self._model = model
         self._cancelled = False
+        self._timed_out = False
         self._run: AgentRun[Turn, object] | None = None
 
     def cancel(self) -> None:
@@ -154,8 +156,17 @@ class PydanticTurn:
     async def wait(self) -> TurnResult:
         """See `TurnHandle.wait`. Raises `AgentFailure`; and as it is whatever a call of the sink raised."""
         # Each capability costs a copy of the run's context at many hooks, so what needs none is done without.
-        with self._agent.using_thread_executor(self._threads):
-            return await self._take_turn()
+        timer = asyncio.get_running_loop().call_later(self._settings.run_timeout, self._time_out)
+        try:
+            with self._agent.using_thread_executor(self._threads):
+                return await self._take_turn()
+        finally:
+            timer.cancel()
+
+    def _time_out(self) -> None:
+        # Ours, not the library's: that one is a date, and a wall clock that jumps would end the run.
+        self._timed_out = True
+        self._token.cancel()
 
     async def _take_turn(self) -> TurnResult:
         try:
@@ -187,7 +198,6 @@ class PydanticTurn:
                 total_tokens_limit=self._settings.run_token_limit,
             ),
             cancellation_token=self._token,
-            timeout=self._settings.run_timeout,
             capabilities=[self._hooks, *self._capabilities],
         ) as run:
             self._run = run
@@ -262,7 +272,9 @@ class PydanticTurn:
         return encode(stopped_messages(messages, self._transcript, self._hooks.tool_returns, self._turn.text))
 
     def _failure(self, error: Exception) -> AgentFailure:
-        if self._idle.expired and isinstance(error, RunCancelled):
+        if self._timed_out and isinstance(error, RunCancelled):
+            failure = total_failure()
+        elif self._idle.expired and isinstance(error, RunCancelled):
             failure = idle_failure(self._idle.limit)
         elif isinstance(error, UserError) and self._hooks.deferred:
             # What the library says where an agent isn't made to give such calls back.

@@ -7,7 +7,6 @@ done again.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from netra_backend.app.background import Background
 from netra_backend.app.event_log.log import EventLog
 from netra_backend.app.protocol.codec import now_ms
 from netra_backend.app.settings import Settings
@@ -31,6 +31,9 @@ KEPT = 10_000
 
 SEEN_EVERY = 60.0
 """Seconds between two notes that a session is in use."""
+
+CLOSE_SECONDS = 5.0
+"""Seconds for what is still to be noted when the server ends."""
 
 RevocationListener = Callable[[set[str]], None]
 
@@ -71,7 +74,7 @@ class SessionRegistry:
         self._listeners: list[RevocationListener] = []
         self._noted: set[str] = set()
         self._noted_until = 0.0
-        self._notes: set[asyncio.Task[None]] = set()
+        self._notes = Background(LogUnavailable)
 
     async def resolve(self, token: str) -> Access:
         """Who this token speaks for.
@@ -141,7 +144,7 @@ class SessionRegistry:
 
     async def close(self) -> None:
         """Wait for what was still to be noted. Call it before the log is closed."""
-        await asyncio.gather(*self._notes)
+        await self._notes.settle(CLOSE_SECONDS)
 
     def _forget(self, session_ids: Collection[str]) -> None:
         self._revocations += 1
@@ -172,13 +175,9 @@ class SessionRegistry:
         used = {session.id for session in sessions} - self._noted
         if used:
             self._noted |= used
-            task = asyncio.get_running_loop().create_task(self._write_use(used))
-            self._notes.add(task)
-            task.add_done_callback(self._notes.discard)
+            self._notes.start(self._write_use(used), name="note-use")
 
     async def _write_use(self, session_ids: set[str]) -> None:
         now = now_ms()
-        try:
-            await self._log.write(lambda connection: Sessions(connection).seen(session_ids, now))
-        except LogUnavailable:
-            return  # it says only when a session was last used; the next minute says it again
+        # If the log is away: it says only when a session was last used; the next minute says it again.
+        await self._log.write(lambda connection: Sessions(connection).seen(session_ids, now))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from netra_backend.app.background import Background
 from netra_backend.app.event_log.log import Committed, Cursor, EventLog
 from netra_backend.app.event_log.user_log import UserTransaction
 from netra_backend.app.protocol.events import Erased, Gap
@@ -22,6 +23,7 @@ class Canary:
         self._log = log
         self._fresh = fresh
         self._timeout = timeout
+        self._background = Background()
         self._flight: asyncio.Task[str | None] | None = None
         self._landed = float("-inf")
 
@@ -29,8 +31,11 @@ class Canary:
         """None if a canary has arrived within the last seconds, else what is wrong."""
         loop = asyncio.get_running_loop()
         if self._flight is None or (self._flight.done() and loop.time() - self._landed > self._fresh):
-            self._flight = asyncio.create_task(self._fly())
-        return await asyncio.shield(self._flight)
+            self._flight = self._background.start(self._fly(), name="canary")
+        flight = self._flight
+        # Not awaited itself: it is everybody's, whoever of them goes away.
+        await asyncio.wait({flight})
+        return flight.result()
 
     async def _fly(self) -> str | None:
         woken = asyncio.Event()

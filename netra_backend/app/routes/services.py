@@ -12,6 +12,7 @@ from netra_backend.app.auth.authenticator import Authenticator
 from netra_backend.app.auth.passwords import Passwords
 from netra_backend.app.auth.session_registry import SessionRegistry
 from netra_backend.app.auth.sign_in import SignIn
+from netra_backend.app.closing import Closing
 from netra_backend.app.event_log.canary import Canary
 from netra_backend.app.event_log.log import EventLog
 from netra_backend.app.services.account_service import AccountService
@@ -50,6 +51,7 @@ class Services:
     export: ThreadExport
     accounts: AccountService
     watch: SocketWatch
+    closing: Closing
 
     async def drain(self, grace: float | None = None) -> None:
         """Let runs end within `grace` seconds (None: as the settings say), so that people see their end; then say
@@ -59,15 +61,19 @@ class Services:
         """
         self.supervisor.give_no_more_places()
         # A run that is being recorded at this moment belongs to those that get the grace.
-        await self.agents.settle(GOODBYE)
-        await self.supervisor.drain(self.settings.drain_grace if grace is None else grace)
+        with self.closing.waiting_for(lambda: f"{self.agents.under_way} messages and stops to be recorded"):
+            await self.agents.settle(GOODBYE)
+        with self.closing.waiting_for(lambda: f"runs to end: {', '.join(self.supervisor.at_work())}"):
+            await self.supervisor.drain(self.settings.drain_grace if grace is None else grace)
         leaving = open_connections()
         for connection in leaving:
             connection.drain()
-        if leaving:
-            await asyncio.wait(
-                [asyncio.create_task(connection.closed.wait()) for connection in leaving], timeout=GOODBYE
-            )
+        with self.closing.waiting_for(lambda: f"{sum(not each.closed.is_set() for each in leaving)} sockets to close"):
+            goodbyes = [asyncio.create_task(connection.closed.wait()) for connection in leaving]
+            if goodbyes:
+                await asyncio.wait(goodbyes, timeout=GOODBYE)
+            for goodbye in goodbyes:
+                goodbye.cancel()
 
 
 def services(connection: HTTPConnection) -> Services:

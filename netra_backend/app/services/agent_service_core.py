@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
 
 from uuid_utils import uuid7
 
+from netra_backend.app.background import Background
 from netra_backend.app.event_log.log import EventLog
 from netra_backend.app.event_log.user_log import UserTransaction, UserView
 from netra_backend.app.protocol.events import RunOutcome, StopUnrecorded
@@ -20,6 +20,7 @@ from netra_backend.app.services.refusals import (
     InvalidText,
     NotFound,
     RateLimited,
+    Refusal,
     ServiceNotReady,
     StopNotRecorded,
     TextTooLarge,
@@ -43,7 +44,6 @@ from netra_backend.app.websocket_core.websocket_manager import WebSocketManager,
 
 __all__ = ["AgentService", "AgentStatus", "StopReport"]
 
-T = TypeVar("T")
 STOP_COMMIT_TIMEOUT = 10.0
 """Seconds that the record of a stop may take before the user is told that it isn't there yet. A log that is away says
 so by itself; this is for a disk that hangs, and well beyond one that is merely slow."""
@@ -75,7 +75,7 @@ class AgentService:
         self._supervisor = supervisor
         self._settings = settings
         self._rate = RateLimit(settings.messages_per_minute)
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._background = Background(Refusal, LogUnavailable)
         # A list, since two requests may delete the same thread.
         self._closed_threads: list[tuple[str, str]] = []
 
@@ -117,7 +117,7 @@ class AgentService:
             agent=self._supervisor.runtime.name,
             model=self._supervisor.runtime.model,
         )
-        return await self._carry_out(self._start(context, new))
+        return await self._background.carry_out(self._start(context, new), name="start-agent")
 
     async def stop_agent(
         self,
@@ -143,6 +143,8 @@ class AgentService:
             websocket_manager = await get_websocket_manager(user_context)
             # Submitted first: whatever the cancelled runs write comes after it in the log's order.
             record = websocket_manager.commit(unit)
+            # It may outlast the patience below; then what became of it is told by the log, not by this future.
+            record.add_done_callback(lambda record: record.cancelled() or record.exception())
             cancelled = self._cancel(
                 user_context, Ending("stopped", stop_reason=reason, stop_requested_by=requested_by)
             )
@@ -156,12 +158,16 @@ class AgentService:
                 pass
             return await self._stop_unrecorded(user_context, cancelled)
 
-        return await self._carry_out(stop())
+        return await self._background.carry_out(stop(), name="stop-agent")
 
     async def settle(self, timeout: float) -> None:
         """Wait, at most `timeout` seconds, until what was asked for so far is carried out."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=timeout)
+        await self._background.settle(timeout)
+
+    @property
+    def under_way(self) -> int:
+        """How many messages and stops are being carried out."""
+        return len(self._background)
 
     async def get_agent_status(self, user_id: str) -> AgentStatus:
         """The user's open runs and the bridge's status. Raises `LogUnavailable`."""
@@ -246,13 +252,6 @@ class AgentService:
                 f"the message has {len(text)} characters; at most {self._settings.max_text_chars} are taken",
                 field="payload.text",
             )
-
-    async def _carry_out(self, work: Coroutine[None, None, T]) -> T:
-        """Do it to its end even if whoever asked goes away: half of it must not happen."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task)
 
 
 def _narrowed(user_id: str, run_id: str | None, thread_id: str | None) -> UserExecutionContext:

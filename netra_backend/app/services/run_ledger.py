@@ -96,11 +96,11 @@ class StartedRun:
 
 @dataclass(frozen=True, slots=True)
 class OpenTool:
-    """A tool call without its end. `since` is in ms since 1970."""
+    """A tool call without its end, and how long it has run, in ms."""
 
     tool_call_id: str
     tool_name: str
-    since: int
+    ran_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +250,7 @@ def end_run(
             tool_name=tool.tool_name,
             status=ending.open_tools,
             result=None,
-            duration_ms=max(0, tx.now - tool.since),
+            duration_ms=tool.ran_ms,
         )
         tx.append(closed, thread_id=run.thread_id, run_id=run_id)
     message_id = str(uuid7()) if text or kind == "completed" else None
@@ -314,7 +314,9 @@ def end_from_log(tx: UserTransaction, run_id: str, ending: Ending) -> None:
             continue
         payload = decode_payload(record.type, record.payload)
         if isinstance(payload, ToolExecuting):
-            open_tools[payload.tool_call_id] = OpenTool(payload.tool_call_id, payload.tool_name, record.ts)
+            open_tools[payload.tool_call_id] = OpenTool(
+                payload.tool_call_id, payload.tool_name, max(0, tx.now - record.ts)
+            )
         elif isinstance(payload, ToolCompleted):
             open_tools.pop(payload.tool_call_id, None)
     end_run(tx, run_id, ending, text="".join(text), open_tools=open_tools)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Json, SinkClosed, ToolStatus
 from netra_backend.app.event_log.run_appends import RunAppend, keep_one
 from netra_backend.app.event_log.user_log import UserTransaction
-from netra_backend.app.protocol.codec import encode_payload, now_ms
+from netra_backend.app.protocol.codec import encode_payload
 from netra_backend.app.protocol.events import (
     AgentMessageDelta,
     AgentThinking,
@@ -104,7 +104,8 @@ class RunStream:
         self._text: list[str] = []
         self._thinking: list[str] = []
         self._shown_chars = 0
-        self._tools: dict[str, OpenTool] = {}
+        # Name and start of each open tool, by the loop's clock: it must not jump.
+        self._tools: dict[str, tuple[str, float]] = {}
         self._pump = asyncio.create_task(self._carry(), name=f"run-stream-{self._run_id}")
 
     @property
@@ -130,7 +131,7 @@ class RunStream:
         self._check()
         shown = presentable(parameters, self._limits.tool_value)
         self._add(ToolExecuting(tool_call_id=tool_call_id, tool_name=tool_name, parameters=shown))
-        self._tools[tool_call_id] = OpenTool(tool_call_id, tool_name, now_ms())
+        self._tools[tool_call_id] = tool_name, asyncio.get_running_loop().time()
         await self._until_kept(self._added)
 
     async def tool_finished(self, tool_call_id: str, status: ToolStatus, result: Json) -> None:
@@ -139,13 +140,14 @@ class RunStream:
         tool = self._tools.pop(tool_call_id, None)
         if tool is None:
             raise ValueError(f"tool call {tool_call_id} isn't open")
+        name, began = tool
         self._add(
             ToolCompleted(
                 tool_call_id=tool_call_id,
-                tool_name=tool.tool_name,
+                tool_name=name,
                 status=status,
                 result=presentable(result, self._limits.tool_value),
-                duration_ms=max(0, now_ms() - tool.since),
+                duration_ms=_ms_since(began),
             )
         )
         await self._room()
@@ -163,7 +165,8 @@ class RunStream:
         if self._timer is not None:
             self._timer.cancel()
         batch = self._take()
-        text, tools = self.shown_text, dict(self._tools)
+        text = self.shown_text
+        tools = {key: OpenTool(key, name, _ms_since(began)) for key, (name, began) in self._tools.items()}
         append = self._append_of(batch, self._unit + 1)
 
         def end(tx: UserTransaction, now: Ending) -> None:
@@ -305,3 +308,7 @@ class RunStream:
     async def _wait_for_progress(self) -> None:
         self._progress.clear()
         await self._progress.wait()
+
+
+def _ms_since(began: float) -> int:
+    return round((asyncio.get_running_loop().time() - began) * 1000)

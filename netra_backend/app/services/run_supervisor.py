@@ -27,6 +27,7 @@ from netra_backend.app.agents.runtime import (
     TurnHandle,
     TurnResult,
 )
+from netra_backend.app.background import Background
 from netra_backend.app.event_log.log import EventLog
 from netra_backend.app.event_log.user_log import UserTransaction, UserView
 from netra_backend.app.protocol.events import TokenUsage
@@ -100,6 +101,8 @@ class RunSupervisor:
         # In the order in which they were asked for.
         self._runs: dict[str, SupervisedRun] = {}
         self._draining = False
+        self._drained = False
+        self._tasks = Background()
         self._abandoned: set[asyncio.Task[TurnResult]] = set()
 
     def reserve(self, user_id: str, run_id: str, thread_id: str | None) -> SupervisedRun:
@@ -165,8 +168,13 @@ class RunSupervisor:
         self._draining = True
 
     async def drain(self, grace: float) -> None:
-        """Give no more places, let running runs end by themselves for `grace` seconds, then end the others."""
+        """Give no more places, let running runs end by themselves for `grace` seconds, then end the others.
+
+        What didn't end then is not waited for again.
+        """
         self.give_no_more_places()
+        if self._drained:
+            return
         waiting = [run for run in self._runs.values() if not run.placed]
         working = [run for run in self._runs.values() if run.placed and run.task is not None]
         for run in waiting:
@@ -191,6 +199,11 @@ class RunSupervisor:
             _, stuck = await asyncio.wait(late, timeout=self._settings.stop_grace + 2)
             for task in stuck:
                 task.cancel()
+        self._drained = True
+
+    def at_work(self) -> list[str]:
+        """The runs that work now."""
+        return [run.run_id for run in self._runs.values() if run.placed]
 
     def _take_up(self, ref: RunRef) -> None:
         run = self.reserve(ref.user_id, ref.id, ref.thread_id)
@@ -219,7 +232,7 @@ class RunSupervisor:
     def _spawn(self, run: SupervisedRun) -> asyncio.Task[None]:
         # The task takes over these names, so that every line it logs says whose run it is.
         with bound_contextvars(user_id=run.user_id, thread_id=run.thread_id, run_id=run.run_id):
-            return asyncio.create_task(self._live(run), name=f"run-{run.run_id}")
+            return self._tasks.start(self._live(run), name=f"run-{run.run_id}")
 
     async def _live(self, run: SupervisedRun) -> None:
         try:
@@ -269,20 +282,23 @@ class RunSupervisor:
         worker = asyncio.create_task(_worked(run.handle), name=f"turn-{run.run_id}")
         ending_now = asyncio.create_task(run.end_now.wait())
         most = self._settings.run_timeout + self._settings.stop_grace
-        done, _ = await asyncio.wait({worker, ending_now}, timeout=most, return_when=asyncio.FIRST_COMPLETED)
-        if not done:
-            # The turn should have ended itself at its timeout; a tool that swallows its cancellation holds it up.
-            message = "The run took longer than it may (NETRA_RUN_TIMEOUT)."
-            run.end(Ending(kind="failed", code=FailureCode.TIMEOUT_TOTAL, message=message, retryable=True))
-        if not worker.done():
-            await asyncio.wait({worker}, timeout=self._settings.stop_grace)
-        ending_now.cancel()
+        try:
+            done, _ = await asyncio.wait({worker, ending_now}, timeout=most, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                # The turn should have ended itself at its timeout; a tool that swallows its cancellation holds it up.
+                message = "The run took longer than it may (NETRA_RUN_TIMEOUT)."
+                run.end(Ending(kind="failed", code=FailureCode.TIMEOUT_TOTAL, message=message, retryable=True))
+            if not worker.done():
+                await asyncio.wait({worker}, timeout=self._settings.stop_grace)
+        except asyncio.CancelledError:
+            self._abandon(worker)
+            raise
+        finally:
+            ending_now.cancel()
         if worker.done():
             return self._ending(run, worker)
         # A tool swallows its cancellation. The run ends for the user; the task ends when it can.
-        worker.cancel()
-        self._abandoned.add(worker)
-        worker.add_done_callback(self._forget_abandoned)
+        self._abandon(worker)
         return replace(run.ending_for or Ending(kind="stopped"), open_tools="unknown")
 
     def _ending(self, run: SupervisedRun, worker: asyncio.Task[TurnResult]) -> Ending:
@@ -346,6 +362,11 @@ class RunSupervisor:
                 return await act()
             except LogUnavailable:
                 await asyncio.sleep(RETRY)
+
+    def _abandon(self, worker: asyncio.Task[TurnResult]) -> None:
+        worker.cancel()
+        self._abandoned.add(worker)
+        worker.add_done_callback(self._forget_abandoned)
 
     def _forget_abandoned(self, task: asyncio.Task[TurnResult]) -> None:
         self._abandoned.discard(task)

@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -22,6 +22,27 @@ from pydantic_settings import (
 from netra_backend.app.loopback import Network, address_of, is_loopback
 
 __all__ = ["BadSetting", "Settings", "load_settings"]
+
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,4096}")
+_NOT_EXTRA_HEADERS = frozenset(
+    {"host", "content-length", "content-type", "transfer-encoding", "connection", "accept-encoding", "cookie"}
+)
+"""Headers that say how a request is carried, which is nobody's to set; a cookie would be everybody's."""
+
+_OWN_FIELDS = {
+    "messages": "it's the conversation",
+    "model": "set NETRA_MODEL",
+    "stream": "set NETRA_MODEL_STREAMING",
+    "stream_options": "set NETRA_MODEL_STREAM_OPTIONS",
+    "tools": "they are the agent's (NETRA_MODEL_TOOLS turns them off)",
+    "temperature": "set NETRA_MODEL_TEMPERATURE",
+    "max_tokens": "set NETRA_MODEL_MAX_TOKENS",
+    "max_completion_tokens": "set NETRA_MODEL_MAX_TOKENS",
+    "reasoning_effort": "set NETRA_MODEL_REASONING_EFFORT",
+}
+"""What a request's body has from elsewhere, and where that is set."""
 
 
 class BadSetting(Exception):
@@ -60,6 +81,23 @@ class Settings(BaseSettings):
     model_api_key: SecretStr | None = None
     model_client: Literal["lean", "sdk"] = "lean"
     """Who reads the model's stream: Netra itself, at a tenth of the cost, or the OpenAI client."""
+    model_extra_headers: dict[str, SecretStr] = Field(default_factory=dict[str, SecretStr])
+    """Headers of every request to the model server, as a JSON object; their values are never shown."""
+    model_extra_body: dict[str, Any] = Field(default_factory=dict[str, Any])
+    """Fields of every request's body besides those that Netra writes, as a JSON object."""
+    model_temperature: float | None = Field(default=None, ge=0, le=10, allow_inf_nan=False)
+    model_max_tokens: int | None = Field(default=None, ge=1)
+    """The longest answer, as the model counts tokens; an answer that is cut there says so."""
+    model_reasoning_effort: str | None = Field(default=None, pattern="^[a-z]{1,20}$")
+    """How much the model thinks, in the words of its server (`low`, `medium`, `high`, …)."""
+    model_streaming: bool = True
+    """Off: the model is asked for whole answers, which are shown when they come."""
+    model_tools: bool = True
+    """Off: the model is offered no tools."""
+    model_stream_options: bool = True
+    """Off: the model server isn't asked to count the tokens of a streamed answer."""
+    model_refusal_memory: float = Field(default=600, ge=0)
+    """How long a part of a request that the server refused for this model is left out."""
     model_connect_timeout: float = Field(default=10, gt=0)
     model_first_token_timeout: float = Field(default=120, gt=0)
     model_idle_timeout: float = Field(default=120, gt=0)
@@ -172,6 +210,24 @@ class Settings(BaseSettings):
             return value
         raise ValueError("use 'offline' or 'openai:NAME' (any OpenAI-compatible server, see NETRA_MODEL_BASE_URL)")
 
+    @field_validator("model_extra_headers")
+    @classmethod
+    def _sendable_headers(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for name, secret in value.items():
+            if not _HEADER_NAME.fullmatch(name) or name.lower() in _NOT_EXTRA_HEADERS:
+                raise ValueError(f"{name!r} can't be set as a header; use names such as X-Title")
+            if not _HEADER_VALUE.fullmatch(secret.get_secret_value()):
+                raise ValueError(f"the value of {name} must be printable ASCII, on one line")
+        return value
+
+    @field_validator("model_extra_body")
+    @classmethod
+    def _fields_of_others(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name in value:
+            if name in _OWN_FIELDS:
+                raise ValueError(f"{name} is written by Netra; {_OWN_FIELDS[name]}")
+        return value
+
     @field_validator("agent")
     @classmethod
     def _agent_path(cls, value: str | None) -> str | None:
@@ -227,6 +283,12 @@ class Settings(BaseSettings):
                 f" and name the proxy's address in NETRA_TRUSTED_PROXIES, {consent}"
             )
         return self
+
+    @property
+    def model_secrets(self) -> list[str]:
+        """What is sent to the model server and never shown, also where the server quotes it."""
+        secrets = [*self.model_extra_headers.values(), *([self.model_api_key] if self.model_api_key else [])]
+        return [secret.get_secret_value() for secret in secrets if secret.get_secret_value()]
 
     @property
     def database_path(self) -> Path:

@@ -103,6 +103,26 @@ def test_settings_say_where_they_come_from_and_secrets_are_not_shown(netra: Netr
     assert "drain_grace = 10" in doctor(netra, "--all", **environment)
 
 
+def test_the_models_settings_are_shown_without_what_is_secret(netra: Netra, models: str):
+    said = doctor(
+        netra,
+        NETRA_MODEL="openai:small",
+        NETRA_MODEL_BASE_URL=f"{models}/v1",
+        NETRA_MODEL_API_KEY=KEY,
+        NETRA_MODEL_EXTRA_HEADERS='{"X-Org": "org-of-ours"}',
+        NETRA_MODEL_EXTRA_BODY='{"top_k": 5, "provider": {"api_key": "hush"}}',
+        NETRA_MODEL_TEMPERATURE="0.2",
+        NETRA_MODEL_STREAMING="false",
+        NETRA_PORT=free_port(),
+    )
+    assert 'model_extra_headers = {"X-Org": "[masked]"}  [NETRA_MODEL_EXTRA_HEADERS]' in said
+    assert '"top_k": 5' in said
+    assert "model_temperature = 0.2" in said
+    assert "model_streaming = False" in said
+    assert "org-of-ours" not in said
+    assert "hush" not in said
+
+
 @pytest.mark.parametrize(
     ("environment", "found", "advice"),
     [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Sequence
 
 import httpx2
@@ -30,12 +29,16 @@ from pydantic_ai.exceptions import (
 )
 
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode
+from netra_backend.app.agents.server_words import is_overflow, masked, words_of
 
 __all__ = ["deferred_failure", "failure_of", "idle_failure", "total_failure", "worth_repeating"]
 
 _log = logging.getLogger(__name__)
+_USED_UP = (
+    "The model's limit was used up before it answered: its thinking took all of it (NETRA_MODEL_MAX_TOKENS), or the"
+    " conversation leaves no room for an answer."
+)
 _BROKE = "The connection to the model broke before its answer was whole."
-_SECRET = re.compile(r"(?i)\b(sk-|key-|bearer\s+|api[_-]?key\W+)\S+")
 
 
 def worth_repeating(error: Exception) -> bool:
@@ -69,18 +72,22 @@ def deferred_failure(tool_names: Sequence[str]) -> AgentFailure:
     )
 
 
-def failure_of(error: Exception, *, begun: bool, secret: str | None = None) -> AgentFailure:
+def failure_of(error: Exception, *, begun: bool, secrets: Sequence[str] = ()) -> AgentFailure:
     """`error`, as the user is told. `begun` says whether any of the model's answer had arrived.
 
-    `secret` is the key that was sent: model servers like to quote it back, and it's never passed on.
+    `secrets` are what was sent as keys: model servers like to quote them back, and they're never passed on. The
+    server's own words reach the user where it has any, and the log always.
 
     What isn't a known failure of a model is a defect of the agent: its traceback goes to the log, not to the user.
     """
     if isinstance(error, AgentFailure):
         return error
     code, message, retryable = _explained(error, begun)
-    if secret:
-        message = message.replace(secret, "…")
+    if isinstance(error, ModelAPIError):
+        _log.warning(
+            "the model's server: %s: %s", code, words_of(error.body, secrets) or masked(error.message, secrets)
+        )
+        message += _said(error, secrets)
     if code in {FailureCode.AGENT_ERROR, FailureCode.MODEL_BAD_RESPONSE}:
         _log.error("the agent failed (%s)", code, exc_info=error)
     return AgentFailure(code, message, retryable=retryable)
@@ -107,7 +114,7 @@ def _explained(error: Exception, begun: bool) -> tuple[FailureCode, str, bool]:
         case ContentFilterError():
             return FailureCode.MODEL_BAD_RESPONSE, "The model's provider held the answer back (content filter).", False
         case OutputTokenLimitExceeded():
-            return FailureCode.MODEL_BAD_RESPONSE, "The model's token limit was used up before it answered.", False
+            return FailureCode.MODEL_BAD_RESPONSE, _USED_UP, False
         case UnexpectedModelBehavior() if begun:
             return FailureCode.MODEL_BAD_RESPONSE, "The model's answer can't be used by this agent.", True
         case UnexpectedModelBehavior():
@@ -145,6 +152,13 @@ def _model_failure(error: ModelAPIError, begun: bool) -> tuple[FailureCode, str,
                 " NETRA_MODEL_BASE_URL.",
                 False,
             )
+        case _ if isinstance(error, ModelContextWindowExceededError) or is_overflow(error.body):
+            return (
+                FailureCode.MODEL_REJECTED_REQUEST,
+                f"The conversation is too long for this model{status}. Start a new thread, or lower"
+                " NETRA_HISTORY_TURNS.",
+                False,
+            )
         case ModelQuotaExceededError():
             return (
                 FailureCode.MODEL_RATE_LIMITED,
@@ -154,17 +168,10 @@ def _model_failure(error: ModelAPIError, begun: bool) -> tuple[FailureCode, str,
         case ModelRateLimitError():
             wait = f" It asks to wait {error.retry_after:g} s." if error.retry_after else ""
             return FailureCode.MODEL_RATE_LIMITED, f"The model server is asked too often{status}.{wait}", True
-        case ModelContextWindowExceededError():
-            return (
-                FailureCode.MODEL_REJECTED_REQUEST,
-                f"The conversation is too long for this model{status}. Start a new thread, or lower"
-                " NETRA_HISTORY_TURNS.",
-                False,
-            )
         case ModelRequestRejectedError():
             return (
                 FailureCode.MODEL_REJECTED_REQUEST,
-                f"The model server rejected the request{status}{_said(error)}",
+                f"The model server rejected the request{status}.",
                 False,
             )
         case ModelUnavailableError() | ModelServerError():
@@ -172,11 +179,11 @@ def _model_failure(error: ModelAPIError, begun: bool) -> tuple[FailureCode, str,
         case ModelHTTPError():
             return (
                 FailureCode.MODEL_REJECTED_REQUEST,
-                f"The model server rejected the request{status}{_said(error)}",
+                f"The model server rejected the request{status}.",
                 False,
             )
         case _ if error.in_stream:
-            return FailureCode.MODEL_SERVER_ERROR, f"The model server reported an error{_said(error)}", True
+            return FailureCode.MODEL_SERVER_ERROR, "The model server reported an error.", True
         case _ if "finish_reason" in error.message:
             return FailureCode.MODEL_STREAM_CUT, "The model's answer ended before it was whole.", True
         case _:
@@ -207,13 +214,7 @@ def _connection_failure(error: ModelConnectionError, begun: bool) -> tuple[Failu
     )
 
 
-def _said(error: ModelAPIError) -> str:
+def _said(error: ModelAPIError, secrets: Sequence[str]) -> str:
     """The server's own words where it has any: they name what the settings can't."""
-    body: object = error.body
-    for key in ("error", "message"):
-        if isinstance(body, dict) and key in body:
-            body = body[key]  # pyright: ignore[reportUnknownVariableType]
-    if not isinstance(body, str) or not body.strip() or "<" in body:
-        return "."
-    words = _SECRET.sub("…", " ".join(body.split()))
-    return f". It says: {words[:300]}"
+    words = words_of(error.body, secrets)
+    return f" It says: {words}" if words else ""

@@ -15,8 +15,8 @@ from netra_backend.app.agents.aiohttp_transport import AiohttpTransport
 from netra_backend.app.agents.bounded_body import bound_refusal
 from netra_backend.app.agents.openai_request import LeanClient, SdkClient, nobodys_cookies
 from netra_backend.app.agents.openai_stream import AnswerLimits, ChatModel
-from netra_backend.app.agents.optional_tools import OptionalTools
 from netra_backend.app.agents.pydantic_ai import PydanticRuntime
+from netra_backend.app.agents.request_form import RequestForm
 from netra_backend.app.agents.runtime import Turn
 from netra_backend.app.agents.tool_calls import CallLimits
 from netra_backend.app.agents.tools import NETRA_TOOLS
@@ -32,28 +32,33 @@ _INSTRUCTIONS = (
 
 def openai_runtime(settings: Settings, name: str, model: str) -> PydanticRuntime:
     """The agent on that model of the server that the settings name."""
-    chat_model, close = openai_model(settings, model)
+    chat_model, close = openai_model(settings, model, optional_tools=True)
     agent = Agent(
         chat_model,
         deps_type=Turn,
         instructions=_INSTRUCTIONS,
         tools=NETRA_TOOLS,
-        capabilities=[OptionalTools()],
         name=name,
     )
     return PydanticRuntime(agent, settings, name=name, model_name=model, close=close, system_prompt=False)
 
 
-def openai_model(settings: Settings, name: str) -> tuple[Model, Callable[[], Awaitable[None]]]:
+def openai_model(
+    settings: Settings, name: str, *, optional_tools: bool = False
+) -> tuple[Model, Callable[[], Awaitable[None]]]:
     """A model on the server that the settings name, and what closes its one HTTP client.
+
+    `optional_tools`: where the server takes no tools the model is asked without, since its answer is of use all the
+    same. That's so for Netra's own assistant; an agent that was brought keeps its tools.
 
     `Settings.model_client` says who reads the responses: Netra, or the OpenAI client.
     """
     profile = OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=True)
     key = api_key(settings)
+    form = request_form(settings, optional_tools=optional_tools)
     if settings.model_client == "lean":
         transport = AiohttpTransport(settings.model_connect_timeout)
-        lean = LeanClient(transport, base_url=settings.model_base_url, api_key=key)
+        lean = LeanClient(transport, base_url=settings.model_base_url, api_key=key, form=form)
         return chat_model(settings, name, lean, profile), lean.close
     client = SdkClient(
         base_url=settings.model_base_url,
@@ -64,7 +69,29 @@ def openai_model(settings: Settings, name: str) -> tuple[Model, Callable[[], Awa
         timeout=httpx2.Timeout(None, connect=settings.model_connect_timeout),
         http_client=DefaultAsyncHttpx2Client(cookies=nobodys_cookies(), event_hooks={"response": [bound_refusal]}),
     )
+    client.form = form
     return chat_model(settings, name, client, profile), client.close
+
+
+def request_form(settings: Settings, *, optional_tools: bool) -> RequestForm:
+    """What the settings say of requests."""
+    # OpenAI's own servers take the new name only; most others know the old one.
+    limit = "max_completion_tokens" if settings.model_base_url is None else "max_tokens"
+    sets = {
+        limit: settings.model_max_tokens,
+        "temperature": settings.model_temperature,
+        "reasoning_effort": settings.model_reasoning_effort,
+    }
+    off = {"stream": settings.model_streaming, "stream_options": settings.model_stream_options}
+    off["tools"] = settings.model_tools
+    return RequestForm(
+        sets={name: value for name, value in sets.items() if value is not None},
+        headers={name: value.get_secret_value() for name, value in settings.model_extra_headers.items()},
+        body=settings.model_extra_body,
+        without=frozenset(name for name, on in off.items() if not on),
+        memory=settings.model_refusal_memory,
+        optional_tools=optional_tools,
+    )
 
 
 def chat_model(settings: Settings, name: str, client: AsyncOpenAI, profile: OpenAIModelProfile) -> ChatModel:

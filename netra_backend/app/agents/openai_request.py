@@ -23,6 +23,7 @@ from yarl import URL
 from netra_backend.app.agents.aiohttp_transport import AiohttpTransport, Reply
 from netra_backend.app.agents.bounded_body import REFUSAL_BYTES, HttpxBody
 from netra_backend.app.agents.received import Received
+from netra_backend.app.agents.request_form import RequestForm
 
 __all__ = ["LeanClient", "SdkClient", "StreamedCompletion", "nobodys_cookies"]
 
@@ -54,7 +55,14 @@ class StreamedCompletion:
 class LeanClient(AsyncOpenAI):
     """Sends through a transport of Netra's. It never repeats a request: Netra does, and says how often it asked."""
 
-    def __init__(self, transport: AiohttpTransport, *, base_url: str | None, api_key: str | None) -> None:
+    def __init__(
+        self,
+        transport: AiohttpTransport,
+        *,
+        base_url: str | None,
+        api_key: str | None,
+        form: RequestForm | None = None,
+    ) -> None:
         # Silence is timed by the run, which names what ran out; connecting is timed by the transport.
         super().__init__(
             base_url=base_url,
@@ -65,6 +73,7 @@ class LeanClient(AsyncOpenAI):
             http_client=httpx2.AsyncClient(transport=transport, cookies=nobodys_cookies(), follow_redirects=True),
         )
         self.transport = transport
+        self.form = form or RequestForm()
 
     def with_options(self, **_: Any) -> Self:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The client as it is: the only option that is ever asked for is how often to repeat a request."""
@@ -94,6 +103,10 @@ class _Chat(AsyncChat):
 
 class _Completions(AsyncCompletions):
     async def create(self, **asked: Any) -> ChatCompletion | AsyncStream[ChatCompletionChunk]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        client = cast("LeanClient", self._client)
+        return await client.form.ask(asked, self._send)
+
+    async def _send(self, asked: dict[str, Any]) -> ChatCompletion | AsyncStream[ChatCompletionChunk]:
         if asked.get("stream") is not True:
             return cast("ChatCompletion", await super().create(**asked))
         client = cast("LeanClient", self._client)
@@ -128,7 +141,9 @@ class _Completions(AsyncCompletions):
 
 
 class SdkClient(AsyncOpenAI):
-    """The OpenAI client as it is, but that Netra reads what it receives."""
+    """The OpenAI client, to which Netra says what to ask, and of which it reads what is received."""
+
+    form = RequestForm()
 
     @cached_property
     def chat(self) -> AsyncChat:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -143,6 +158,9 @@ class _SdkChat(AsyncChat):
 
 class _SdkCompletions(AsyncCompletions):
     async def create(self, **asked: Any) -> ChatCompletion | AsyncStream[ChatCompletionChunk]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return await cast("SdkClient", self._client).form.ask(asked, self._send)
+
+    async def _send(self, asked: dict[str, Any]) -> ChatCompletion | AsyncStream[ChatCompletionChunk]:
         made = cast("ChatCompletion | AsyncStream[ChatCompletionChunk]", await super().create(**asked))
         if not isinstance(made, AsyncStream):
             return made

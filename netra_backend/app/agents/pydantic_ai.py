@@ -281,8 +281,7 @@ class PydanticTurn:
             failure = deferred_failure(self._hooks.deferred)
         else:
             begun = bool(self._transcript.responses and self._transcript.responses[-1].stretches)
-            key = self._settings.model_api_key
-            failure = failure_of(error, begun=begun, secret=key.get_secret_value() if key else None)
+            failure = failure_of(error, begun=begun, secrets=self._settings.model_secrets)
         failure.history = self._cut_short()
         return failure
 

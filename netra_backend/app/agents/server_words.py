@@ -39,7 +39,7 @@ _OVERFLOW = re.compile(
     r"|(?:prompt|input|request|conversation|message)s?(?: text)? (?:is |are |was )?too long"
     r"|too many (?:input )?tokens|input token count|number of (?:input )?tokens"
     r"|tokens? (?:count )?exceed|exceeds? (?:the )?(?:max\w* |model'?s? |available )*(?:input )?(?:tokens|token limit)"
-    r"|reduce the length of|tokens. \+ .max_new_tokens. must be"
+    r"|reduce the length of|tokens \+ .max_new_tokens. must be"
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import os
 import platform
 import shutil
@@ -22,13 +23,18 @@ from netra_backend.app.agents.loader import ready_agent
 from netra_backend.app.commands.credentials import left
 from netra_backend.app.commands.failure import FAILED, Failure
 from netra_backend.app.commands.terminal import Screen
+from netra_backend.app.protocol.events import Json
 from netra_backend.app.server import CannotListen, bind
+from netra_backend.app.services.redaction import MASK, presentable
 from netra_backend.app.settings import BadSetting, Settings, load_settings
 from netra_backend.app.storage.schema import SCHEMA_VERSION
 
 __all__ = ["doctor"]
 
 MODEL_TIMEOUT = 10.0
+MOST_SHOWN = 1000
+"""Characters of one setting."""
+
 SERVER_TIMEOUT = 5.0
 LOW_DISK = 200 * 1024 * 1024
 """Bytes free under which the log may soon not be written."""
@@ -93,12 +99,24 @@ def _in_force(settings: Settings, *, show_all: bool) -> Iterator[str]:
             if not show_all and name not in {"host", "port", "model"}:
                 hidden += 1
                 continue
-        if isinstance(value, tuple):
-            value = ", ".join(str(each) for each in cast("tuple[object, ...]", value))
-        shown = "(set, not shown)" if isinstance(value, SecretStr) else value
-        yield f"{name} = {shown}  [{source}]"
+        yield f"{name} = {_shown(value)}  [{source}]"
     if hidden:
         yield f"and {hidden} more at their defaults (--all shows them)"
+
+
+def _shown(value: object) -> object:
+    """A setting's value without what is secret in it."""
+    match value:
+        case SecretStr():
+            return "(set, not shown)"
+        case tuple():
+            return ", ".join(str(each) for each in cast("tuple[object, ...]", value))
+        case dict():
+            fields = cast("dict[str, Json | SecretStr]", value)
+            hidden = {name: MASK if isinstance(each, SecretStr) else each for name, each in fields.items()}
+            return json.dumps(presentable(hidden, MOST_SHOWN), ensure_ascii=False)
+        case _:
+            return value
 
 
 def _findings(settings: Settings) -> Iterator[_Finding]:
@@ -223,6 +241,7 @@ def _model(settings: Settings, name: str) -> Iterator[_Finding]:
     base = settings.model_base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI
     key = settings.model_api_key.get_secret_value() if settings.model_api_key else os.environ.get("OPENAI_API_KEY")
     headers = {"Authorization": f"Bearer {key}"} if key else {}
+    headers |= {name: value.get_secret_value() for name, value in settings.model_extra_headers.items()}
     try:
         answer = httpx.get(f"{base}/models", headers=headers, timeout=MODEL_TIMEOUT)
     except httpx.HTTPError as error:

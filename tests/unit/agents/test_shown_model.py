@@ -14,10 +14,9 @@ from pydantic_ai.messages import AgentStreamEvent, ModelResponse
 from pydantic_ai.models import Model, ModelRequestContext
 
 from netra_backend.app.agents.openai_chat import openai_model
-from netra_backend.app.agents.optional_tools import OptionalTools
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Turn, TurnHandle, TurnResult
 from netra_backend.app.settings import Settings
-from tests.fakes.model_server import Cut, FakeModelServer, Hang, Raw, Text, Tokens, ToolCall, Wire
+from tests.fakes.model_server import Cut, FakeModelServer, Hang, Text, Tokens, ToolCall, Wire
 from tests.unit.agents.conftest import RuntimeOf
 from tests.unit.agents.sink import Sink, a_turn
 
@@ -92,20 +91,6 @@ async def test_an_agent_may_select_its_model(server: FakeModelServer, runtime_of
     await runtime_of(agent={"capabilities": [SelectModel(select)]}).start(a_turn("go"), sink).wait()
     assert sink.shown_text == "Hello"
     assert server.requests[0].body["model"] == "other"
-
-
-async def test_an_error_after_text_takes_no_tools_away(server: FakeModelServer, runtime_of: RuntimeOf) -> None:
-    async def look() -> str:
-        """Look."""
-        return "seen"
-
-    optional = OptionalTools()
-    server.queue += [[Text("One "), Raw(REJECTED)], [Text("One and all.")]]
-    sink = Sink()
-    with pytest.raises(AgentFailure):
-        await runtime_of(look, agent={"capabilities": [optional]}).start(a_turn("go"), sink).wait()
-    assert sink.shown_text == "One "
-    assert optional.offered
 
 
 async def test_a_capability_that_looks_at_events_sees_them_and_costs_no_text(

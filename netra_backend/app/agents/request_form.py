@@ -1,0 +1,281 @@
+"""What is asked of one model: the operator's settings for it, without what its server has refused.
+
+"OpenAI-compatible" servers each take another part of the API and refuse the rest, one by name, one by a sentence, one
+with a 500. What a server refuses is left out and asked again; if that is answered, it stays left out for this model,
+for a time. Only the server's own words count: an error may quote what a user said, and no one's conversation may take
+anything from the others.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+from openai import APIStatusError, NotGiven, Omit
+
+from netra_backend.app.agents.server_words import structured, words_of
+
+__all__ = ["RequestForm", "refused_part"]
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_STATUSES = frozenset({400, 404, 405, 422, 500, 501})
+"""Of a refusal: llama.cpp says 500 where it lacks `--jinja`, OpenRouter 404 where no provider takes tools."""
+
+_PLAIN = (
+    "stream_options",
+    "parallel_tool_calls",
+    "tool_choice",
+    "temperature",
+    "top_p",
+    "reasoning_effort",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "verbosity",
+    "service_tier",
+    "prompt_cache_key",
+    "store",
+    "user",
+)
+"""Parameters that an answer can do without."""
+
+_OF_MESSAGES = ("reasoning_content", "reasoning", "refusal")
+"""Fields of earlier messages that some servers write, and others don't take."""
+
+_REFUSED = (
+    r"not (?:currently |yet )?(?:be )?(?:support|permit|allow|accept|available|enabled|implement|recogni[sz]ed|valid)"
+    r"|n[o']t support|unsupported|unknown|unrecogni[sz]ed|unexpected|extra (?:inputs?|fields?)|forbidden|disabled"
+    r"|invalid (?:parameter|argument|field|param)|requires? (?:the )?[`'\"]?--|cannot be used|only the default"
+    r"|no endpoints found|deprecated"
+)
+_NAMES: dict[str, str] = {
+    **{name: rf"(?<![\w.]){name}\b" for name in _PLAIN},
+    **{f"messages.{name}": rf"\bmessages\W[\w\]\[.,' -]{{0,40}}\b{name}\b" for name in _OF_MESSAGES},
+    "strict": r"(?<![\w.])strict\b|function\.strict",
+    "stream": r"[`'\"]stream[`'\"]|\bstreaming\b|\bstream=true\b|\bparam(?:eter)? stream\b",
+    "max_completion_tokens": r"\bmax_completion_tokens\b",
+    "max_tokens": r"\bmax_tokens\b",
+    "system": r"\b(?:system|developer) (?:role|message|prompt|instruction)s?\b|[`'\"](?:system|developer)[`'\"]",
+    "tools": r"\btools?\b|\bfunction[ -_]calling\b|\bfunction_calling\b",
+}
+_QUOTED = re.compile(r"(?s)\"[^\"]{30,}\"|'[^']{30,}'|`[^`]{30,}`")
+_NEAR = 160
+"""Characters within which a server names what it refuses and says that it does."""
+
+
+@dataclass(slots=True)
+class RequestForm:
+    """One model's. `sets` are defaults for the request, by the API's names; an agent's own settings come first.
+
+    `memory` is how long what was refused is left out, in seconds. `optional_tools`: an answer without tools is of use.
+    """
+
+    sets: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    body: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    without: frozenset[str] = frozenset()
+    memory: float = 600.0
+    optional_tools: bool = False
+    clock: Callable[[], float] = time.monotonic
+    _refused: dict[str, float] = field(default_factory=dict[str, float])
+
+    async def ask(self, asked: Mapping[str, Any], send: Callable[[dict[str, Any]], Awaitable[T]]) -> T:
+        """Send the request in the form that the server takes. Raises what `send` raises."""
+        now = self.clock()
+        left_out = {part for part, until in self._refused.items() if until > now} | self.without
+        found: list[str] = []
+        while True:
+            form = self._form(asked, left_out)
+            try:
+                reply = await send(form)
+            except APIStatusError as error:
+                part = refused_part(error, form)
+                if part is None or part in left_out or (part == "tools" and not self.optional_tools):
+                    raise
+                _log.warning("the model's server refuses %s; asking again without: %s", part, words_of(error.body))
+                left_out = left_out | {part}
+                found.append(part)
+                continue
+            for part in found:
+                self._refused[part] = self.clock() + self.memory
+            return reply
+
+    def _form(self, asked: Mapping[str, Any], left_out: frozenset[str] | set[str]) -> dict[str, Any]:
+        form = {name: value for name, value in asked.items() if not isinstance(value, Omit | NotGiven)}
+        for name, value in self.sets.items():
+            other = _OTHER_LIMIT.get(name, name)
+            if name not in form and other not in form:
+                form[name] = value
+        form["extra_headers"] = {**self.headers, **dict(form.get("extra_headers") or {})}
+        body = {**self.body, **dict(form.get("extra_body") or {})}
+        if form.get("stream") is True and "stream" in left_out:
+            # Whoever sends it goes on as if it were a stream; the answer is read as what it is.
+            body["stream"] = False
+            form.pop("stream_options", None)
+        form["extra_body"] = body
+        for part in left_out:
+            _leave_out(form, part)
+        return form
+
+
+def refused_part(error: APIStatusError, form: Mapping[str, Any]) -> str | None:
+    """Which part of the request the server says it refuses; None where it says nothing of the kind."""
+    if error.status_code not in _STATUSES:
+        return None
+    asked = [part for part in _NAMES if _is_asked(form, part)]
+    body: object = error.body
+    told = structured(body)
+    named = told.get("param")
+    kind = f"{told.get('code', '')} {told.get('type', '')}"
+    if isinstance(named, str) and re.search("unsupported|unknown|unrecogni|extra|not_supported|invalid_param", kind):
+        for part in asked:
+            if re.fullmatch(rf"{part.replace('.', '.*')}|tools.*\.{part}" if part != "tools" else "tools?", named):
+                return part
+    conversation = " ".join(" ".join(_said_in(form)).casefold().split())
+    for words in _own_words(body, told):
+        for part in asked:
+            if _says_refused(words, _NAMES[part], conversation):
+                return part
+    return None
+
+
+def _own_words(body: object, told: Mapping[str, object]) -> Iterator[str]:
+    """What the server says itself, part by part. A validation error also quotes its input, which is left aside."""
+    detail = told.get("detail")
+    if isinstance(detail, list):
+        for each in cast("list[object]", detail)[:20]:
+            if isinstance(each, dict):
+                said = cast("dict[str, object]", each)
+                place = said.get("loc")
+                where = ".".join(map(str, cast("list[object]", place)[:8])) if isinstance(place, list) else ""
+                yield f"{where.removeprefix('body.')}: {said.get('msg', '')} {said.get('type', '')}"
+        return
+    message: object = told.get("message") or told.get("detail") or told.get("error") or body
+    metadata = told.get("metadata")
+    raw = cast("dict[str, object]", metadata).get("raw") if isinstance(metadata, dict) else None
+    for words in (message, raw):
+        if isinstance(words, str):
+            # vLLM's validation errors come as Python's rendering of such a list.
+            places = re.findall(r"'loc': \('body', ([^()]{1,80})\), 'msg': '([^']{1,80})'", words[:4000])
+            if places:
+                yield from (f"{place.replace(chr(39), '').replace(', ', '.')}: {said}" for place, said in places)
+            else:
+                yield _QUOTED.sub("…", words[:2000])
+
+
+def _says_refused(words: str, name: str, conversation: str) -> bool:
+    for found in re.finditer(name, words, re.IGNORECASE):
+        near = words[max(0, found.start() - _NEAR) : found.end() + _NEAR]
+        for refusal in re.finditer(_REFUSED, near, re.IGNORECASE):
+            at = found.start() - max(0, found.start() - _NEAR)
+            ends = at + len(found[0])
+            said = near[min(at, refusal.start()) : max(ends, refusal.end())]
+            if " ".join(said.casefold().split()) not in conversation:
+                return True
+    return False
+
+
+def _said_in(form: Mapping[str, Any]) -> Iterator[str]:
+    for message in _listed(form, "messages"):
+        content: object = message.get("content")
+        if isinstance(content, str):
+            yield content
+        elif isinstance(content, list):
+            for part in cast("list[object]", content):
+                text = cast("dict[str, object]", part).get("text") if isinstance(part, dict) else None
+                if isinstance(text, str):
+                    yield text
+
+
+def _listed(form: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    return list(form.get(name) or [])
+
+
+_OTHER_LIMIT = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+
+
+def _is_asked(form: Mapping[str, Any], part: str) -> bool:
+    whole = {**form, **form.get("extra_body", {})}
+    match part:
+        case "strict":
+            return any("strict" in tool.get("function", {}) for tool in _listed(whole, "tools"))
+        case "system":
+            return any(message.get("role") in {"system", "developer"} for message in _listed(whole, "messages"))
+        case "tool_choice":
+            return whole.get("tool_choice") == "auto"
+        case "stream":
+            return whole.get("stream") is True
+        case "tools":
+            return bool(whole.get("tools"))
+        case _ if part.startswith("messages."):
+            return any(part.removeprefix("messages.") in message for message in _listed(whole, "messages"))
+        case _:
+            return part in whole
+
+
+def _leave_out(form: dict[str, Any], part: str) -> None:
+    match part:
+        case "strict":
+            form["tools"] = [
+                {**tool, "function": {key: value for key, value in tool["function"].items() if key != "strict"}}
+                for tool in _listed(form, "tools")
+            ]
+            if not form["tools"]:
+                del form["tools"]
+        case "tools":
+            for name in ("tools", "tool_choice", "parallel_tool_calls"):
+                form.pop(name, None)
+            form["messages"] = list(_without_tools(_listed(form, "messages")))
+        case "max_tokens" | "max_completion_tokens":
+            if part in form:
+                form[_OTHER_LIMIT[part]] = form.pop(part)
+        case "system":
+            form["messages"] = _system_as_user(_listed(form, "messages"))
+        case "stream":
+            pass
+        case _ if part.startswith("messages."):
+            field_name = part.removeprefix("messages.")
+            form["messages"] = [
+                {key: value for key, value in message.items() if key != field_name}
+                for message in _listed(form, "messages")
+            ]
+        case _:
+            form.pop(part, None)
+            form["extra_body"].pop(part, None)
+
+
+def _without_tools(messages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The conversation without the calls in it, one answer for each question."""
+    before: dict[str, Any] | None = None
+    for message in messages:
+        if message.get("role") == "tool":
+            continue
+        told = {key: value for key, value in message.items() if key != "tool_calls"}
+        if told.get("role") == "assistant" and not told.get("content"):
+            continue
+        if before is not None and before.get("role") == told.get("role") == "assistant":
+            before = {**before, "content": f"{before['content']}\n\n{told['content']}"}
+            continue
+        if before is not None:
+            yield before
+        before = told
+    if before is not None:
+        yield before
+
+
+def _system_as_user(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the system says, said by the user in front of his first message."""
+    system = [message for message in messages if message.get("role") in {"system", "developer"}]
+    others = [message for message in messages if message.get("role") not in {"system", "developer"}]
+    said = "\n\n".join(message["content"] for message in system if isinstance(message.get("content"), str))
+    if not said:
+        return others
+    if others and others[0].get("role") == "user" and isinstance(others[0].get("content"), str):
+        return [{**others[0], "content": f"{said}\n\n{others[0]['content']}"}, *others[1:]]
+    return [{"role": "user", "content": said}, *others]

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
@@ -14,7 +15,7 @@ from starlette.websockets import WebSocket
 from netra_backend.app.agents.containment import contain_tasks
 from netra_backend.app.agents.loader import ready_agent
 from netra_backend.app.agents.runtime import AgentRuntime
-from netra_backend.app.auth.authenticator import Authenticator
+from netra_backend.app.auth.authenticator import Authenticator, cookie_name
 from netra_backend.app.auth.passwords import Passwords
 from netra_backend.app.auth.session_registry import SessionRegistry
 from netra_backend.app.auth.sign_in import SignIn
@@ -164,6 +165,7 @@ def create_app(settings: Settings, serving: Services | None = None) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=settings.max_frame_bytes)
     app.add_middleware(SecurityHeaders)
     app.state.front_door = FrontDoor(settings)
+    app.state.cookie_name = cookie_name(settings)
     for router in (about.router, auth.router, account.router, threads.router, runs.router, health.router):
         app.include_router(router)
     install_pages(app)
@@ -186,6 +188,12 @@ class _App(FastAPI):
             await serve_socket(WebSocket(scope, receive, send))
         else:
             await super().__call__(scope, receive, send)
+
+    def openapi(self) -> dict[str, Any]:
+        """The API's description, with the cookie's name as it is here."""
+        made = super().openapi()
+        made["components"]["securitySchemes"]["cookie"]["name"] = self.state.cookie_name
+        return made
 
 
 @asynccontextmanager

@@ -22,7 +22,16 @@ from netra_backend.app.settings import Settings
 from netra_backend.app.storage.known_devices import KEPT_DAYS
 from netra_backend.app.storage.sessions import OneTimeCodes, Session, Sessions
 
-__all__ = ["OPAQUE", "TICKET_SECONDS", "Authenticator", "ForbiddenOrigin", "origin_of"]
+__all__ = [
+    "COOKIE",
+    "OPAQUE",
+    "SECURE_COOKIE",
+    "TICKET_SECONDS",
+    "Authenticator",
+    "ForbiddenOrigin",
+    "cookie_name",
+    "origin_of",
+]
 
 TICKET_SECONDS = 30
 """How long a ticket for a socket can be redeemed."""
@@ -32,6 +41,10 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 OPAQUE = "null"
 """The origin of sandboxed pages (RFC 6454, 6.1): two of them are not the same."""
+
+COOKIE = "netra"
+SECURE_COOKIE = "__Host-netra"
+"""`__Host-` makes browsers insist on Secure, no Domain and the whole host (RFC 6265bis, 4.1.3.2)."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -50,13 +63,9 @@ class Authenticator:
         self._public_origin = origin_of(settings.public_url) if settings.public_url else None
         self._settings = settings
         self._names = OwnNames(settings)
-        self._secure = self._public_origin is not None and self._public_origin.startswith("https:")
+        self._secure = _is_secure(settings)
+        self.cookie_name = cookie_name(settings)
         self._cookie_seconds = int(settings.session_days * 86_400)
-
-    @property
-    def cookie_name(self) -> str:
-        """`__Host-` makes browsers insist on Secure, no Domain and the whole host (RFC 6265bis, 4.1.3.2)."""
-        return "__Host-netra" if self._secure else "netra"
 
     @property
     def device_cookie_name(self) -> str:
@@ -74,7 +83,7 @@ class Authenticator:
             if token is None:
                 raise NotAuthenticated("sign in first")
             if connection.scope.get("method") not in _SAFE_METHODS and not self._same_origin(connection):
-                raise ForbiddenOrigin("this request came from another site's page")
+                raise ForbiddenOrigin(_whose(connection, "this request came from another site's page"))
         return await self._registry.resolve(token)
 
     async def from_handshake(self, websocket: WebSocket) -> Access | None:
@@ -86,7 +95,7 @@ class Authenticator:
             if token is None:
                 return None
             if not self._is_ours(websocket, websocket.headers.get("origin")):
-                raise ForbiddenOrigin("this socket was opened by another site's page")
+                raise ForbiddenOrigin(_whose(websocket, "this socket was opened by another site's page"))
         return await self._registry.resolve(token)
 
     async def from_token(self, token: str) -> Access:
@@ -166,6 +175,25 @@ class Authenticator:
                 return False
             own = origin_of(f"{client_scheme(connection.scope, self._settings) or 'http'}://{asked}")
         return own != OPAQUE and origin_of(origin) == own
+
+
+def cookie_name(settings: Settings) -> str:
+    """The session cookie's, `__Host-` where https is in front."""
+    return SECURE_COOKIE if _is_secure(settings) else COOKIE
+
+
+def _is_secure(settings: Settings) -> bool:
+    return settings.public_url is not None and settings.public_url.startswith("https:")
+
+
+def _whose(connection: HTTPConnection, of_a_page: str) -> str:
+    """Why a cookie didn't count. Browsers say where a request comes from, programs with a cookie jar don't."""
+    if any(name in connection.headers for name in ("origin", "sec-fetch-site")):
+        return of_a_page
+    return (
+        "the session's cookie counts only for a page of this server, which its browser names in Origin; a program"
+        " sends the bearer token instead: Authorization: Bearer TOKEN (`token` in the answer to its sign-in)"
+    )
 
 
 def origin_of(url: str) -> str:

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from netra_backend.app.auth.authenticator import ForbiddenOrigin
+from netra_backend.app.auth.session_registry import NotAuthenticated
+from netra_backend.app.routes.dependencies import auth_services
 from netra_backend.app.routes.problems import Problem
+from netra_backend.app.storage.errors import LogUnavailable
 
 __all__ = ["BodyLimit"]
 
 
+STRANGERS_BODY = 16 * 1024
+"""Bytes that a body may have before its sender is known: a sign-in has some hundreds. Bodies are read before a route
+looks at who asks, and strangers may come in any number."""
+
+
 class BodyLimit:
     """Middleware: a body beyond `max_bytes` is answered with 413 `too_large`, before it is read where it says its
-    length, and otherwise when it passes the limit."""
+    length, and otherwise when it passes the limit. Beyond `STRANGERS_BODY` it is read only for somebody known."""
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self.app = app
@@ -31,14 +41,31 @@ class BodyLimit:
             await response(scope, receive, send)
             return
         taken = 0
+        known = False
 
         async def counted() -> Message:
-            nonlocal taken
+            nonlocal taken, known
             part = await receive()
             taken += len(part.get("body", b""))
             if taken > self.max_bytes:
                 # This kind, because FastAPI lets it pass while it reads a body.
                 raise HTTPException(413, message, {"Connection": "close"})
+            if taken > STRANGERS_BODY and not known:
+                await _see_who_asks(scope)
+                known = True
             return part
 
         await self.app(scope, counted, send)
+
+
+async def _see_who_asks(scope: Scope) -> None:
+    connection = HTTPConnection(scope)
+    try:
+        await auth_services(connection).authenticator.from_request(connection)
+    except (NotAuthenticated, ForbiddenOrigin) as error:
+        status = 401 if isinstance(error, NotAuthenticated) else 403
+        raise HTTPException(status, str(error), {"Connection": "close"}) from None
+    except LogUnavailable:
+        raise HTTPException(
+            503, "the server can't reach its records at the moment; try again", {"Connection": "close"}
+        ) from None

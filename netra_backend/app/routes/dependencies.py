@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Protocol, cast
 
-from fastapi import Depends
+from fastapi import Depends, Security
+from fastapi.security import APIKeyCookie, HTTPBearer
 from starlette.requests import HTTPConnection, Request
 
-from netra_backend.app.auth.authenticator import Authenticator
+from netra_backend.app.auth.authenticator import COOKIE, Authenticator
 from netra_backend.app.auth.session_registry import Access, SessionRegistry
 from netra_backend.app.auth.sign_in import SignIn
 from netra_backend.app.doors.visit import admit
@@ -38,16 +39,31 @@ def auth_services(connection: HTTPConnection) -> AuthServices:
     return cast("AuthServices", connection.app.state.services)
 
 
-async def access_for_stop(request: Request) -> Access:
+_BEARER = HTTPBearer(
+    scheme_name="bearer",
+    description="For programs: the `token` in the answer to a sign-in.",
+    auto_error=False,
+)
+_COOKIE = APIKeyCookie(
+    name=COOKIE,
+    scheme_name="cookie",
+    description="For pages of this server: set by a sign-in. What changes something needs the page's Origin too.",
+    auto_error=False,
+)
+"""Named here for OpenAPI; what counts is the authenticator's word."""
+
+
+async def access_for_stop(
+    request: Request, _bearer: Annotated[object, Security(_BEARER)], _cookie: Annotated[object, Security(_COOKIE)]
+) -> Access:
     """Who asks; the last known state will do, since a stop must work while the database is away."""
     found = await auth_services(request).authenticator.from_request(request)
     admit(request.scope)
     return found
 
 
-async def access(request: Request) -> Access:
+async def access(found: Annotated[Access, Depends(access_for_stop)]) -> Access:
     """Who asks. Raises `Problem` 503 while the database is away: then nobody's rights are certain."""
-    found = await access_for_stop(request)
     if found.stale:
         message = "the server can't reach its records at the moment; only stopping works"
         raise Problem(503, "unavailable", message, retry_after=RETRY_UNAVAILABLE)

@@ -32,6 +32,7 @@ from netra_backend.app.protocol.frames import (
     UserMessage,
     decode_frame,
 )
+from netra_backend.app.routes.problems import Problem
 from netra_backend.app.routes.services import Services, services
 from netra_backend.app.services.refusals import InvalidFrame, Refusal
 from netra_backend.app.services.socket_watch import Rights
@@ -44,6 +45,8 @@ __all__ = ["serve_socket"]
 
 PATIENCE = 1.0
 """Seconds for which the next frame waits while one is being answered."""
+FIRST_FRAMES = 10
+"""Frames in which somebody may say who it is: each look-up of a token costs a query."""
 MAX_UNANSWERED = 16
 """Frames of one socket that may be waiting for their answers; beyond it the socket is read no further."""
 
@@ -59,9 +62,12 @@ async def serve_socket(websocket: WebSocket) -> None:
     serving = services(websocket)
     try:
         access = await serving.authenticator.from_handshake(websocket)
-    except ForbiddenOrigin:
+    except ForbiddenOrigin as error:
         # Before `accept`: the handshake is answered with 403.
-        await websocket.close()
+        if "websocket.http.response" in websocket.scope.get("extensions", {}):
+            await websocket.send_denial_response(Problem(403, "forbidden", str(error)).response())
+        else:
+            await websocket.close()
         return
     except NotAuthenticated:
         await websocket.accept()
@@ -78,7 +84,7 @@ async def serve_socket(websocket: WebSocket) -> None:
         if access is None:
             access = await _first_frame(websocket, serving)
             if access is None:
-                await websocket.close(4401, "not authenticated in time")
+                await websocket.close(4401, "not authenticated")
                 return
         await _Socket(websocket, serving, access).serve()
     except BinaryFrame:
@@ -88,10 +94,10 @@ async def serve_socket(websocket: WebSocket) -> None:
 
 
 async def _first_frame(websocket: WebSocket, serving: Services) -> Access | None:
-    """Wait for `authenticate`; other frames get an error. None if it doesn't come in time."""
+    """Wait for `authenticate`; other frames get an error. None if it doesn't come in time, or too much else does."""
     try:
         async with asyncio.timeout(serving.settings.authentication_timeout):
-            while True:
+            for _ in range(FIRST_FRAMES):
                 try:
                     frame = decode_frame(await _receive(websocket))
                     if not isinstance(frame, Authenticate):
@@ -105,7 +111,8 @@ async def _first_frame(websocket: WebSocket, serving: Services) -> Access | None
                     await websocket.send_text(encode_socket_frame(Ack(), frame.id))
                     return access
     except TimeoutError:
-        return None
+        pass
+    return None
 
 
 async def _authenticate(websocket: WebSocket, serving: Services, frame: Authenticate) -> Access:

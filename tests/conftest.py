@@ -8,6 +8,7 @@ import pytest
 
 from tests.fakes.model_server import FakeModelServer
 from tests.harness.server import RunningServer, running_server
+from tests.harness.strict_chat import check_request
 
 
 @pytest.fixture
@@ -17,9 +18,11 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 async def model() -> AsyncIterator[FakeModelServer]:
-    """A fake OpenAI-compatible model server over real HTTP."""
+    """A fake OpenAI-compatible model server over real HTTP. Whatever a test has it asked is in the strictest form."""
     async with FakeModelServer() as server:
         yield server
+        for request in server.requests:
+            check_request(request.body)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from tests.fakes.model_server import FakeModelServer, Request, Script
 from tests.harness.client import TERMINAL, Client, Frame, Record, check_run
 from tests.harness.process import ServerProcess
 from tests.harness.server import Person, RunningServer
+from tests.harness.strict_chat import without_notes
 
 LONG = 30
 """Seconds after which a test that waits has failed. No test depends on how long anything takes."""
@@ -141,7 +142,7 @@ def told_to_model(messages: list[Frame]) -> Told:
     told = Told()
     for message in messages:
         if message["role"] == "assistant":
-            told.text += message.get("content") or ""
+            told.text += without_notes(message.get("content") or "")
             told.thinking += message.get("reasoning_content") or ""
             for call in message.get("tool_calls") or ():
                 assert call["id"] not in told.tools

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pydantic import ValidationError
 from pydantic_ai.messages import (
+    InstructionBaselinePart,
+    InstructionDeltaPart,
     ModelMessage,
     ModelMessagesTypeAdapter,
     ModelRequest,
     ModelResponse,
     ModelResponsePart,
+    RetryFeedbackPart,
+    SystemPromptPart,
     TextPart,
     ThinkingPart,
     ToolReturnPart,
@@ -21,34 +25,79 @@ from pydantic_ai.messages import (
 )
 
 from netra_backend.app.agents.clean import clean_json
+from netra_backend.app.agents.conversation import NO_ANSWER, conversation, one_call_at_a_time
 from netra_backend.app.agents.runtime import PastTurn
 from netra_backend.app.agents.transcript import Kind, Transcript
 
 __all__ = ["encode", "past_messages", "stopped_messages", "whole_messages"]
 
 _log = logging.getLogger(__name__)
+_OF_ITS_TURN = (SystemPromptPart, InstructionBaselinePart, InstructionDeltaPart, RetryFeedbackPart)
 
 
 def past_messages(turns: Sequence[PastTurn]) -> list[ModelMessage]:
-    """What the model is told of earlier turns, oldest first.
+    """What the model is told of earlier turns, oldest first: in form for every model server (see `conversation`).
 
-    A turn without a history of its own, or with one that can't be read (it says so in the log), is told by what was
-    said and answered.
+    Each turn begins with what the user said and ends with words of the agent. Where it was cut, or had no answer, those
+    words say so. A turn without a history of its own, or with one that can't be read (it says so in the log), is told
+    by what was said and answered.
     """
-    return [message for turn in turns for message in _past(turn)]
+    return conversation(message for turn in turns for message in _past(turn))
 
 
 def _past(turn: PastTurn) -> list[ModelMessage]:
+    told = conversation(_stored(turn))
+    if not told or not any(isinstance(part, UserPromptPart) for part in told[0].parts):
+        told = conversation([ModelRequest([UserPromptPart(turn.user_text)]), *told])
+    last = told[-1]
+    spoke = isinstance(last, ModelResponse) and not _is_silent(last)
+    rest = "" if spoke else _untold(turn.answer, told)
+    note = _note(turn, spoken=spoke or bool(rest))
+    ending = [TextPart(words) for words in (rest, note) if words.strip()]
+    return one_call_at_a_time(conversation([*told, ModelResponse(ending)] if ending else told))
+
+
+def _stored(turn: PastTurn) -> Iterator[ModelMessage]:
+    """The turn's own messages, without what the agent is told anew in each turn (system prompt and instructions), and
+    without what the library told it about answers that it didn't take, and that nobody was shown."""
+    for message in _decoded(turn):
+        if isinstance(message, ModelResponse):
+            # A piece of an answer that a server was still to go on with isn't gone on with any more.
+            yield replace(message, state="interrupted") if message.state == "suspended" else message
+            continue
+        parts = [part for part in message.parts if not isinstance(part, _OF_ITS_TURN)]
+        if parts:
+            yield replace(message, parts=parts, instructions=None)
+
+
+def _decoded(turn: PastTurn) -> list[ModelMessage]:
     if turn.history is not None:
         try:
             return ModelMessagesTypeAdapter.validate_json(turn.history)
         except ValidationError as error:
             _log.warning("a turn's stored history can't be read (%d errors); using its text", error.error_count())
-    told: list[ModelMessage] = [ModelRequest([UserPromptPart(turn.user_text)])]
-    if turn.answer:
-        state = "interrupted" if turn.interrupted else "complete"
-        told.append(ModelResponse([TextPart(turn.answer)], state=state))
-    return told
+    said = ModelRequest([UserPromptPart(turn.user_text)])
+    return [said, ModelResponse([TextPart(turn.answer)])] if turn.answer.strip() else [said]
+
+
+def _untold(answer: str, messages: Sequence[ModelMessage]) -> str:
+    """What the user was shown after all that the messages tell: an output that isn't a response's text."""
+    responses = (message for message in messages if isinstance(message, ModelResponse))
+    told = "".join(part.content for each in responses for part in each.parts if isinstance(part, TextPart))
+    told = told.replace(NO_ANSWER, "")
+    return answer.removeprefix(told).lstrip() if answer.startswith(told) else ""
+
+
+def _note(turn: PastTurn, *, spoken: bool) -> str:
+    if turn.failed:
+        return "[An error cut this answer off here.]" if spoken else "[An error ended this turn before an answer.]"
+    if turn.interrupted:
+        return "[The user stopped this answer here.]" if spoken else "[The user stopped this turn before an answer.]"
+    return "" if spoken else NO_ANSWER
+
+
+def _is_silent(response: ModelResponse) -> bool:
+    return not any(isinstance(part, TextPart) and part.content != NO_ANSWER for part in response.parts)
 
 
 def encode(messages: Sequence[ModelMessage]) -> bytes:

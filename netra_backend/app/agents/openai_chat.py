@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 
 import httpx2
@@ -24,6 +25,8 @@ from netra_backend.app.settings import Settings
 
 __all__ = ["api_key", "openai_model", "openai_runtime"]
 
+_MISTRAL = re.compile(r"(mi|mix|mini|dev|code|magi|pix|vox|math)stral|mixtral|pixtral|voxtral", re.IGNORECASE)
+"""The family names of Mistral's models."""
 _INSTRUCTIONS = (
     "You are a helpful assistant. Use the tools for arithmetic, for times and dates, and for the user's notes and"
     " earlier threads. Answer in the language of the user."
@@ -53,7 +56,12 @@ def openai_model(
 
     `Settings.model_client` says who reads the responses: Netra, or the OpenAI client.
     """
-    profile = OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=True)
+    profile = OpenAIModelProfile(
+        openai_chat_streaming_requires_finish_reason=True, openai_chat_supports_multiple_system_messages=False
+    )
+    if _MISTRAL.search(name):
+        # What Mistral's templates and servers check, and other families' would not always like: Kimi's has another.
+        profile["tool_call_id_length"] = 9
     key = api_key(settings)
     form = request_form(settings, optional_tools=optional_tools)
     if settings.model_client == "lean":

@@ -92,13 +92,14 @@ class PastTurn:
 
     `history` is what the runtime returned for it (`TurnResult.history`), or None where the turn ended without one
     (it was cut by a crash): then `user_text` and `answer` are all that is known. `interrupted` is true when the
-    answer isn't whole because the turn was stopped, failed or was cut.
+    answer isn't whole because the turn was stopped, failed or was cut; `failed`, when it wasn't the user who ended it.
     """
 
     user_text: str
     answer: str
     interrupted: bool
     history: bytes | None
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -352,7 +352,8 @@ class RunSupervisor:
                 continue
             question, *answers = view.messages.of_run(earlier.id)
             answer = answers[0].text if answers else ""
-            past.append(PastTurn(question.text, answer, earlier.state != "completed", history))
+            interrupted = earlier.state != "completed"
+            past.append(PastTurn(question.text, answer, interrupted, history, failed=earlier.state == "failed"))
         return said.text, past
 
     async def _insist(self, act: Callable[[], Awaitable[T]]) -> T:

@@ -12,6 +12,7 @@ from netra_backend.app.agents.openai_chat import openai_model
 from netra_backend.app.agents.pydantic_ai import PydanticRuntime
 from netra_backend.app.settings import Settings
 from tests.fakes.model_server import FakeModelServer
+from tests.harness.strict_chat import check_request
 
 RuntimeOf = Callable[..., PydanticRuntime]
 
@@ -34,6 +35,8 @@ def settings_of_this_test_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 async def server() -> AsyncIterator[FakeModelServer]:
     async with FakeModelServer() as running:
         yield running
+        for request in running.requests:
+            check_request(request.body)
 
 
 @pytest.fixture(params=["lean", "sdk"])

@@ -12,6 +12,7 @@ import pytest
 
 from netra_backend.app.agents.runtime import PastTurn, TurnResult
 from tests.fakes.model_server import FakeModelServer, Request, Script, Step, Text, Thinking, ToolCall, WaitFor
+from tests.harness.strict_chat import without_notes
 from tests.unit.agents.conftest import RuntimeOf
 from tests.unit.agents.sink import Sink, a_turn
 
@@ -27,6 +28,8 @@ CONVERSATION: Script = [
     [Text("Again."), ToolCall("look", {"at": "up"}, "call_0")],
     [Thinking("So."), Text("All "), Text("is "), Text("well.")],
 ]
+SHOWN_IDS = ["call_0", "call_1", "call_0#2"]
+"""The calls as the user is shown them; the model's own ids repeat."""
 BOUNDARIES = 15
 """Calls that the whole conversation makes to its sink; checked below."""
 
@@ -83,23 +86,19 @@ async def played(
 def told(request: Request) -> tuple[str, str, dict[str, str]]:
     """The assistant's text and thinking, and the tools' results, in a request's messages."""
     assistant = [message for message in request.messages if message["role"] == "assistant"]
-    text = "".join(message.get("content") or "" for message in assistant)
+    text = "".join(without_notes(message.get("content") or "") for message in assistant)
     thinking = "".join(message.get("reasoning_content") or "" for message in assistant)
     asked = [call["id"] for message in assistant for call in message.get("tool_calls", ())]
     answered = [m["tool_call_id"] for m in request.messages if m["role"] == "tool"]
     assert answered == asked, "each tool call has its one answer, in order"
     results = [m["content"] for m in request.messages if m["role"] == "tool"]
-    return text, thinking, dict(zip(unique(asked), results, strict=True))
+    return text, thinking, dict(zip(SHOWN_IDS, results, strict=False))
 
 
 def kept(result: TurnResult, kind: str) -> str:
     """All text, or all thinking, in a turn's own history."""
     messages = json.loads(result.history or b"[]")
     return "".join(part["content"] for m in messages for part in m["parts"] if part["part_kind"] == kind)
-
-
-def unique(ids: list[str]) -> list[str]:
-    return [f"{key}#2" if key in ids[:index] else key for index, key in enumerate(ids)]
 
 
 async def test_the_whole_conversation(server: FakeModelServer, runtime_of: RuntimeOf) -> None:
@@ -152,7 +151,7 @@ async def test_a_tool_that_ended_before_the_stop_is_told_as_ended(
     assert sink.statuses == {}, "the server closes what wasn't closed"
     past = PastTurn("go", "", interrupted=True, history=result.history)
     await runtime.start(a_turn("tokens=1", past), Sink()).wait()
-    assert told(server.requests[-1])[2] == {"a": "all clear"}
+    assert list(told(server.requests[-1])[2].values()) == ["all clear"]
 
 
 async def test_a_turn_without_a_history_is_told_by_its_text(server: FakeModelServer, runtime_of: RuntimeOf) -> None:
@@ -165,6 +164,7 @@ async def test_a_turn_without_a_history_is_told_by_its_text(server: FakeModelSer
         ("user", "hello"),
         ("assistant", "hi"),
         ("user", "are you there?"),
+        ("assistant", "[The user stopped this turn before an answer.]"),
         ("user", "tokens=1"),
     ]
 

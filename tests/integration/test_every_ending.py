@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.fakes.model_server import Cut, End, Hang, Raw, Status, Text, Thinking, ToolCall
 from tests.harness.client import Client
-from tests.harness.stage import Stage, ended, soon
+from tests.harness.stage import Stage, ended
 from tests.harness.strict_chat import check_request
 from tests.integration.conftest import StageWith
 
@@ -40,7 +40,11 @@ async def play(stage: Stage, client: Client, responses: tuple[Any, ...], thread_
     played = [[fresh if step is hang else step for step in response] for response in responses]
     run = await client.say(stage.script(*played), thread_id=thread_id)
     if hang is not None:
-        await soon(fresh.reached)
+        # It may fail before it comes there.
+        while not fresh.reached.is_set() and stage.server.services.supervisor.of_user(  # noqa: ASYNC110
+            stage.alice.user_id, run_id=run["run_id"]
+        ):
+            await asyncio.sleep(0.01)
         await client.stop(run_id=run["run_id"])
     await ended(client, run)
     return run["thread_id"]
@@ -71,17 +75,13 @@ async def test_the_model_is_told_how_a_turn_ended(stage_with: StageWith) -> None
     async with stage_with(model_retries=0) as stage, stage.client() as client:
         await client.resume()
         thread_id = await play(stage, client, ([Hang()],), None)
-        for turn in (([Text("Half"), Cut()],), ([Status(400, "no")],), ([Thinking("Hm.")],), ([Text("A"), Hang()],)):
+        for turn in (([Text("Half"), Cut()],), ([Status(400, "no")],), ([Text("A"), Hang()],)):
             await play(stage, client, turn, thread_id)
         request = await stage.next_turn(client, thread_id)
         said = [message["content"] for message in request.messages if message["role"] == "assistant"]
-        assert said[:3] == [
+        assert said == [
             "[The user stopped this turn before an answer.]",
             "Half\n\n[An error cut this answer off here.]",
             "[An error ended this turn before an answer.]",
-        ]
-        assert said[3] in {"[An error ended this turn before an answer.]", "[No answer.]"}
-        assert said[4] in {
             "A\n\n[The user stopped this answer here.]",
-            "[The user stopped this turn before an answer.]",
-        }
+        ]

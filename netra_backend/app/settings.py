@@ -120,7 +120,18 @@ class Settings(BaseSettings):
     max_answer_chars: int = Field(default=1_000_000, ge=1000)
     """Answer and reasoning of one run together; beyond it the run ends as `usage_limit`, with what it wrote."""
     history_turns: int = Field(default=50, ge=0)
-    """Earlier turns of the thread that the model is given."""
+    """Earlier turns of the thread that the model is given, at most."""
+    history_chars: int = Field(default=200_000, ge=0)
+    """Characters of earlier turns that the model is given, at most: texts, reasoning, tool arguments and results, as
+    UTF-8 JSON holds them (a token is about four; one outside ASCII counts two to four). The newest turns that fit are
+    given, the older ones are left out whole, and the user is told so."""
+    history_tool_chars: int = Field(default=4_000, ge=100)
+    """Characters of one tool's arguments, and of its result, that later turns are given; the rest is left out with a
+    note for the model."""
+    tool_result_chars: int = Field(default=50_000, ge=100)
+    """Characters of one tool result that the model is given in the turn itself; the middle is left out with a note."""
+    request_results_chars: int = Field(default=400_000, ge=100)
+    """Characters of all tool results that one request to the model carries; beyond it each gets 500."""
     stop_grace: float = Field(default=1.0, ge=0)
     """How long a stopped run's tools may take to end before they are abandoned."""
 
@@ -129,8 +140,9 @@ class Settings(BaseSettings):
     max_frame_bytes: int = Field(default=512 * 1024, ge=1024)
     max_tool_value_chars: int = Field(default=8_000, ge=100)
     """Tool parameters and results longer than this are cut before they are logged."""
-    max_result_chars: int = Field(default=1_000_000, ge=1000)
-    """What one tool may return to the model, and the structured output of one run, as JSON; longer fails the run."""
+    max_result_chars: int = Field(default=10_000_000, ge=1000)
+    """What one tool may return (the model is given `tool_result_chars` of it), and the structured output of one run, as
+    JSON; longer fails the run."""
     max_sockets_per_user: int = Field(default=20, ge=1)
     max_running_runs: int = Field(default=200, ge=1)
     max_running_runs_per_user: int = Field(default=5, ge=1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 from playwright.async_api import expect
@@ -10,7 +12,7 @@ from playwright.async_api import expect
 from tests.e2e.browser import Tab
 from tests.e2e.conftest import OpenTab
 from tests.fakes import tool_agent
-from tests.fakes.model_server import Hang, Status, Text, Thinking, ToolCall, WaitFor
+from tests.fakes.model_server import FakeModelServer, Hang, Status, Text, Thinking, ToolCall, WaitFor
 from tests.harness.database import database_away
 from tests.harness.server import RunningServer
 from tests.harness.stage import Stage
@@ -196,3 +198,19 @@ async def test_markdown_tables_and_code_with_copy(stage: Stage, open_tab: OpenTa
     await tab.answer.get_by_role("button", name="Copy this code").click()
     await expect(tab.answer.get_by_text("Copied")).to_be_visible()
     assert await tab.page.evaluate("() => navigator.clipboard.readText()") == "print('hi')"
+
+
+async def test_a_long_thread_says_calmly_what_the_agent_was_not_given(
+    serve: Callable[..., AbstractAsyncContextManager[RunningServer]], model: FakeModelServer, open_tab: OpenTab
+) -> None:
+    starting = serve(model="openai:fake", model_base_url=model.base_url, history_turns=1)
+    async with Stage.set(starting, model) as stage:
+        tab = await open_tab(stage.server.url, stage.alice)
+        for number in range(3):
+            await tab.say(stage.script([Text(f"Answer {number}.")]))
+            await tab.answered(f"Answer {number}.")
+            await tab.state("completed")
+        said = "This thread is long. The agent wasn't given one earlier turn of it."
+        await expect(tab.turns.last.locator(".forgotten")).to_have_text(said)
+        await expect(tab.page.locator(".forgotten")).to_have_count(1)
+        assert await tab.violations() == 0

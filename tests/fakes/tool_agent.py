@@ -89,6 +89,11 @@ async def hold_on_at(name: str) -> str:
     return f"past {name}"
 
 
+async def talk(chars: int) -> str:
+    """Return that many characters."""
+    return "talk " * (chars // 5)
+
+
 async def fail(why: str) -> str:
     """Fail, as a tool with a defect does."""
     raise RuntimeError(why)
@@ -109,5 +114,7 @@ async def before_request(ctx: RunContext[Turn], messages: list[ModelMessage]) ->
 
 
 agent = Agent(
-    deps_type=Turn, tools=[look, wait_at, block_at, hold_on_at, fail], capabilities=[ProcessHistory(before_request)]
+    deps_type=Turn,
+    tools=[look, wait_at, block_at, hold_on_at, talk, fail],
+    capabilities=[ProcessHistory(before_request)],
 )

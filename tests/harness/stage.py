@@ -92,8 +92,7 @@ class Stage:
         def look(view: UserView) -> bytes | None:
             run = view.runs.get(run_id)
             assert run is not None
-            past = view.runs.past(run.thread_id, run.number + 1, 1)
-            return past[0][1]
+            return view.runs.history(run.id)
 
         stored = await self.server.services.log.view(self.alice.user_id, look)
         return json.loads(stored) if stored is not None else None

@@ -34,6 +34,8 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
+from netra_backend.app.agents.result_allowance import ResultAllowance
+
 __all__ = ["NO_ANSWER", "conversation", "one_call_at_a_time"]
 
 NO_ANSWER = "[No answer.]"
@@ -54,13 +56,15 @@ _MADE_ID = 9
 Said = str | Sequence[UserContent]
 
 
-def conversation(messages: Iterable[ModelMessage], offered: Collection[str] | None = None) -> list[ModelMessage]:
+def conversation(
+    messages: Iterable[ModelMessage], offered: Collection[str] | None = None, allowance: ResultAllowance | None = None
+) -> list[ModelMessage]:
     """The messages in that form; they themselves aren't changed. What is in form already comes out the same.
 
     `offered` are the names of the tools that the model is offered with them, where that is known: those names are kept
-    as they are, and if there are none, what was called and returned is told in words.
+    as they are, and if there are none, what was called and returned is told in words. `allowance` bounds the results.
     """
-    built = _Conversation(offered)
+    built = _Conversation(offered, allowance)
     for message in messages:
         if isinstance(message, ModelRequest):
             built.ask(message)
@@ -97,6 +101,7 @@ class _Conversation:
     """Grows message by message, and is in form after each, but for calls that the next message may answer."""
 
     offered: Collection[str] | None
+    allowance: ResultAllowance | None
     messages: list[ModelMessage] = field(default_factory=list[ModelMessage])
     _open: list[tuple[str, ToolCallPart]] = field(default_factory=list[tuple[str, ToolCallPart]])
     """The calls of the last response, each with the id by which its result names it."""
@@ -169,6 +174,8 @@ class _Conversation:
         for key, call in self._open:
             found = left.get(key)
             result = found.pop() if found else ToolReturnPart(call.tool_name, _INTERRUPTED_CALL, outcome="interrupted")
+            if self.allowance is not None:
+                result = self.allowance.cut(result)
             content = _NO_RESULT if _is_nothing(result.content) else result.content
             answers.append(replace(result, content=content, tool_name=call.tool_name, tool_call_id=call.tool_call_id))
         self._open = []

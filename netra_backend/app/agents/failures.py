@@ -156,7 +156,7 @@ def _model_failure(error: ModelAPIError, begun: bool) -> tuple[FailureCode, str,
             return (
                 FailureCode.MODEL_REJECTED_REQUEST,
                 f"The conversation is too long for this model{status}. Start a new thread, or lower"
-                " NETRA_HISTORY_TURNS.",
+                " NETRA_HISTORY_CHARS or NETRA_HISTORY_TURNS.",
                 False,
             )
         case ModelQuotaExceededError():

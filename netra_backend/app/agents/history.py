@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_ai.messages import (
@@ -14,12 +15,14 @@ from pydantic_ai.messages import (
     ModelMessage,
     ModelMessagesTypeAdapter,
     ModelRequest,
+    ModelRequestPart,
     ModelResponse,
     ModelResponsePart,
     RetryFeedbackPart,
     SystemPromptPart,
     TextPart,
     ThinkingPart,
+    ToolCallPart,
     ToolReturnPart,
     UserPromptPart,
 )
@@ -27,22 +30,24 @@ from pydantic_ai.messages import (
 from netra_backend.app.agents.clean import clean_json
 from netra_backend.app.agents.conversation import NO_ANSWER, conversation, one_call_at_a_time
 from netra_backend.app.agents.runtime import PastTurn
+from netra_backend.app.agents.shortening import short_call, short_result, shortened
 from netra_backend.app.agents.transcript import Kind, Transcript
 
 __all__ = ["encode", "past_messages", "stopped_messages", "whole_messages"]
 
 _log = logging.getLogger(__name__)
+_NOT_FOR_LATER = frozenset({"timestamp", "usage", "run_id", "conversation_id", "metadata", "instructions"})
 _OF_ITS_TURN = (SystemPromptPart, InstructionBaselinePart, InstructionDeltaPart, RetryFeedbackPart)
 
 
-def past_messages(turns: Sequence[PastTurn]) -> list[ModelMessage]:
+def past_messages(turns: Sequence[PastTurn], tool_chars: int) -> list[ModelMessage]:
     """What the model is told of earlier turns, oldest first: in form for every model server (see `conversation`).
 
     Each turn begins with what the user said and ends with words of the agent. Where it was cut, or had no answer, those
-    words say so. A turn without a history of its own, or with one that can't be read (it says so in the log), is told
-    by what was said and answered.
+    words say so. Tool arguments and results are given up to `tool_chars` characters each. A turn without a history of
+    its own, or with one that can't be read (it says so in the log), is told by what was said and answered.
     """
-    return conversation(message for turn in turns for message in _past(turn))
+    return conversation(message for turn in turns for message in short_messages(_past(turn), tool_chars))
 
 
 def _past(turn: PastTurn) -> list[ModelMessage]:
@@ -100,10 +105,45 @@ def _is_silent(response: ModelResponse) -> bool:
     return not any(isinstance(part, TextPart) and part.content != NO_ANSWER for part in response.parts)
 
 
-def encode(messages: Sequence[ModelMessage]) -> bytes:
-    """The messages as JSON, cleaned: tools and models may say what UTF-8 can't."""
-    dumped = ModelMessagesTypeAdapter.dump_python(list(messages), mode="json")
-    return json.dumps(clean_json(dumped), ensure_ascii=False, separators=(",", ":")).encode()
+def short_messages(messages: Iterable[ModelMessage], tool_chars: int) -> Iterator[ModelMessage]:
+    """The messages with tool arguments and results within that many characters each."""
+    for number, message in enumerate(messages):
+        if isinstance(message, ModelResponse):
+            calls = [short_call(part, tool_chars) if isinstance(part, ToolCallPart) else part for part in message.parts]
+            yield replace(message, parts=calls)
+            continue
+        parts: list[ModelRequestPart] = []
+        for part in message.parts:
+            if isinstance(part, ToolReturnPart):
+                parts.append(short_result(part, tool_chars))
+            elif number and isinstance(part, UserPromptPart):
+                # Not of the user, who spoke at the start: a tool may say something in his place.
+                said = part.content if isinstance(part.content, str) else "[What a tool showed here isn't kept.]"
+                parts.append(replace(part, content=shortened(said, tool_chars)))
+            else:
+                parts.append(part)
+        yield replace(message, parts=parts)
+
+
+def encode(messages: Sequence[ModelMessage], *, tool_chars: int, most: int) -> bytes | None:
+    """The messages as JSON, cleaned: tools and models may say what UTF-8 can't.
+
+    Only what later turns need is kept, tool arguments and results up to `tool_chars` characters each. None if it's more
+    than `most` bytes even so: then the turn is told by what was said and answered.
+    """
+    dumped = ModelMessagesTypeAdapter.dump_python(list(short_messages(messages, tool_chars)), mode="json")
+    kept: list[Any] = [_without_absent(message) for message in dumped]
+    encoded = json.dumps(clean_json(kept), ensure_ascii=False, separators=(",", ":")).encode()
+    return encoded if len(encoded) <= most else None
+
+
+def _without_absent(message: dict[str, Any]) -> dict[str, Any]:
+    parts = [{key: value for key, value in part.items() if _is_kept(key, value)} for part in message["parts"]]
+    return {key: value for key, value in message.items() if _is_kept(key, value)} | {"parts": parts}
+
+
+def _is_kept(key: str, value: object) -> bool:
+    return value is not None and key not in _NOT_FOR_LATER
 
 
 def whole_messages(messages: Sequence[ModelMessage], transcript: Transcript) -> list[ModelMessage]:

@@ -71,6 +71,7 @@ class TurnHooks(AbstractCapability[Turn]):
     longest_result: int
     retries: int
     first_token_timeout: float
+    result_limits: ResultLimits
     tool_returns: dict[str, ToolReturnPart] = field(default_factory=dict[str, ToolReturnPart])
     """What the tools called by the latest response returned, by the model's own id of the call."""
     deferred: list[str] = field(default_factory=list[str])
@@ -85,7 +86,7 @@ class TurnHooks(AbstractCapability[Turn]):
 
     def get_wrapper_model(self, model: Model) -> Model:
         """Whichever model serves a request, its answer is shown as it comes."""
-        return ShownModel(model, self.ahead, self.first_token_timeout)
+        return ShownModel(model, self.ahead, self.first_token_timeout, self.result_limits)
 
     async def wrap_tool_execute(
         self,

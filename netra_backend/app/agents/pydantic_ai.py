@@ -17,6 +17,7 @@ from pydantic_ai.exceptions import RunCancelled, UserError
 from pydantic_ai.messages import (
     FunctionToolCallEvent,
     FunctionToolResultEvent,
+    ModelMessage,
     ModelRequest,
     OutputToolResultEvent,
     RetryFeedbackPart,
@@ -35,6 +36,7 @@ from netra_backend.app.agents.failures import deferred_failure, failure_of, idle
 from netra_backend.app.agents.history import encode, past_messages, stopped_messages, whole_messages
 from netra_backend.app.agents.hooks import TurnHooks
 from netra_backend.app.agents.idle_watch import IdleWatch
+from netra_backend.app.agents.result_allowance import ResultLimits
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode, RunSink, Turn, TurnResult, Usage
 from netra_backend.app.agents.sync_tools import SyncToolThreads, UserThreads
 from netra_backend.app.agents.transcript import Transcript
@@ -143,6 +145,7 @@ class PydanticTurn:
             longest_result=settings.max_result_chars,
             retries=settings.model_retries,
             first_token_timeout=settings.model_first_token_timeout,
+            result_limits=ResultLimits(settings.tool_result_chars, settings.request_results_chars),
         )
         self._model = model
         self._cancelled = False
@@ -190,7 +193,7 @@ class PydanticTurn:
     async def _run_agent(self) -> TurnResult:
         async with self._agent.iter(
             self._turn.text,
-            message_history=past_messages(self._turn.history),
+            message_history=past_messages(self._turn.history, self._settings.history_tool_chars),
             deps=self._turn,
             model=self._model,
             usage_limits=UsageLimits(
@@ -216,7 +219,7 @@ class PydanticTurn:
             await self._show_output(result)
         return TurnResult(
             self._usage(result.usage),
-            encode(whole_messages(result.new_messages(), self._transcript)),
+            self._kept(whole_messages(result.new_messages(), self._transcript)),
             finish_reason=end_of_response(result.response),
         )
 
@@ -263,13 +266,18 @@ class PydanticTurn:
             text = output if isinstance(output, str) else to_json(output, indent=2, serialize_unknown=True).decode()
             await self._transcript.text(text)
 
-    def _cut_short(self) -> bytes:
+    def _kept(self, messages: Sequence[ModelMessage]) -> bytes | None:
+        """The turn's messages as later turns need them."""
+        settings = self._settings
+        return encode(messages, tool_chars=settings.history_tool_chars, most=max(settings.history_chars, 10_000))
+
+    def _cut_short(self) -> bytes | None:
         """The history of a turn that was stopped or failed: what the user was shown of it."""
         messages = self._run.new_messages() if self._run is not None else []
         under_way = self._ahead.so_far()
         if under_way is not None:
             messages.append(under_way)
-        return encode(stopped_messages(messages, self._transcript, self._hooks.tool_returns, self._turn.text))
+        return self._kept(stopped_messages(messages, self._transcript, self._hooks.tool_returns, self._turn.text))
 
     def _failure(self, error: Exception) -> AgentFailure:
         if self._timed_out and isinstance(error, RunCancelled):

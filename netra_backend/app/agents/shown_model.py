@@ -18,6 +18,7 @@ from pydantic_ai.tools import RunContext
 
 from netra_backend.app.agents.ahead import Ahead, ShowsAhead
 from netra_backend.app.agents.conversation import conversation
+from netra_backend.app.agents.result_allowance import ResultAllowance, ResultLimits
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode
 
 __all__ = ["ShownModel"]
@@ -27,13 +28,15 @@ class ShownModel(WrapperModel):
     """Asks for a stream, and answers as if it hadn't.
 
     The library's own way of streaming a turn carries each piece through some thirty layers, which costs more than all
-    the rest of a turn, and only brings what is known here. `first_token_timeout` is in seconds.
+    the rest of a turn, and only brings what is known here. `first_token_timeout` is in seconds. Tool results are given
+    within `result_limits`, and else with a note.
     """
 
-    def __init__(self, model: Model, ahead: Ahead, first_token_timeout: float) -> None:
+    def __init__(self, model: Model, ahead: Ahead, first_token_timeout: float, result_limits: ResultLimits) -> None:
         super().__init__(model.showing(ahead) if isinstance(model, ShowsAhead) else model)
         self._ahead = ahead
         self._limit = first_token_timeout
+        self._result_limits = result_limits
 
     async def request(
         self,
@@ -53,7 +56,7 @@ class ShownModel(WrapperModel):
         if not goes_on:
             # The very last step before the model: whatever the agent, its capabilities or the library put together.
             tools = [*model_request_parameters.function_tools, *model_request_parameters.output_tools]
-            messages = conversation(messages, {tool.name for tool in tools})
+            messages = conversation(messages, {tool.name for tool in tools}, ResultAllowance(self._result_limits))
             if isinstance(self.wrapped, OpenAIChatModel):
                 messages, model_request_parameters = _with_one_system_message(messages, model_request_parameters)
         limit: float | None = self._limit

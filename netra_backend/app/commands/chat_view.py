@@ -29,6 +29,8 @@ MAX_VALUE = 300
 """Characters of a tool's parameters or result on one line."""
 
 NAME_WIDTH = 15
+MOST_COUNTED = 1000
+"""Earlier turns are counted up to here."""
 
 _CUT = {
     "length": "the answer was cut: it reached the model's limit",
@@ -55,6 +57,7 @@ class RunView:
                 self._line("message_created", "queued behind another run")
             case AgentStarted() as started:
                 self._line("agent_started", f"{started.agent} ({started.model})")
+                self._forgotten(started)
             case AgentThinking() as thinking:
                 self._stream("agent_thinking", thinking.reasoning, "dim")
             case AgentMessageDelta() as delta:
@@ -79,6 +82,14 @@ class RunView:
             case _:
                 pass
 
+    def _forgotten(self, started: AgentStarted) -> None:
+        if started.earlier_turns_left_out:
+            self._line("", f"the thread is long: the model isn't given {_turns(started.earlier_turns_left_out)}")
+        if started.earlier_turns_in_short:
+            self._line(
+                "", f"the thread is long: of {_turns(started.earlier_turns_in_short)} it's given the texts alone"
+            )
+
     def _line(self, name: str, text: str, style: str = "dim") -> None:
         self._flow = None
         self._screen.line((f"{name:<{NAME_WIDTH}}", style), " ", text)
@@ -90,6 +101,12 @@ class RunView:
             self._screen.fresh()
             self._screen.write(f"{name:<{NAME_WIDTH}} " if name else "", style)
         self._screen.write(text, style)
+
+
+def _turns(count: int) -> str:
+    if count >= MOST_COUNTED:
+        return f"{count:,} or more earlier turns"
+    return "one earlier turn" if count == 1 else f"{count} earlier turns"
 
 
 def _value(value: Json) -> str:

@@ -71,11 +71,18 @@ class MessageCreated(EventPayload, frozen=True, kw_only=True, gc=False):
 
 
 class AgentStarted(EventPayload, frozen=True, kw_only=True, gc=False):
-    """The first event of a run that began to work."""
+    """The first event of a run that began to work.
+
+    `earlier_turns_left_out` says how many earlier turns of the thread its model isn't given, as they are too many or
+    too long for its history (counted up to 1,000); `earlier_turns_in_short`, of how many it's told the texts alone,
+    without reasoning, tool calls and results.
+    """
 
     agent: str
     model: str
     message_id: str
+    earlier_turns_left_out: int = 0
+    earlier_turns_in_short: int = 0
 
 
 class AgentThinking(EventPayload, frozen=True, kw_only=True, gc=False):

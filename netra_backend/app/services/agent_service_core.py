@@ -16,6 +16,7 @@ from netra_backend.app.protocol.events import RunOutcome, StopUnrecorded
 from netra_backend.app.protocol.frames import WhenBusy
 from netra_backend.app.rate_limit import RateLimit
 from netra_backend.app.services.agent_websocket_bridge import AgentWebSocketBridge, BridgeState, BridgeStatus
+from netra_backend.app.services.earlier_turns import HistoryBudget
 from netra_backend.app.services.refusals import (
     InvalidText,
     NotFound,
@@ -189,7 +190,11 @@ class AgentService:
             self._closed_threads.remove((user_id, thread_id))
 
     async def _start(self, context: UserExecutionContext, new: NewRun) -> StartedRun:
-        limits = RunLimits(self._settings.max_queued_runs_per_user, self._settings.max_threads_per_user)
+        limits = RunLimits(
+            self._settings.max_queued_runs_per_user,
+            self._settings.max_threads_per_user,
+            HistoryBudget(self._settings.history_turns, self._settings.history_chars),
+        )
         websocket_manager = await get_websocket_manager(context)
         # No await from here to the commit: what was let in before a thread closed is in the log before its stop.
         if (context.user_id, new.thread_id) in self._closed_threads:

@@ -34,6 +34,7 @@ from netra_backend.app.protocol.events import (
     ToolExecuting,
 )
 from netra_backend.app.protocol.frames import WhenBusy
+from netra_backend.app.services.earlier_turns import HistoryBudget, earlier_turns
 from netra_backend.app.services.refusals import IdempotencyConflict, NotFound, QueueFull, ThreadBusy, TooManyThreads
 from netra_backend.app.storage.runs import Run
 from netra_backend.app.storage.threads import Thread
@@ -79,6 +80,8 @@ class RunLimits:
 
     queued_runs: int
     threads: int
+    history: HistoryBudget
+    """What of the thread the model of a run is given; not of one user, but decided where a run starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,16 +192,23 @@ def begin_run(tx: UserTransaction, new: NewRun, *, may_start: bool, limits: RunL
         seq=seq,
     )
     if starts:
-        start_run(tx, new.run_id)
+        start_run(tx, new.run_id, limits.history)
     return StartedRun(thread.id, new.run_id, new.message_id, seq, "running" if starts else "queued", stopped=stopped)
 
 
-def start_run(tx: UserTransaction, run_id: str) -> None:
+def start_run(tx: UserTransaction, run_id: str, history: HistoryBudget) -> None:
     """queued → running, and `agent_started`. Raises `IllegalStep` when it isn't queued any more."""
     tx.runs.start(run_id, tx.now)
     run = tx.runs.get(run_id)
     if run is not None:
-        started = AgentStarted(agent=run.agent, model=run.model, message_id=run.message_id)
+        earlier = earlier_turns(tx, run, history)
+        started = AgentStarted(
+            agent=run.agent,
+            model=run.model,
+            message_id=run.message_id,
+            earlier_turns_left_out=earlier.left_out,
+            earlier_turns_in_short=earlier.in_short,
+        )
         tx.append(started, thread_id=run.thread_id, run_id=run_id)
 
 

@@ -32,6 +32,7 @@ from netra_backend.app.event_log.log import EventLog
 from netra_backend.app.event_log.user_log import UserTransaction, UserView
 from netra_backend.app.protocol.events import TokenUsage
 from netra_backend.app.services.agent_websocket_bridge import AgentWebSocketBridge
+from netra_backend.app.services.earlier_turns import HistoryBudget, earlier_turns
 from netra_backend.app.services.run_ledger import Ending, end_run, recover_run, start_run
 from netra_backend.app.services.run_stream import RunStream
 from netra_backend.app.services.thread_search import ThreadSearch
@@ -98,6 +99,7 @@ class RunSupervisor:
         self._search = search
         self._bridge = bridge
         self._settings = settings
+        self._history = HistoryBudget(settings.history_turns, settings.history_chars)
         # In the order in which they were asked for.
         self._runs: dict[str, SupervisedRun] = {}
         self._draining = False
@@ -248,7 +250,7 @@ class RunSupervisor:
         def unit(tx: UserTransaction) -> bool:
             why = run.ending_for
             if why is None:
-                start_run(tx, run.run_id)
+                start_run(tx, run.run_id, self._history)
             elif why.kind == "stopped":
                 end_run(tx, run.run_id, why, text="", open_tools={})
             return why is None
@@ -347,13 +349,18 @@ class RunSupervisor:
         if row is None or said is None:
             return None
         past: list[PastTurn] = []
-        for earlier, history in view.runs.past(row.thread_id, row.number, self._settings.history_turns):
-            if earlier.started_at is None:
-                continue
-            question, *answers = view.messages.of_run(earlier.id)
-            answer = answers[0].text if answers else ""
-            interrupted = earlier.state != "completed"
-            past.append(PastTurn(question.text, answer, interrupted, history, failed=earlier.state == "failed"))
+        # Chosen anew as it was where the run started: what has ended stays as it is.
+        for earlier in earlier_turns(view, row, self._history).told:
+            question, *answers = view.messages.of_run(earlier.run.id)
+            past.append(
+                PastTurn(
+                    question.text,
+                    answers[0].text if answers else "",
+                    earlier.run.state != "completed",
+                    view.runs.history(earlier.run.id) if earlier.whole else None,
+                    failed=earlier.run.state == "failed",
+                )
+            )
         return said.text, past
 
     async def _insist(self, act: Callable[[], Awaitable[T]]) -> T:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, text, update
 from uuid_utils import uuid7
 
 from netra_backend.app.protocol.events import FinishReason
@@ -122,6 +122,13 @@ class Messages:
             query = query.where(messages.c.number < before)
         rows = self._connection.execute(query.order_by(messages.c.number.desc()).limit(limit)).all()
         return [Message(*row) for row in reversed(rows)]
+
+    def size_of_run(self, run_id: str) -> int:
+        """Characters of the messages of a run together."""
+        query = select(func.coalesce(func.sum(func.length(messages.c.text)), 0)).where(
+            messages.c.user_id == self._user_id, messages.c.run_id == run_id
+        )
+        return self._connection.execute(query).scalar_one()
 
     def of_run(self, run_id: str) -> list[Message]:
         """The messages of a run: what started it, then its answer if there is one."""

@@ -17,6 +17,7 @@ __all__ = [
     "Run",
     "RunState",
     "Runs",
+    "PastRun",
     "open_runs",
     "uncompacted_runs",
 ]
@@ -98,17 +99,23 @@ _GET = _SELECT.where(_ONE)
 _OPEN = _SELECT.where(_OF_USER, runs.c.state.in_(OPEN_STATES)).order_by(runs.c.number)
 _OPEN_OF_THREAD = _OPEN.where(runs.c.thread_id == bindparam("of_thread"))
 _COUNT_QUEUED = select(func.count()).select_from(runs).where(_OF_USER, runs.c.state == "queued")
+_ENDED_BEFORE = (
+    _OF_USER
+    & (runs.c.thread_id == bindparam("of_thread"))
+    & (runs.c.number < bindparam("before"))
+    & runs.c.state.not_in(OPEN_STATES)
+    & runs.c.started_at.is_not(None)
+)
 _PAST = (
-    _SELECT.add_columns(runs.c.history)
-    .where(
-        _OF_USER,
-        runs.c.thread_id == bindparam("of_thread"),
-        runs.c.number < bindparam("before"),
-        runs.c.state.not_in(OPEN_STATES),
-    )
+    # The size of a blob is known without reading it.
+    select(runs.c.id, runs.c.state, func.length(runs.c.history))
+    .where(_ENDED_BEFORE)
     .order_by(runs.c.number.desc())
     .limit(bindparam("most"))
 )
+_MOST_COUNTED = 1000
+_COUNT_PAST = select(func.count()).select_from(select(runs.c.id).where(_ENDED_BEFORE).limit(_MOST_COUNTED).subquery())
+_HISTORY = select(runs.c.history).where(_ONE)
 _STEPS = {
     wanted: update(runs).where(
         _ONE, runs.c.state.in_([state for state, steps in LEGAL_STEPS.items() if wanted in steps])
@@ -131,6 +138,15 @@ def uncompacted_runs(connection: Connection, limit: int) -> list[RunRef]:
         runs.c.finished_at.is_not(None), runs.c.compacted_at.is_(None)
     )
     return [RunRef(*row) for row in connection.execute(query.order_by(runs.c.number).limit(limit))]
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """An ended run, for those that come after it. `history_size` is in bytes; None: it left no history."""
+
+    id: str
+    state: RunState
+    history_size: int | None
 
 
 class Runs:
@@ -183,16 +199,20 @@ class Runs:
             query = query.where(runs.c.state == state)
         return [Run(*row) for row in self._connection.execute(query.order_by(runs.c.number.desc()).limit(limit))]
 
-    def past(self, thread_id: str, before: int, limit: int) -> list[tuple[Run, bytes | None]]:
-        """The ended runs of a thread before the run of this number, oldest first, each with its history."""
-        rows = self._connection.execute(
-            _PAST, {"of_user": self._user_id, "of_thread": thread_id, "before": before, "most": limit}
-        ).all()
-        past: list[tuple[Run, bytes | None]] = []
-        for row in reversed(rows):
-            *values, history = row
-            past.append((Run(*values), history))
-        return past
+    def past(self, thread_id: str, before: int, limit: int) -> list[PastRun]:
+        """The ended runs of a thread before the run of this number that had begun to work, newest first."""
+        given = {"of_user": self._user_id, "of_thread": thread_id, "before": before, "most": limit}
+        return [PastRun(*row) for row in self._connection.execute(_PAST, given)]
+
+    def count_past(self, thread_id: str, before: int) -> int:
+        """How many of them there are; counted up to 1,000."""
+        given = {"of_user": self._user_id, "of_thread": thread_id, "before": before}
+        return self._connection.execute(_COUNT_PAST, given).scalar_one()
+
+    def history(self, run_id: str) -> bytes | None:
+        """What the run left for later turns."""
+        given = {"of_run": run_id, "of_user": self._user_id}
+        return self._connection.execute(_HISTORY, given).scalar_one_or_none()
 
     def mark_compacted(self, run_id: str, now: int) -> None:
         """Note that the deltas of an ended run are merged in the log."""

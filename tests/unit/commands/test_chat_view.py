@@ -109,3 +109,22 @@ def test_long_values_are_cut_and_kept_on_one_line(show):
     assert shown.count("\n") == 1
     assert len(shown) < MAX_VALUE + 50
     assert shown.endswith("…\n")
+
+
+@pytest.mark.parametrize(
+    ("left_out", "in_short", "told"),
+    [
+        (0, 0, []),
+        (1, 0, ["the thread is long: the model isn't given one earlier turn"]),
+        (12, 0, ["the thread is long: the model isn't given 12 earlier turns"]),
+        (1000, 2, ["isn't given 1,000 or more earlier turns", "of 2 earlier turns it's given the texts alone"]),
+    ],
+)
+def test_what_the_model_is_not_given_is_said(show, left_out, in_short, told):
+    shown = show(
+        AgentStarted(
+            agent="a", model="m", message_id="m", earlier_turns_left_out=left_out, earlier_turns_in_short=in_short
+        )
+    ).splitlines()
+    assert len(shown) == 1 + len(told)
+    assert all(words in line for words, line in zip(told, shown[1:], strict=True))

@@ -39,11 +39,17 @@ export type AgentMessageDelta = {
   text: string;
 };
 
-/** The first event of a run that began to work. */
+/** The first event of a run that began to work.
+
+    `earlier_turns_left_out` says how many earlier turns of the thread its model isn't given, as they are too many or
+    too long for its history (counted up to 1,000); `earlier_turns_in_short`, of how many it's told the texts alone,
+    without reasoning, tool calls and results. */
 export type AgentStarted = {
   agent: string;
   model: string;
   message_id: string;
+  earlier_turns_left_out?: number;
+  earlier_turns_in_short?: number;
 };
 
 /** The run's last event: stopped, with the answer as far as it was shown. No text, no message: `message_id` null. */

@@ -5,7 +5,7 @@ import type { Store } from "../state/store";
 import { Icon } from "./Icon";
 import { Markdown } from "./Markdown";
 import { Timeline } from "./Timeline";
-import { duration, moment, wordsOfEnd } from "./wording";
+import { duration, moment, turns, wordsOfEnd } from "./wording";
 
 type Props = { turn: Turn; run: Run | undefined; store: Store };
 
@@ -23,6 +23,7 @@ export function TurnView({ turn, run, store }: Props) {
       )}
       <div class="reply">
         <h3 class="unseen">The agent</h3>
+        {run !== undefined && <Forgotten run={run} />}
         {run !== undefined && <Timeline run={run} store={store} />}
         {run?.state === "queued" && !run.stopping && <p class="quiet waiting">Waits for the answer before it.</p>}
         {answer !== "" && <Markdown text={answer} live={live} />}
@@ -39,6 +40,19 @@ function Cut({ finishReason }: { finishReason: FinishReason }) {
   return what === null ? null : (
     <p class="cut" role="note" data-finish-reason={finishReason}>
       {what}
+    </p>
+  );
+}
+
+/** A long thread goes to the model in part; said once, without alarm. */
+function Forgotten({ run }: { run: Run }) {
+  const { earlierLeftOut, earlierInShort } = run;
+  if (earlierLeftOut + earlierInShort === 0) return null;
+  return (
+    <p class="quiet forgotten">
+      This thread is long.
+      {earlierLeftOut > 0 && ` The agent wasn't given ${turns(earlierLeftOut)} of it.`}
+      {earlierInShort > 0 && ` Of ${turns(earlierInShort)} it was given the texts alone.`}
     </p>
   );
 }

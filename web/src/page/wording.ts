@@ -49,3 +49,9 @@ export function shortly(value: Json): string {
   }
   return typeof value === "string" ? value : JSON.stringify(value);
 }
+
+/** Earlier turns; the server counts up to a thousand. */
+export function turns(count: number): string {
+  if (count >= 1000) return "1,000 or more earlier turns";
+  return count === 1 ? "one earlier turn" : `${count} earlier turns`;
+}

@@ -23,6 +23,9 @@ export type Run = {
   text: string;
   /** null: the run ended before this page looked; ask for them. */
   steps: Step[] | null;
+  /** Earlier turns of the thread that the model isn't given, and those that it's given by their texts alone. */
+  earlierLeftOut: number;
+  earlierInShort: number;
   startedAt: number | null;
   finishedAt: number | null;
   stopping: boolean;
@@ -40,6 +43,8 @@ export function newRun(id: string, threadId: string, state: RunState): Run {
     model: "",
     text: "",
     steps: [],
+    earlierLeftOut: 0,
+    earlierInShort: 0,
     startedAt: null,
     finishedAt: null,
     stopping: false,
@@ -100,6 +105,8 @@ export function applyToRun(run: Run, event: LogEvent): void {
       run.state = "running";
       run.agent = event.payload.agent;
       run.model = event.payload.model;
+      run.earlierLeftOut = event.payload.earlier_turns_left_out ?? 0;
+      run.earlierInShort = event.payload.earlier_turns_in_short ?? 0;
       run.startedAt = time(event.ts);
       return;
     case "agent_thinking": {

@@ -43,6 +43,7 @@ _INTERRUPTED_CALL = "The tool call was interrupted before a result was produced.
 """As the library words it."""
 _NOTHING_ASKED = "[An empty message.]"
 _NO_RESULT = "[No result.]"
+_FILES_FOLLOW = "[The result follows.]"
 _RESULTS_READ = "[The results have been read.]"
 _EARLIER = "[What was said before isn't kept.]"
 
@@ -171,12 +172,17 @@ class _Conversation:
         for result in reversed(results):
             left.setdefault(result.tool_call_id, []).append(result)
         answers: list[ToolReturnPart] = []
+        files: list[UserContent] = []
         for key, call in self._open:
             found = left.get(key)
             result = found.pop() if found else ToolReturnPart(call.tool_name, _INTERRUPTED_CALL, outcome="interrupted")
             if self.allowance is not None:
                 result = self.allowance.cut(result)
             content = _NO_RESULT if _is_nothing(result.content) else result.content
+            if result.files:
+                # A result is text in most APIs; the library says files after it, in the user's voice.
+                files += [f"[What the tool {call.tool_name} returned:]", *result.files]
+                content = result.model_response_str() or _FILES_FOLLOW
             answers.append(replace(result, content=content, tool_name=call.tool_name, tool_call_id=call.tool_call_id))
         self._open = []
         if self._without_tools:
@@ -185,6 +191,8 @@ class _Conversation:
         else:
             self.messages.append(ModelRequest(answers))
         self._results_came_last = True
+        if files:
+            self._add(ModelRequest([]), [], [files])
 
     @property
     def _without_tools(self) -> bool:

@@ -38,6 +38,7 @@ from netra_backend.app.agents.ahead import Ahead
 from netra_backend.app.agents.clean import clean_text
 from netra_backend.app.agents.containment import contained
 from netra_backend.app.agents.failures import worth_repeating
+from netra_backend.app.agents.result_allowance import ResultLimits
 from netra_backend.app.agents.returned import Unusable, read_returned
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Json, Turn
 from netra_backend.app.agents.shown_model import ShownModel

@@ -25,6 +25,7 @@ from netra_backend.app.agents.aiohttp_transport import AiohttpTransport, Body, R
 from netra_backend.app.agents.idle_watch import IdleWatch
 from netra_backend.app.agents.openai_request import LeanClient, SdkClient
 from netra_backend.app.agents.openai_stream import AnswerLimits, ChatModel
+from netra_backend.app.agents.result_allowance import ResultLimits
 from netra_backend.app.agents.shown_model import ShownModel
 from netra_backend.app.agents.tool_calls import CallLimits
 from netra_backend.app.agents.transcript import Transcript
@@ -141,7 +142,7 @@ class Player:
         transcript.begin_response()
         ahead = Ahead(transcript, idle)
         chosen = self._models[which]
-        model = ShownModel(chosen, ahead, 60) if showing else chosen
+        model = ShownModel(chosen, ahead, 60, ResultLimits(50_000, 400_000)) if showing else chosen
         parameters = ModelRequestParameters(function_tools=[ToolDefinition(name=name) for name in tools])
         reading = Reading()
         prompt = [ModelRequest([UserPromptPart("go")])]

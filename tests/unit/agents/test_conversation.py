@@ -48,7 +48,13 @@ MESSAGES = st.one_of(
     st.lists(REQUEST_PARTS, max_size=4).map(ModelRequest),
     st.builds(ModelResponse, st.lists(RESPONSE_PARTS, max_size=4), state=STATES),
 )
-HISTORIES = st.one_of(st.none(), st.just(b"{"), st.just(b"[]"), st.lists(MESSAGES, max_size=6).map(encode))
+
+
+def kept(messages: list[ModelMessage]) -> bytes | None:
+    return encode(messages, tool_chars=4_000, most=200_000)
+
+
+HISTORIES = st.one_of(st.none(), st.just(b"{"), st.just(b"[]"), st.lists(MESSAGES, max_size=6).map(kept))
 TURNS = st.builds(PastTurn, st.sampled_from(["hi", "and now?"]), WORDS, st.booleans(), HISTORIES, failed=st.booleans())
 
 
@@ -92,15 +98,17 @@ def test_what_is_in_form_stays_as_it_is(messages: list[ModelMessage]) -> None:
 
 
 def test_past_turns_begin_with_what_was_said_and_end_with_an_answer() -> None:
-    lost = encode([ModelResponse([ToolCallPart("look", "{}", "a")])])
-    output = encode(
+    lost = kept([ModelResponse([ToolCallPart("look", "{}", "a")])])
+    output = kept(
         [
             ModelRequest([SystemPromptPart("Be brief."), UserPromptPart("size?")], instructions="Be kind."),
             ModelResponse([ToolCallPart("final_result", '{"size": 3}', "b")]),
             ModelRequest([ToolReturnPart("final_result", "Final result processed.", "b")]),
         ]
     )
-    told = past_messages([PastTurn("hi", "", False, lost), PastTurn("size?", '{\n  "size": 3\n}', False, output)])
+    told = past_messages(
+        [PastTurn("hi", "", False, lost), PastTurn("size?", '{\n  "size": 3\n}', False, output)], 4_000
+    )
     assert [[part.part_kind for part in message.parts] for message in told] == [
         ["user-prompt"],
         ["tool-call"],

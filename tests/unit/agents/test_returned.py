@@ -182,8 +182,9 @@ async def test_a_value_that_has_a_form_as_json_works(server: FakeModelServer, ru
         # The model is told the same each time it is asked, and what the user is shown.
         first, second = (request.messages[2]["content"] for request in server.requests[1:])
         assert first == second
-        told = first if isinstance(shown, str) else json.loads(first or "null")
-        assert told == shown
+        # Nothing at all is told in words: an empty message is refused by some servers.
+        told = None if first == "[No result.]" else first if isinstance(shown, str) else json.loads(first)
+        assert told == shown or (told is None and not shown)
 
 
 @pytest.mark.parametrize("what", FAILS)

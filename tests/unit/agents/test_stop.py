@@ -206,7 +206,7 @@ async def test_the_turn_after_a_stop_goes_on_from_what_was_shown(
     await within(runtime.start(a_turn("tokens=2", past), after).wait())
     assert [(m["role"], m["content"]) for m in server.requests[1].messages] == [
         ("user", "go"),
-        ("assistant", "One two"),
+        ("assistant", "One two\n\n[The user stopped this answer here.]"),
         ("user", "tokens=2"),
     ]
     assert after.shown_text == "w0 w1 "

@@ -327,6 +327,8 @@ def _parsed(data: bytes) -> Mapping[str, Any]:
         raise
     except (ValueError, RecursionError) as error:
         raise json.JSONDecodeError("numbers too long, or too many brackets", text[:100], 0) from error
+    if found is None:
+        return {"choices": None}  # a gateway's slip, in the middle of an answer that goes on
     if isinstance(found, list) and found and isinstance(found[0], dict):
         found = cast("object", found[0])  # Google's manner of reporting an error
     if not isinstance(found, dict):
@@ -337,7 +339,7 @@ def _parsed(data: bytes) -> Mapping[str, Any]:
 def _raise_error(found: Mapping[str, Any], only: str | None = None) -> None:
     if error := found.get("error"):
         raise Reported(error)
-    if only or found.get("choices") is not None:
+    if only or "choices" in found:
         return
     # vLLM and FastChat say `object: error`; FastAPI says `detail`; gateways say `message` with a code or a type.
     told = found.get("object") == "error" or found.get("detail") or found.get("type") == "error"

@@ -56,7 +56,7 @@ _REFUSED = (
 )
 _NAMES: dict[str, str] = {
     **{name: rf"(?<![\w.]){name}\b" for name in _PLAIN},
-    **{f"messages.{name}": rf"\bmessages\W[\w\]\[.,' -]{{0,40}}\b{name}\b" for name in _OF_MESSAGES},
+    **{f"messages.{name}": rf"\bmessages\W[\w\]\[.,:;()' -]{{0,120}}\b{name}\b" for name in _OF_MESSAGES},
     "strict": r"(?<![\w.])strict\b|function\.strict",
     "stream": r"[`'\"]stream[`'\"]|\bstreaming\b|\bstream=true\b|\bparam(?:eter)? stream\b",
     "max_completion_tokens": r"\bmax_completion_tokens\b",
@@ -148,6 +148,8 @@ def refused_part(error: APIStatusError, form: Mapping[str, Any]) -> str | None:
 def _own_words(body: object, told: Mapping[str, object]) -> Iterator[str]:
     """What the server says itself, part by part. A validation error also quotes its input, which is left aside."""
     detail = told.get("detail")
+    if isinstance(inner := told.get("message"), dict):
+        detail = cast("dict[str, object]", inner).get("detail")  # Mistral's manner
     if isinstance(detail, list):
         for each in cast("list[object]", detail)[:20]:
             if isinstance(each, dict):

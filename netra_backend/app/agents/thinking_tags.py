@@ -75,14 +75,15 @@ class ThinkingTags:
         """Inside thinking: what ends it; "" stands for any of the elements."""
         self._assumed = opened
         self._held = ""
-        self._steps = 0
+        self.steps = 0
+        """Tags, runs and stretches that were looked at."""
         self._indent = 0  # spaces since the line began; -1 where there's more
         self._fence = ""  # the run that opened a block of code
         self._span = 0  # the length of the run that opened a span of code
         self._blank = True
         """Nothing but space has come as text."""
-        self._broken = False
-        """A closing tag came alone: what follows is a paragraph of its own."""
+        self._given = False
+        """Some of it was given away as text."""
 
     @property
     def assumed(self) -> bool:
@@ -91,11 +92,13 @@ class ThinkingTags:
 
     def feed(self, piece: str) -> list[Said]:
         """What the piece says, as far as that is certain; the beginning of what may be a tag is kept back."""
-        if not self._held and not self._broken and self._closing is None and _quiet(piece):
+        if not self._held and self._closing is None and _quiet(piece):
             self._pass(piece)
+            self._given = self._given or not self._blank
             return [("text", piece)] if piece else []
         said: list[Said] = []
         self._read(self._held + piece, said, last=False)
+        self._given = self._given or not self._blank
         return _joined(said)
 
     def finish(self) -> list[Said]:
@@ -109,8 +112,8 @@ class ThinkingTags:
         self._held = text[kept:]
         at = 0
         while at < kept:
-            self._steps += 1
-            if self._steps > _MOST_STEPS:
+            self.steps += 1
+            if self.steps > _MOST_STEPS:
                 said.append(("text" if self._closing is None else "thinking", text[at:kept]))
                 return
             at = self._answer(text, at, kept, said) if self._closing is None else self._think(text, at, kept, said)
@@ -149,7 +152,12 @@ class ThinkingTags:
             self._closing = _LITERAL[sign]
         else:
             # A closing tag that nothing opened, or what stands between thinking and answer.
-            self._broken = not self._blank and sign != "<|return|>"
+            if _CLOSING.match(sign) and not self._given:
+                # The model's template had opened it, and nothing was shown yet: all of it is thinking.
+                said[:] = [("thinking", part) for _, part in said]
+                self._blank = True
+            elif _CLOSING.match(sign) and self._indent:
+                self._say("\n\n", said)
         return found.end()
 
     def _run(self, run: str, said: list[Said]) -> None:
@@ -165,10 +173,6 @@ class ThinkingTags:
         self._say(run, said)
 
     def _say(self, text: str, said: list[Said]) -> None:
-        if self._broken and not text.isspace():
-            self._broken = False
-            if not text[0].isspace() and self._indent:
-                said.append(("text", "\n\n"))
         self._pass(text)
         said.append(("text", text))
 

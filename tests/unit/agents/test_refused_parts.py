@@ -275,6 +275,15 @@ def test_fields_of_earlier_messages() -> None:
     for body in (
         error("Extra inputs are not permitted, field: 'messages[0].reasoning_content', value: None")["error"],
         detail(["body", "messages", 0, "assistant", "reasoning_content"]),
+        # Mistral (charmbracelet/crush#1590), Groq (tashfeenahmed/freellmapi#1070), CherryHQ/cherry-studio#16790
+        {"message": {"detail": detail(["body", "messages", 2, "assistant", "reasoning_content"])["detail"]}},
+        error(
+            "'messages.1' : for 'role:assistant' the following must be satisfied[('messages.1' : property 'reasoning_content' is unsupported)]"
+        )["error"],
+        error(
+            "messages.2.assistant.reasoning_content: property 'messages.2.assistant.reasoning_content' is unsupported",
+            param="validation_error",
+        )["error"],
     ):
         refused = APIStatusError("no", response=httpx2.Response(422, request=request), body=body)
         assert refused_part(refused, form) == "messages.reasoning_content"

@@ -17,9 +17,14 @@ setup: $(LOCKED) ## Make .venv from the lock file (up and test do this by themse
 $(LOCKED): requirements.lock pyproject.toml awaitguard/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Netra needs Python 3.11 or newer: make PYTHON=python3.12 setup" >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed; on Debian: apt-get install python3-venv" >&2; exit 2; }
-	@echo "Installing the locked dependencies into .venv (about a minute the first time) ..."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e ./awaitguard
+	@echo "First install: the locked dependencies go into .venv. It takes some minutes; later starts take seconds."
+	@{ $(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --require-hashes -r requirements.lock || echo pip-failed; } \
+	  | awk '/^pip-failed/ { bad = 1 } \
+	    /^(Collecting|Requirement already)/ { if (++n % 10 == 0) print "  " n " packages so far ..." } \
+	    /^Installing collected/ { print "  " n " packages are here; unpacking them ..." } \
+	    { fflush() } END { exit bad }'
+	@echo "  Netra itself ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e ./awaitguard
 	@rm -f .venv/.locked-*
 	@touch $@
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,24 @@ Url = Annotated[
 ]
 Email = Annotated[str, typer.Argument(help="The account's e-mail address.", show_default=False)]
 PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"netra {version('netra-backend')}")
+        raise typer.Exit
+
+
+@app.callback()
+def netra(
+    context: typer.Context,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    # `doctor` says it among everything else that it finds.
+    if context.invoked_subcommand != "doctor":
+        _check_variables()
 
 
 @app.command()
@@ -149,12 +168,52 @@ def user_disable(email: Email, data_dir: DataDir = None) -> None:
     disable(data_folder(data_dir), email)
 
 
+@users.command("enable")
+def user_enable(email: Email, data_dir: DataDir = None) -> None:
+    """Take a disabled account in again."""
+    from netra_backend.app.commands.user import enable
+
+    enable(data_folder(data_dir), email)
+
+
+@users.command("link")
+def user_link(email: Email, data_dir: DataDir = None) -> None:
+    """Show another one-time sign-in link for an account."""
+    from netra_backend.app.commands.user import link
+
+    link(data_folder(data_dir), email)
+
+
+@users.command("delete")
+def user_delete(
+    email: Email,
+    sure: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Remove an account with everything that was stored for it."""
+    from netra_backend.app.commands.user import delete
+
+    delete(data_folder(data_dir), email, sure=sure)
+
+
 @users.command("password")
 def user_password(email: Email, password_stdin: PasswordStdin = False, data_dir: DataDir = None) -> None:
     """Set an account's password and end its sessions."""
     from netra_backend.app.commands.user import set_password
 
     set_password(data_folder(data_dir), email, password_stdin=password_stdin)
+
+
+def _check_variables() -> None:
+    """A misspelt variable is an error of every command: a client would speak to another server than was meant."""
+    if not any(name.upper().startswith("NETRA_") for name in os.environ.keys() - {"NETRA_URL", "NETRA_DATA_DIR"}):
+        return
+    from netra_backend.app.settings import BadSetting, check_variables
+
+    try:
+        check_variables()
+    except BadSetting as bad:
+        raise Failure(str(bad)) from None
 
 
 def main() -> None:

@@ -69,6 +69,9 @@ async def open_services(settings: Settings, closing: Closing | None = None) -> A
     async with AsyncExitStack() as stack:
         stack.enter_context(contain_tasks())
         runtime = await _agent(settings)
+        stack.push_async_callback(
+            lambda: closing.step("the model's connections to close", STEP_SECONDS, runtime.aclose())
+        )
         folder = stack.enter_context(DataFolder(settings.data_dir))
         log = SqliteLog(settings.database_path)
         stack.push_async_callback(lambda: closing.step("the log to take what was submitted", LOG_SECONDS, log.close()))
@@ -90,9 +93,6 @@ async def open_services(settings: Settings, closing: Closing | None = None) -> A
         bridge = AgentWebSocketBridge(log, settings)
         search = ThreadSearch(log, settings)
         supervisor = RunSupervisor(log, bridge, runtime, search, settings)
-        stack.push_async_callback(
-            lambda: closing.step("the model's connections to close", STEP_SECONDS, runtime.aclose())
-        )
         agents = AgentService(log, bridge, supervisor, settings)
         watch = SocketWatch(registry, log, canary)
         serving = Services(
@@ -109,7 +109,7 @@ async def open_services(settings: Settings, closing: Closing | None = None) -> A
             agents=agents,
             threads=ThreadService(log, agents, search, settings),
             export=ThreadExport(log, settings),
-            accounts=AccountService(registry, agents),
+            accounts=AccountService(log, registry, agents),
             watch=watch,
             closing=closing,
         )
@@ -121,6 +121,7 @@ async def open_services(settings: Settings, closing: Closing | None = None) -> A
             ("watch", watch.run()),
             ("housekeeping", Housekeeping(log, settings).run()),
             ("mark", keep_marked(log, folder)),
+            ("departures", serving.accounts.see_off()),
         ):
             await stack.enter_async_context(_running(name, work, closing))
         yield serving

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
+import os
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 from urllib.parse import SplitResult, urlsplit
@@ -21,7 +23,18 @@ from pydantic_settings import (
 
 from netra_backend.app.loopback import Network, address_of, is_loopback
 
-__all__ = ["BadSetting", "Settings", "load_settings"]
+__all__ = ["OTHER_VARIABLES", "BadSetting", "Settings", "check_variables", "load_settings"]
+
+PREFIX = "NETRA_"
+
+OTHER_VARIABLES = {
+    "NETRA_URL": "The server that the commands speak to; none: the last started or logged in to.",
+    "NETRA_EXAMPLES": "How many examples the property tests try (`make examples`).",
+}
+"""Variables with the prefix that are no settings of the server."""
+
+_SERVICE_LINK = re.compile(r"NETRA_(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
+"""What Kubernetes sets in every container beside a service that is called netra (Service, "Environment variables")."""
 
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
@@ -56,8 +69,11 @@ class Settings(BaseSettings):
 
     # Where things are
     data_dir: Path = Field(default_factory=lambda: Path.home() / ".netra")
+    """Database, sessions of the commands on this machine, and `netra.toml`. Made for its owner only."""
     host: str = "127.0.0.1"
+    """The address to listen on."""
     port: int = Field(default=8000, ge=0, le=65535)
+    """The port to listen on; 0: one that is free."""
     public_url: str | None = None
     """The address people type; its origin is the one that browsers may open sockets from. Without a path: Netra has a
     host name to itself."""
@@ -77,8 +93,11 @@ class Settings(BaseSettings):
     agent: str | None = None
     """`package.module:name` of a pydantic_ai.Agent; None: the agent that `model` implies."""
     model: str = "offline"
+    """`offline`, or `openai:NAME`: a model of any server that speaks the OpenAI API."""
     model_base_url: str | None = None
+    """The server's address, up to before `/chat/completions`; none: OpenAI's own."""
     model_api_key: SecretStr | None = None
+    """The key that the model server asks for."""
     model_client: Literal["lean", "sdk"] = "lean"
     """Who reads the model's stream: Netra itself, at a tenth of the cost, or the OpenAI client."""
     model_extra_headers: dict[str, SecretStr] = Field(default_factory=dict[str, SecretStr])
@@ -86,6 +105,7 @@ class Settings(BaseSettings):
     model_extra_body: dict[str, Any] = Field(default_factory=dict[str, Any])
     """Fields of every request's body besides those that Netra writes, as a JSON object."""
     model_temperature: float | None = Field(default=None, ge=0, le=10, allow_inf_nan=False)
+    """How freely the model picks its words; none: as its server does by itself."""
     model_max_tokens: int | None = Field(default=None, ge=1)
     """The longest answer, as the model counts tokens; an answer that is cut there says so."""
     model_reasoning_effort: str | None = Field(default=None, pattern="^[a-z]{1,20}$")
@@ -99,8 +119,11 @@ class Settings(BaseSettings):
     model_refusal_memory: float = Field(default=600, ge=0)
     """How long a part of a request that the server refused for this model is left out."""
     model_connect_timeout: float = Field(default=10, gt=0)
+    """How long connecting to the model server may take."""
     model_first_token_timeout: float = Field(default=120, gt=0)
+    """How long the model may take until its first word."""
     model_idle_timeout: float = Field(default=120, gt=0)
+    """How long the model may be silent in the middle of its answer."""
     model_max_response_bytes: int = Field(default=128 * 1024 * 1024, ge=1024)
     """What is read of one answer of the model server, with all that the API puts around its text."""
     model_max_event_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
@@ -114,9 +137,11 @@ class Settings(BaseSettings):
     model_retries: int = Field(default=2, ge=0, le=10)
     """How often a request is repeated, and only while no token of it has arrived."""
     run_timeout: float = Field(default=3600, gt=0)
+    """How long one run may take, tools included."""
     run_request_limit: int = Field(default=50, ge=1)
     """Model requests in one run (each tool turn is one)."""
     run_token_limit: int | None = Field(default=None, ge=1)
+    """Tokens that one run may use, in and out; none: as many as it needs."""
     max_answer_chars: int = Field(default=1_000_000, ge=1000)
     """Answer and reasoning of one run together; beyond it the run ends as `usage_limit`, with what it wrote."""
     history_turns: int = Field(default=50, ge=0)
@@ -137,18 +162,26 @@ class Settings(BaseSettings):
 
     # Limits
     max_text_chars: int = Field(default=100_000, ge=1)
+    """The text of one message."""
     max_frame_bytes: int = Field(default=512 * 1024, ge=1024)
+    """One frame of a socket, or one body of a request."""
     max_tool_value_chars: int = Field(default=8_000, ge=100)
     """Tool parameters and results longer than this are cut before they are logged."""
     max_result_chars: int = Field(default=10_000_000, ge=1000)
     """What one tool may return (the model is given `tool_result_chars` of it), and the structured output of one run, as
     JSON; longer fails the run."""
     max_sockets_per_user: int = Field(default=20, ge=1)
+    """Sockets that one user may have open; more are closed (4429)."""
     max_running_runs: int = Field(default=200, ge=1)
+    """Runs that work at a time; others wait in line."""
     max_running_runs_per_user: int = Field(default=5, ge=1)
+    """Runs of one user that work at a time; others wait in line."""
     max_queued_runs_per_user: int = Field(default=20, ge=0)
+    """Runs of one user that may wait in line; more are refused."""
     max_threads_per_user: int = Field(default=10_000, ge=1)
+    """Conversations that one user may have."""
     messages_per_minute: int = Field(default=60, ge=1)
+    """Of one user."""
     searches_per_minute: int = Field(default=60, ge=1)
     """Of one user, tools included; besides, four may be under way, and each is ended after two seconds."""
     socket_queue_bytes: int = Field(default=256 * 1024, ge=1024)
@@ -156,7 +189,9 @@ class Settings(BaseSettings):
     socket_stall_timeout: float = Field(default=60, gt=0)
     """A socket that takes nothing for this long is closed (4408)."""
     authentication_timeout: float = Field(default=5, gt=0)
+    """How long a socket may take to say who it is (4401)."""
     sync_tool_threads_per_user: int = Field(default=4, ge=1)
+    """Threads for one user's tools that aren't async; further calls wait."""
 
     # Connections, before anybody has said who they are
     max_head_bytes: int = Field(default=32 * 1024, ge=4096, le=1024 * 1024)
@@ -186,15 +221,19 @@ class Settings(BaseSettings):
     merge_window: float = Field(default=0.05, ge=0)
     """Text deltas of a run are gathered this long, at most, once text is flowing."""
     merge_bytes: int = Field(default=1024, ge=1)
+    """Gathered text that is written before `merge_window` is over."""
     run_buffer_bytes: int = Field(default=256 * 1024, ge=1024)
     """What one run may hold while the log can't take it; then the model's stream is not read."""
     retention_events: int = Field(default=200_000, ge=100)
     """Events kept per user, at least; older ones are answered with a gap. Messages are kept."""
     retention_days: float = Field(default=90, gt=0)
+    """Days for which events are kept, at least."""
 
     # Log-in
     session_days: float = Field(default=30, gt=0)
+    """Days after which a session ends, and one signs in again."""
     sign_in_code_minutes: float = Field(default=60, gt=0)
+    """Minutes for which a sign-in link works."""
     login_attempts_per_minute: int = Field(default=10, ge=1)
     """From one address at one account; a device on which the account signed in before has as many of its own. Attempts
     from many addresses, or at many accounts, are slowed down instead (`auth/attempts.py`)."""
@@ -203,6 +242,7 @@ class Settings(BaseSettings):
     drain_grace: float = Field(default=10, ge=0)
     """SIGTERM: how long running runs may go on before they are ended."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is logged."""
 
     @field_validator("data_dir")
     @classmethod
@@ -371,11 +411,26 @@ def _network(text: str) -> Network:
     return found
 
 
+def check_variables() -> None:
+    """Raises `BadSetting` for a `NETRA_` variable that nothing reads: a misspelt one would silently do nothing."""
+    settings = [PREFIX + name.upper() for name in Settings.model_fields]
+    for name in sorted(os.environ):
+        upper = name.upper()
+        if not upper.startswith(PREFIX) or upper in settings or upper in OTHER_VARIABLES:
+            continue
+        if not _SERVICE_LINK.fullmatch(upper):
+            nearest = _nearest(
+                upper.removeprefix(PREFIX), [*Settings.model_fields, "url"], lambda it: PREFIX + it.upper()
+            )
+            raise BadSetting(f"{name}: there is no such setting{nearest}")
+
+
 def load_settings(**flags: object) -> Settings:
     """The settings in force. `flags` are values given on the command line; None means not given.
 
     Raises `BadSetting`, naming the first setting that can't be used and where it can be mended.
     """
+    check_variables()
     given = {name: value for name, value in flags.items() if value is not None}
     try:
         return Settings(**given)  # pyright: ignore[reportArgumentType] - pydantic checks the values
@@ -390,7 +445,20 @@ def _explain(error: ValidationError) -> str:
     name = ".".join(str(part) for part in first["loc"])
     reason = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        return f"{name}: there is no such setting (see `netra doctor` for those there are)"
+        return f"{name} (netra.toml): there is no such setting{_nearest(name, Settings.model_fields)}"
     if not name:
         return reason
+    if name == "port" and "://" in os.environ.get("NETRA_PORT", ""):
+        reason = (
+            "use a number. This one looks like what Kubernetes sets beside a service called netra: call the service"
+            " otherwise, or set enableServiceLinks: false"
+        )
     return f"{name} (NETRA_{name.upper()}): {reason}"
+
+
+def _nearest(name: str, known: Iterable[str], spelled: Callable[[str], str] = str) -> str:
+    """The end of a sentence that says what may have been meant."""
+    found = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+    if not found:
+        return "; docs/settings.md and `netra doctor --all` have those there are"
+    return f"; did you mean {spelled(found[0])}?"

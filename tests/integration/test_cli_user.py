@@ -108,6 +108,82 @@ def test_a_new_password_ends_sessions_and_leaves_this_machine_signed_in(netra: N
     assert sign_in(up.url, "admin@localhost").status_code == 200
 
 
+def test_a_disabled_account_is_taken_in_again_with_what_it_stored(netra: Netra, up: Up):
+    user(netra, "create", "me@example.org", "--password-stdin", said=PASSWORD)
+    first = sign_in(up.url, "me@example.org").json()
+    user(netra, "disable", "me@example.org")
+    assert sign_in(up.url, "me@example.org").status_code == 401
+    assert "enable" in user(netra, "link", "me@example.org", code=1)
+
+    assert "enabled me@example.org" in user(netra, "enable", "ME@example.org")
+
+    again = sign_in(up.url, "me@example.org").json()
+    assert again["user"] == first["user"]
+    ended = httpx.get(f"{up.url}/api/auth/me", headers={"Authorization": f"Bearer {first['token']}"})
+    assert ended.status_code == 401
+    assert "already" in user(netra, "enable", "me@example.org")
+
+
+def test_an_account_that_there_is_gets_another_link(netra: Netra, up: Up):
+    user(netra, "create", "me@example.org")
+    codes = [user(netra, "link", "me@example.org").partition("/sign-in#")[2].strip() for _ in range(2)]
+    for code in codes:
+        redeemed = httpx.post(f"{up.url}/api/auth/redeem", json={"code": code})
+        assert redeemed.json()["user"]["email"] == "me@example.org"
+
+
+def test_links_name_the_public_address_of_the_server_that_runs(netra: Netra):
+    public = {"NETRA_PUBLIC_URL": "http://localhost:8123"}
+    with netra.up(**public):
+        for command in ("create", "link"):
+            assert "http://localhost:8123/sign-in#" in user(netra, command, "me@example.org")
+    with netra.up() as up:
+        assert f"{up.url}/sign-in#" in user(netra, "link", "me@example.org")
+
+
+@pytest.mark.parametrize("served", [True, False], ids=["through the server", "without one"])
+def test_deleting_an_account_leaves_nothing_of_it(netra: Netra, served: bool):
+    for email in ("me@example.org", "you@example.org"):
+        user(netra, "create", email, "--password-stdin", said=PASSWORD)
+    with netra.up() as up:
+        mine = sign_in(up.url, "me@example.org").json()
+        sign_in(up.url, "you@example.org")
+        headers = {"Authorization": f"Bearer {mine['token']}"}
+        body = {"text": "work for 500 steps, slowly: zanzibar", "client_message_id": "1"}
+        thread = httpx.post(f"{up.url}/api/threads", headers=headers, json={"title": "zanzibar"}).json()
+        started = httpx.post(f"{up.url}/api/threads/{thread['id']}/messages", headers=headers, json=body)
+        assert started.status_code == 202
+        if served:
+            assert "--yes" in user(netra, "delete", "me@example.org", code=2)
+            assert "deleted me@example.org" in user(netra, "delete", "me@example.org", "--yes")
+            assert httpx.get(f"{up.url}/api/auth/me", headers=headers).status_code == 401
+        up.end()
+    if not served:
+        assert "deleted me@example.org" in user(netra, "delete", "me@example.org", "--yes")
+    assert "me@example.org" not in user(netra, "list")
+    with sqlite3.connect(netra.data / "netra.db") as database:
+        for table in ("threads", "messages", "runs", "events", "heads", "sessions", "known_devices", "notes"):
+            found = database.execute(f"SELECT count(*) FROM {table} WHERE user_id = ?", (mine["user"]["id"],))
+            assert (table, *found.fetchone()) == (table, 0)
+        assert database.execute("SELECT count(*) FROM users WHERE email = 'you@example.org'").fetchone() == (1,)
+    database.close()
+
+
+def test_deleting_asks_for_the_address_on_a_terminal(netra: Netra):
+    user(netra, "create", "me@example.org")
+    for typed, code in (("you@example.org", 2), ("Me@example.org", 0)):
+        with netra.on_terminal("user", "delete", "me@example.org") as terminal:
+            terminal.until("to go on:")
+            terminal.type(typed + "\n")
+            assert terminal.end() == code
+    assert "no accounts yet" in user(netra, "list")
+
+
+def test_the_only_admin_stays(netra: Netra):
+    user(netra, "create", "boss@example.org", "--admin")
+    assert "only admin" in user(netra, "delete", "boss@example.org", "--yes", code=2)
+
+
 def test_disabling_and_its_revocations_are_one_transaction(netra: Netra):
     user(netra, "create", "me@example.org", "--password-stdin", said=PASSWORD)
     with netra.up() as up:

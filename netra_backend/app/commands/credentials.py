@@ -11,7 +11,16 @@ from typing import Literal
 from netra_backend.app.commands.failure import Failure
 from netra_backend.app.secret_file import write_secret
 
-__all__ = ["Credentials", "credentials", "data_folder", "find_url", "leave", "left"]
+__all__ = [
+    "Credentials",
+    "credentials",
+    "data_folder",
+    "find_url",
+    "leave",
+    "leave_public_url",
+    "left",
+    "left_public_url",
+]
 
 Source = Literal["up", "login"]
 
@@ -47,6 +56,22 @@ def left(folder: Path, source: Source) -> Credentials | None:
     token_name, url_name = _FILES[source]
     try:
         return Credentials((folder / url_name).read_text().strip(), (folder / token_name).read_text().strip())
+    except OSError:
+        return None
+
+
+def leave_public_url(folder: Path, url: str | None) -> None:
+    """Keep the address that people type, for links; None: the server has none. Raises `OSError`."""
+    if url is None:
+        (folder / "public-url").unlink(missing_ok=True)
+    else:
+        write_secret(folder / "public-url", url + "\n")
+
+
+def left_public_url(folder: Path) -> str | None:
+    """The public address of the server that was last started from this folder, if it has one."""
+    try:
+        return (folder / "public-url").read_text().strip()
     except OSError:
         return None
 

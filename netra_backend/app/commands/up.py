@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from netra_backend.app.auth.session_registry import SessionRegistry
 from netra_backend.app.auth.sign_in import issue_sign_in_code
-from netra_backend.app.commands.credentials import Credentials, leave, left
+from netra_backend.app.commands.credentials import Credentials, leave, leave_public_url, left
 from netra_backend.app.commands.failure import Failure
 from netra_backend.app.logs import configure_logs
 from netra_backend.app.main import create_app
@@ -73,11 +73,12 @@ async def _welcome(app: FastAPI, settings: Settings, url: str, *, open_browser: 
     welcome = await services.log.write(
         lambda connection: _prepare(connection, services.registry, settings, kept.token if kept else None, watched)
     )
-    if welcome.token is not None:
-        try:
+    try:
+        leave_public_url(settings.data_dir, settings.public_url)
+        if welcome.token is not None:
             leave(settings.data_dir, "up", Credentials(url, welcome.token))
-        except OSError as error:
-            raise Failure(f"the data folder {settings.data_dir} can't be written: {error.strerror}") from None
+    except OSError as error:
+        raise Failure(f"the data folder {settings.data_dir} can't be written: {error.strerror}") from None
     shown = settings.public_url or url
     link = f"{shown}/sign-in#{welcome.code}" if welcome.code is not None else None
     _say(_greeting(settings, app.state.services.supervisor.runtime.model, shown, link))

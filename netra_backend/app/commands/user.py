@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import re
 import sys
+import time
 from collections.abc import Collection, Generator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -18,20 +19,24 @@ from sqlalchemy.exc import DBAPIError
 
 from netra_backend.app.auth.passwords import PasswordRefused, Passwords
 from netra_backend.app.auth.sign_in import issue_sign_in_code
-from netra_backend.app.commands.credentials import Credentials, leave, left
+from netra_backend.app.commands.credentials import Credentials, leave, left, left_public_url
 from netra_backend.app.commands.failure import FAILED, Failure
 from netra_backend.app.commands.terminal import Screen
 from netra_backend.app.event_log.sqlite import sqlite_engine
 from netra_backend.app.event_log.writer import unavailable
 from netra_backend.app.protocol.codec import now_ms
+from netra_backend.app.services.account_service import remove_account
 from netra_backend.app.settings import BadSetting, Settings, load_settings
 from netra_backend.app.storage.folder import DataFolder, FolderHeld, FolderUnusable
 from netra_backend.app.storage.known_devices import KnownDevices
 from netra_backend.app.storage.schema import SCHEMA_VERSION, NewerSchema, migrate, schema_version
 from netra_backend.app.storage.sessions import Sessions, hash_secret
-from netra_backend.app.storage.users import EmailTaken, User, Users
+from netra_backend.app.storage.users import EmailTaken, User, Users, normal_email
 
-__all__ = ["create", "disable", "list_users", "set_password"]
+__all__ = ["create", "delete", "disable", "enable", "link", "list_users", "set_password"]
+
+DELETE_SECONDS = 30.0
+"""How long `delete` waits for the server to remove the account."""
 
 MAX_EMAIL = 320
 _EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f]+@[^\s@\x00-\x1f\x7f]+")
@@ -52,8 +57,18 @@ def create(folder: Path, email: str, *, admin: bool, password_stdin: bool) -> No
     screen = Screen()
     screen.line(f"made the {'admin ' if admin else ''}account {user.email}")
     if code is not None:
-        screen.line(f"sign-in link (works once, within {settings.sign_in_code_minutes:g} minutes):")
-        screen.line(f"  {_address(folder, settings)}/sign-in#{code}")
+        _show_link(screen, folder, settings, code)
+
+
+def link(folder: Path, email: str) -> None:
+    """Show a one-time sign-in link for an account that there is. Raises `Failure`."""
+    settings = _settings(folder)
+    with _accounts(folder) as connection:
+        user = _known(connection, email)
+        if user.disabled_at is not None:
+            raise Failure(f"{user.email} is disabled; first: netra user enable {user.email}", FAILED)
+        code = issue_sign_in_code(connection, user.id, settings)
+    _show_link(Screen(), folder, settings, code)
 
 
 def list_users(folder: Path) -> None:
@@ -66,7 +81,7 @@ def list_users(folder: Path) -> None:
     width = max((len(user.email) for user in everybody), default=0)
     for user in everybody:
         made = datetime.fromtimestamp(user.created_at / 1000, UTC).date().isoformat()
-        state = "disabled" if user.disabled_at is not None else "enabled"
+        state = "leaving" if user.leaving else "disabled" if user.disabled_at is not None else "enabled"
         way = "password" if user.password_hash is not None else "no password"
         screen.line(f"{user.email:<{width}}  {user.role:<5}  {state:<8}  {way:<11}  since {made}  {user.id}")
 
@@ -76,12 +91,51 @@ def disable(folder: Path, email: str) -> None:
     with _accounts(folder) as connection:
         user = _known(connection, email)
         now = now_ms()
-        admins = [each for each in Users(connection).all() if each.role == "admin" and each.disabled_at is None]
-        if admins == [user]:
-            raise Failure(f"{user.email} is the only admin; make another first: netra user create --admin E-MAIL")
+        _see_that_an_admin_stays(connection, user)
         Users(connection).disable(user.id, now)
         ended = Sessions(connection).revoke_all(user.id, now)
     Screen().line(f"disabled {user.email}; {_sessions(ended)} ended, what it stored stays")
+
+
+def enable(folder: Path, email: str) -> None:
+    """Take a disabled account in again, with all it stored. Raises `Failure`."""
+    with _accounts(folder) as connection:
+        user = _known(connection, email)
+        if user.leaving:
+            raise Failure(f"{user.email} is being deleted", FAILED)
+        Users(connection).enable(user.id)
+    screen = Screen()
+    if user.disabled_at is None:
+        screen.line(f"{user.email} was enabled already")
+    else:
+        screen.line(f"enabled {user.email}; its sessions have ended, so it signs in again")
+
+
+def delete(folder: Path, email: str, *, sure: bool) -> None:
+    """Remove an account with all that was stored for it, through the server if one holds the folder.
+
+    Raises `Failure`.
+    """
+    with _accounts(folder) as connection:
+        user = _known(connection, email)
+        _see_that_an_admin_stays(connection, user)
+    if not sure:
+        _ask_whether_sure(user)
+    with _accounts(folder) as connection:
+        user = _known(connection, email)
+        now = now_ms()
+        # From here on it can start nothing, so its last run ends at some time.
+        Users(connection).disable(user.id, now)
+        Sessions(connection).revoke_all(user.id, now)
+        Users(connection).mark_leaving(user.id)
+    screen = Screen()
+    deadline = time.monotonic() + DELETE_SECONDS
+    while not _is_gone(folder, user.id):
+        if time.monotonic() > deadline:
+            screen.line(f"{user.email} is disabled; the server removes it as soon as its runs have ended")
+            return
+        time.sleep(0.2)
+    screen.line(f"deleted {user.email} and everything that was stored for it")
 
 
 def set_password(folder: Path, email: str, *, password_stdin: bool) -> None:
@@ -112,6 +166,13 @@ def _sessions(ended: Collection[str]) -> str:
 @contextmanager
 def _accounts(path: Path) -> Generator[Connection]:
     """One transaction on the folder's database, which is made if it is missing and no server holds the folder."""
+    with _held_accounts(path) as (connection, _):
+        yield connection
+
+
+@contextmanager
+def _held_accounts(path: Path) -> Generator[tuple[Connection, bool]]:
+    """`_accounts`, and whether a server holds the folder."""
     folder = DataFolder(path)
     with ExitStack() as stack:
         try:
@@ -127,7 +188,7 @@ def _accounts(path: Path) -> Generator[Connection]:
                 migrate(connection)
             elif schema_version(connection) != SCHEMA_VERSION:
                 raise Failure("the server that holds this folder is starting, or is another version; try again")
-            yield connection
+            yield connection, held
         except (FolderUnusable, NewerSchema) as error:
             raise Failure(str(error)) from None
         except DBAPIError as error:
@@ -135,6 +196,28 @@ def _accounts(path: Path) -> Generator[Connection]:
             if away is None:
                 raise
             raise Failure(f"{away}; see `netra doctor`") from None
+
+
+def _is_gone(folder: Path, user_id: str) -> bool:
+    """Whether the account is removed. Where no server holds the folder, there is nobody else to do it."""
+    with _held_accounts(folder) as (connection, held):
+        if not held:
+            remove_account(connection, user_id, unserved=True)
+        return Users(connection).by_id(user_id) is None
+
+
+def _see_that_an_admin_stays(connection: Connection, user: User) -> None:
+    admins = [each for each in Users(connection).all() if each.role == "admin" and each.disabled_at is None]
+    if [each.id for each in admins] == [user.id]:
+        raise Failure(f"{user.email} is the only admin; make another first: netra user create --admin E-MAIL")
+
+
+def _ask_whether_sure(user: User) -> None:
+    if not sys.stdin.isatty():
+        raise Failure("there is no terminal to ask whether you are sure; say so with --yes")
+    typed = input(f"This removes {user.email} with all threads, messages and notes. Type the address to go on: ")
+    if normal_email(typed) != user.email:
+        raise Failure("that is another address; nothing was done")
 
 
 def _known(connection: Connection, email: str) -> User:
@@ -171,6 +254,16 @@ def _settings(folder: Path) -> Settings:
         raise Failure(str(bad)) from None
 
 
+def _show_link(screen: Screen, folder: Path, settings: Settings, code: str) -> None:
+    screen.line(f"sign-in link (works once, within {settings.sign_in_code_minutes:g} minutes):")
+    screen.line(f"  {_address(folder, settings)}/sign-in#{code}")
+
+
 def _address(folder: Path, settings: Settings) -> str:
+    """What people type: as the server of this folder was told, which may run with other variables than this command."""
     kept = left(folder, "up")
-    return settings.public_url or (kept.url if kept else f"http://{settings.host}:{settings.port}")
+    return (
+        left_public_url(folder)
+        or settings.public_url
+        or (kept.url if kept else f"http://{settings.host}:{settings.port}")
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 __all__ = [
@@ -68,6 +70,8 @@ users = Table(
     Column("role", String(16), nullable=False),
     Column("disabled_at", _Time, nullable=True),
     Column("created_at", _Time, nullable=False),
+    # The operator wants it removed; whoever holds the logs does it once its runs have ended.
+    Column("leaving", Boolean, nullable=False, server_default=false()),
 )
 
 sessions = Table(

@@ -30,6 +30,8 @@ class User:
     password_hash: str | None
     disabled_at: int | None
     created_at: int
+    leaving: bool = False
+    """To be removed as soon as its last run has ended."""
 
 
 class Users:
@@ -78,6 +80,18 @@ class Users:
         self._connection.execute(
             update(users).where(users.c.id == user_id, users.c.disabled_at.is_(None)).values(disabled_at=now)
         )
+
+    def enable(self, user_id: str) -> None:
+        """Take the account in again."""
+        self._connection.execute(update(users).where(users.c.id == user_id).values(disabled_at=None))
+
+    def mark_leaving(self, user_id: str) -> None:
+        """Have the server that holds the logs remove the account."""
+        self._connection.execute(update(users).where(users.c.id == user_id).values(leaving=True))
+
+    def leaving(self) -> list[str]:
+        """The accounts that are to be removed."""
+        return list(self._connection.execute(select(users.c.id).where(users.c.leaving)).scalars())
 
     def delete(self, user_id: str) -> None:
         """Remove the account; sessions, codes, threads, messages, runs and notes go with it."""

@@ -22,23 +22,23 @@ from tests.harness.work import growth
 
 ROOT = Path(__file__).parents[2]
 METHODS = ("match", "search", "fullmatch", "sub", "subn", "split", "findall", "finditer")
-ONLY_FULLMATCH = {
-    # Held against a whole text from its start, and never looked for inside one.
+TRIED_ELSEWHERE = {
     "netra_backend.app.agents.intents: pattern": "rules; test_intents.py::test_the_work_is_linear",
+    "netra_backend.app.agents.answer_end: words": "a choice of words, in 100 characters",
+    "netra_backend.app.agents.thinking_tags: '[`~]+$'": "looked for in the last `_LONGEST` characters",
 }
-"""Expressions that are made of parts at run time, with the test that tries them."""
+"""Expressions that are no constant where they are used, or that see a few characters: what tries or bounds them."""
 
 
 @dataclass(frozen=True)
 class Found:
     where: str
-    pattern: str
-    flags: int
+    compiled: re.Pattern[str]
     method: str
 
     @property
-    def compiled(self) -> re.Pattern[str]:
-        return re.compile(self.pattern, self.flags)
+    def pattern(self) -> str:
+        return self.compiled.pattern
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
@@ -55,15 +55,14 @@ def expressions() -> Iterator[Found]:
             if given is None:
                 continue
             pattern, method = given
-            if f"{name}: {ast.unparse(pattern)}" in ONLY_FULLMATCH:
+            if f"{name}: {ast.unparse(pattern)}" in TRIED_ELSEWHERE:
                 continue
             module = importlib.import_module(name)
-            text = value(module, pattern)
-            assert isinstance(text, str), f"{name}:{call.lineno}: name the test that tries this expression here"
-            flags = call.args[1] if method == "compile" and len(call.args) > 1 else None
-            flags = int(value(module, flags)) if flags is not None else 0
+            made = compiled(module, tree, call) or value(module, pattern)
+            assert made is not None, f"{name}: {ast.unparse(pattern)}: name what tries this expression here"
+            made = re.compile(made)
             for used in methods.get(call, {"search"}) if method == "compile" else {method}:
-                yield Found(f"{name}:{call.lineno}", text, flags, used)
+                yield Found(f"{name}:{call.lineno}", made, used)
 
 
 def pattern_of(call: ast.Call) -> tuple[ast.expr, str] | None:
@@ -82,14 +81,25 @@ def used_methods(tree: ast.Module) -> dict[ast.Call, set[str]]:
     }
     used: dict[ast.Call, set[str]] = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.attr in METHODS:
-            call = named.get(node.value.id)
+        if isinstance(node, ast.Attribute) and node.attr in METHODS:
+            call = named.get(ast.unparse(node.value).removeprefix("self."))
             if call is not None:
                 used.setdefault(call, set()).add(node.attr)
     return used
 
 
-def value(module: ModuleType, expression: ast.expr) -> object:
+def compiled(module: ModuleType, tree: ast.Module, call: ast.Call) -> re.Pattern[str] | None:
+    """What `NAME = re.compile(…)` made, in the module or in one of its classes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and node.value is call and isinstance(node.targets[0], ast.Name):
+            for home in (module, *(each for each in vars(module).values() if isinstance(each, type))):
+                found = vars(home).get(node.targets[0].id)
+                if isinstance(found, re.Pattern):
+                    return found
+    return None
+
+
+def value(module: ModuleType, expression: ast.expr) -> str | None:
     try:
         return eval(compile(ast.Expression(expression), "<pattern>", "eval"), vars(module))
     except NameError:
@@ -101,8 +111,9 @@ def value(module: ModuleType, expression: ast.expr) -> object:
 
 
 def parts_of(pattern: str) -> list[str]:
-    words = re.findall(r"(?<!\\)[A-Za-z]+|(?<!\\)[-@:;,.!?*%=/<>\"'`$#&\[\](){}~|+]", pattern)
-    return list(dict.fromkeys(["a", "1", " ", ".", *words]))[:16]
+    signs = re.findall(r"(?<!\\)[-@:;,.!?*%=/<>\"'`$#&~|+(){}]", pattern)
+    words = re.findall(r"(?<!\\)[A-Za-z]+", pattern)
+    return list(dict.fromkeys(["a", "1", " ", ".", "-", *signs[:8], *words]))[:18]
 
 
 def texts(pattern: str) -> Iterator[tuple[str, str]]:
@@ -116,12 +127,11 @@ def texts(pattern: str) -> Iterator[tuple[str, str]]:
 
 
 def applied(found: Found) -> Callable[[str], object]:
-    compiled = found.compiled
     if found.method in {"sub", "subn"}:
-        return lambda text: compiled.sub("", text)
+        return lambda text: found.compiled.sub("", text)
     if found.method == "finditer":
-        return compiled.findall
-    method: Callable[[str], object] = getattr(compiled, found.method)
+        return found.compiled.findall
+    method: Callable[[str], object] = getattr(found.compiled, found.method)
     return method
 
 

@@ -22,7 +22,7 @@ _SECRETS = re.compile(
     r"|\b(?:bearer|basic)\s+[^\s\"',;]+"
     r"|\b(?:api[_ -]?key|authorization|token|secret|password)\b[\"']?\s*[:=]\s*[\"']?[^\s\"',;&]+"
     r"|[?&](?:key|api_key|token|sig|signature|code)=[^&\s]+"
-    r"|\b(?=[\w-]*\d)(?=[\w-]*[a-zA-Z])[\w-]{40,}"
+    r"|(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[a-zA-Z])[\w-]{40,}"
 )
 _IN_URL = re.compile(r"(?i)\b(https?://)[^\s/@]{1,200}@")
 _TITLE = re.compile(r"(?is)<title[^>]{0,200}>(.{0,400}?)</title>")
@@ -38,7 +38,8 @@ _OVERFLOW = re.compile(
     r"|exceed_context|\bn_ctx\b|context (?:window )?overflow"
     r"|(?:prompt|input|request|conversation|message)s?(?: text)? (?:is |are |was )?too long"
     r"|too many (?:input )?tokens|input token count|number of (?:input )?tokens"
-    r"|tokens? (?:count )?exceed|exceeds? (?:the )?(?:max\w* |model'?s? |available )*(?:input )?(?:tokens|token limit)"
+    r"|tokens? (?:count )?exceed"
+    r"|exceeds? (?:the )?(?:max\w* |model'?s? |available ){0,4}(?:input )?(?:tokens|token limit)"
     r"|reduce the length of|tokens \+ .max_new_tokens. must be"
 )
 

@@ -7,7 +7,7 @@ WEB := web/node_modules/.locked-$(shell cksum < web/package-lock.json | cut -d' 
 BROWSER := .venv/.browser
 LOCKED := .venv/.locked-$(shell cksum < requirements.lock | cut -d' ' -f1)
 
-.PHONY: help setup web up test test-long examples bench bench-awaitguard profile images check lock clean
+.PHONY: help setup web up test test-long examples bench bench-awaitguard hostile profile images check lock clean
 
 help: ## Show these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ examples: setup ## Try the model reader's properties with 100,000 examples each 
 
 bench: setup ## Measure the run's path beside the peers (BENCH="--quick --only naive,netra")
 	$(BIN)/python -m benchmarks.run_path $(BENCH)
+
+hostile: setup ## Attack a Netra of its own and measure what a quiet user feels (HOSTILE="--minutes 20 --only silent")
+	$(BIN)/python -m benchmarks.hostile $(HOSTILE)
 
 profile: setup ## Draw where the server's time goes under 200 streams (docs/images/profile.svg)
 	$(BIN)/python -m benchmarks.run_profile $(PROFILE)

@@ -25,6 +25,9 @@ METHODS = ("match", "search", "fullmatch", "sub", "subn", "split", "findall", "f
 TRIED_ELSEWHERE = {
     "netra_backend.app.agents.intents: pattern": "rules; test_intents.py::test_the_work_is_linear",
     "netra_backend.app.agents.answer_end: words": "a choice of words, in 100 characters",
+    "netra_backend.app.agents.request_form: name": "the names of a request's parts, from a table; one each",
+    "netra_backend.app.agents.request_form: f\"{part.replace('.', '.*')}|tools.*\\\\.{part}\" if part != 'tools' else"
+    " 'tools?'": "a refusal's `param`, which is one name",
     "netra_backend.app.agents.thinking_tags: '[`~]+$'": "looked for in the last `_LONGEST` characters",
 }
 """Expressions that are no constant where they are used, or that see a few characters: what tries or bounds them."""
@@ -113,7 +116,7 @@ def value(module: ModuleType, expression: ast.expr) -> str | None:
 def parts_of(pattern: str) -> list[str]:
     signs = re.findall(r"(?<!\\)[-@:;,.!?*%=/<>\"'`$#&~|+(){}]", pattern)
     words = re.findall(r"(?<!\\)[A-Za-z]+", pattern)
-    return list(dict.fromkeys(["a", "1", " ", ".", "-", *signs[:8], *words]))[:18]
+    return list(dict.fromkeys(["a", "1", " ", ".", "-", *signs[:8], *words]))[:15]
 
 
 def texts(pattern: str) -> Iterator[tuple[str, str]]:
@@ -158,7 +161,7 @@ def worst(work: Callable[[str], object], pattern: str) -> float:
     plain = min(once(re.compile("(?:a|b)*c").match, "a" * 3_000) for _ in range(5))
     found = 0.0
     for start, repeated in texts(pattern):
-        for end in ("", "\x01"):
+        for end in ("", "\x01") if len(repeated) < 3 else ("\x01",):
             small, large = (start + repeated * (size // len(repeated)) + end for size in (750, 3_000))
             if once(work, large) > 60 * plain:
                 found = max(found, growth(work, small, large))

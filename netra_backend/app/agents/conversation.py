@@ -36,7 +36,7 @@ from pydantic_ai.messages import (
 
 from netra_backend.app.agents.result_allowance import ResultAllowance
 
-__all__ = ["NO_ANSWER", "conversation", "one_call_at_a_time"]
+__all__ = ["NO_ANSWER", "conversation", "one_call_at_a_time", "short_id"]
 
 NO_ANSWER = "[No answer.]"
 _INTERRUPTED_CALL = "The tool call was interrupted before a result was produced."
@@ -226,6 +226,11 @@ class _Conversation:
         self._ids.add(key)
         same = (name, key) == (call.tool_name, call.tool_call_id)
         return call if same else replace(call, tool_name=name, tool_call_id=key)
+
+
+def short_id(key: str) -> str:
+    """The id itself if Mistral's servers take it, or one that they do."""
+    return key if len(key) == _MADE_ID and key.isascii() and key.isalnum() else _made_id(key)
 
 
 def _made_id(of: str) -> str:

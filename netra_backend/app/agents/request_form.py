@@ -17,6 +17,7 @@ from typing import Any, TypeVar, cast
 
 from openai import APIStatusError, NotGiven, Omit
 
+from netra_backend.app.agents.conversation import short_id
 from netra_backend.app.agents.server_words import structured, words_of
 
 __all__ = ["RequestForm", "refused_part"]
@@ -64,6 +65,8 @@ _NAMES: dict[str, str] = {
     "system": r"\b(?:system|developer) (?:role|message|prompt|instruction)s?\b|[`'\"](?:system|developer)[`'\"]",
     "tools": r"\btools?\b|\bfunction[ -_]calling\b|\bfunction_calling\b",
 }
+_SHORT_IDS = re.compile(r"tool call ids? (?:was|should|must).{0,120}?length (?:of )?9\b", re.IGNORECASE | re.DOTALL)
+"""As Mistral's servers and templates say it; a model of theirs may go by another name."""
 _QUOTED = re.compile(r"(?s)\"[^\"]{30,}\"|'[^']{30,}'|`[^`]{30,}`")
 _NEAR = 160
 """Characters within which a server names what it refuses and says that it does."""
@@ -139,6 +142,9 @@ def refused_part(error: APIStatusError, form: Mapping[str, Any]) -> str | None:
                 return part
     conversation = " ".join(" ".join(_said_in(form)).casefold().split())
     for words in _own_words(body, told):
+        short = _SHORT_IDS.search(words)
+        if short and _is_asked(form, "long_ids") and " ".join(short[0].casefold().split()) not in conversation:
+            return "long_ids"
         for part in asked:
             if _says_refused(words, _NAMES[part], conversation):
                 return part
@@ -215,6 +221,8 @@ def _is_asked(form: Mapping[str, Any], part: str) -> bool:
             return whole.get("stream") is True
         case "tools":
             return bool(whole.get("tools"))
+        case "long_ids":
+            return any(key != short_id(key) for key in _ids_in(_listed(whole, "messages")))
         case _ if part.startswith("messages."):
             return any(part.removeprefix("messages.") in message for message in _listed(whole, "messages"))
         case _:
@@ -237,6 +245,8 @@ def _leave_out(form: dict[str, Any], part: str) -> None:
         case "max_tokens" | "max_completion_tokens":
             if part in form:
                 form[_OTHER_LIMIT[part]] = form.pop(part)
+        case "long_ids":
+            form["messages"] = [_with_short_ids(message) for message in _listed(form, "messages")]
         case "system":
             form["messages"] = _system_as_user(_listed(form, "messages"))
         case "stream":
@@ -269,6 +279,19 @@ def _without_tools(messages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         before = told
     if before is not None:
         yield before
+
+
+def _ids_in(messages: list[dict[str, Any]]) -> Iterator[str]:
+    for message in messages:
+        for call in _listed(message, "tool_calls"):
+            yield call["id"]
+
+
+def _with_short_ids(message: dict[str, Any]) -> dict[str, Any]:
+    if message.get("role") == "tool":
+        return {**message, "tool_call_id": short_id(message["tool_call_id"])}
+    calls = [{**call, "id": short_id(call["id"])} for call in _listed(message, "tool_calls")]
+    return {**message, "tool_calls": calls} if calls else message
 
 
 def _system_as_user(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

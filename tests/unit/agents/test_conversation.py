@@ -26,7 +26,7 @@ from pydantic_ai.messages import (
 from netra_backend.app.agents.conversation import conversation, one_call_at_a_time
 from netra_backend.app.agents.history import encode, past_messages
 from netra_backend.app.agents.runtime import PastTurn
-from tests.fakes.model_server import FakeModelServer, Text, Thinking, ToolCall
+from tests.fakes.model_server import FakeModelServer, Status, Text, Thinking, ToolCall
 from tests.harness.strict_chat import check_request
 from tests.unit.agents.conftest import RuntimeOf
 from tests.unit.agents.sink import Sink, a_turn
@@ -183,3 +183,27 @@ async def test_ids_fit_the_family_of_the_model(server: FakeModelServer, runtime_
     for request in server.requests:
         check_request(request.body, mistral=True)
     assert json.loads(result.history or b"")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Tool call id was call_0 but must be a-z, A-Z, 0-9, with a length of 9.",
+        "Error rendering prompt: Tool call IDs should be alphanumeric strings with length 9!",
+    ],
+)
+async def test_ids_are_shortened_for_a_server_that_asks_for_it(
+    server: FakeModelServer, runtime_of: RuntimeOf, words: str
+) -> None:
+    """A model of Mistral's under another name; it's remembered, so that later turns aren't refused first."""
+    runtime = runtime_of(look)
+    calls = [ToolCall("look", {"at": "left"}, "call_0"), ToolCall("look", {"at": "right"}, "call_1")]
+    server.queue += [calls, [Status(400, {"message": words})], [Text("Clear.")]]
+    sink = Sink()
+    result = await runtime.start(a_turn("go"), sink).wait()
+    past = PastTurn("go", sink.shown_text, False, result.history)
+    await runtime.start(a_turn("tokens=1", past), Sink()).wait()
+    assert sink.shown_text == "Clear."
+    for request in server.requests[2:]:
+        check_request(request.body, mistral=True)
+    assert len(server.requests) == 4

@@ -1,6 +1,7 @@
 """Streams in the manner of servers that people use, field for field as those write them.
 
-Each is read as the OpenAI client reads it; and where a server says its reasoning, it's shown as such.
+Each is read alike with both clients, and those that keep to the API as the agent library reads them by itself; where a
+server says its reasoning, it's shown as such.
 """
 
 from __future__ import annotations
@@ -252,8 +253,28 @@ SERVERS = {
 
 @pytest.mark.parametrize("pieces_of", [1, 33, 10**6])
 @pytest.mark.parametrize("server", SERVERS.values(), ids=SERVERS)
-def test_it_is_read_as_the_client_reads_it(player: Player, server: Server, pieces_of: int) -> None:
+def test_it_is_read_alike_with_both_clients(player: Player, server: Server, pieces_of: int) -> None:
     pieces = [server.data[at : at + pieces_of] for at in range(0, len(server.data), pieces_of)]
     lean, sdk = player.both(pieces)
     assert lean.same_as(sdk), (lean, sdk)
     assert lean.shown == server.shown
+
+
+LIKE_THE_LIBRARY = (
+    "OpenAI",
+    "OpenAI, two calls",
+    "DeepSeek",
+    "OpenRouter",
+    "vLLM",
+    "llama.cpp",
+    "Ollama",
+    "Groq",
+    "Gemini",
+)
+
+
+@pytest.mark.parametrize("name", LIKE_THE_LIBRARY)
+def test_what_keeps_to_the_api_is_read_as_the_library_reads_it(player: Player, name: str) -> None:
+    lean, _ = player.both([SERVERS[name].data])
+    alone = player.alone([SERVERS[name].data])
+    assert lean.same_as(alone), (lean, alone)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode
 from netra_backend.app.agents.tool_calls import CallLimits, ToolCalls, UnclearCalls
-from tests.fakes.model_server import End, FakeModelServer, Raw, Status, Text
+from tests.fakes.model_server import Cut, End, FakeModelServer, Pause, Raw, Status, Text
 from tests.unit.agents.conftest import RuntimeOf
 from tests.unit.agents.sink import Sink, a_turn
 from tests.unit.agents.wire import DONE, HEAD, chunk, stream
@@ -246,6 +246,24 @@ async def test_arguments_that_are_no_object_run_no_tool(
     assert ran.calls == []
     assert sink.shown_text == "done"
     assert {call[2] for call in sink.calls if call[0] == "tool_finished"} == {"error"}
+
+
+async def test_a_call_that_is_written_slowly_is_no_silence(server: FakeModelServer, runtime_of: RuntimeOf) -> None:
+    """The model has begun to answer, though nothing is shown yet."""
+    ran, sink = Ran(), Sink()
+    begun = stream(chunk({"tool_calls": [piece(0, "a", "look", "")]}))
+    server.queue += [[Raw(begun), Pause(0.8), Raw(answer(piece(0, args=LEFT))), End()], [Text("done")]]
+    await runtime_of(ran.look, model_first_token_timeout=0.4).start(a_turn("go"), sink).wait()
+    assert ran.calls == ONE
+
+
+async def test_a_call_that_breaks_off_is_not_asked_for_again(server: FakeModelServer, runtime_of: RuntimeOf) -> None:
+    ran = Ran()
+    server.queue += [[Raw(stream(chunk({"tool_calls": [piece(0, "a", "look", LEFT)]}))), Cut()], [Text("done")]]
+    with pytest.raises(AgentFailure) as failed:
+        await runtime_of(ran.look, model_retries=2).start(a_turn("go"), Sink()).wait()
+    assert failed.value.code is FailureCode.MODEL_STREAM_CUT
+    assert (ran.calls, len(server.requests)) == ([], 1)
 
 
 async def test_calls_of_an_answer_that_is_no_stream(server: FakeModelServer, runtime_of: RuntimeOf) -> None:

@@ -153,7 +153,7 @@ class Settings(BaseSettings):
     history_tool_chars: int = Field(default=4_000, ge=100)
     """Characters of one tool's arguments, and of its result, that later turns are given; the rest is left out with a
     note for the model."""
-    tool_result_chars: int = Field(default=50_000, ge=100)
+    tool_result_chars: int = Field(default=100_000, ge=100)
     """Characters of one tool result that the model is given in the turn itself; the middle is left out with a note."""
     request_results_chars: int = Field(default=400_000, ge=100)
     """Characters of all tool results that one request to the model carries; beyond it each gets 500."""

@@ -47,9 +47,7 @@ class Crowd:
 
     def enter(self, visit: Visit, descriptor: int) -> None:
         """Count a new connection. Raises `NoRoom`."""
-        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        # The number of a new descriptor is the lowest that is free (open(2)), so a high one says that few are left.
-        if descriptor >= soft - min(RESERVE, soft // 4) and not (self._close_a_stranger() or _cut_first(self._known)):
+        if _few_are_left(descriptor) and not (self._close_a_stranger() or _cut_first(self._known)):
             raise NoRoom(503, "too many connections are open")
         if len(self._strangers) >= self._most and not self._close_a_stranger():
             raise NoRoom(503, "too many connections are open")
@@ -107,6 +105,12 @@ def raise_descriptor_limit() -> None:
     wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _few_are_left(descriptor: int) -> bool:
+    # The number of a new descriptor is the lowest that is free (open(2)), so a high one says it.
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return soft != resource.RLIM_INFINITY and descriptor >= soft - min(RESERVE, soft // 4)
 
 
 def _cut_first(visits: Iterable[Visit]) -> bool:

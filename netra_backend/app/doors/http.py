@@ -194,6 +194,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _to_rest(self) -> None:
         if self._proxied:
+            self.visit.forget()
             self._crowd.speak_for(self.visit, None)
         self.visit.step(Phase.KEPT)
 

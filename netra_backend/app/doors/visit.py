@@ -136,6 +136,12 @@ class Visit:
         self._crowd.moved(self)
         self.on_admitted()
 
+    def forget(self) -> None:
+        """The next request may be somebody else's: a proxy sends those of many over one connection."""
+        if self.admitted:
+            self.admitted = False
+            self._crowd.moved(self)
+
     def _arm(self) -> None:
         limit = self._limits.get(self.phase)
         now = self._loop.time()

@@ -7,9 +7,34 @@ import { Marked, type Token, type TokensList } from "marked";
 const escaped: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 const escape = (text: string) => text.replace(/[&<>"']/g, (sign) => escaped[sign] ?? sign);
 
+/** Signs of emphasis in one paragraph; in one with more of them they are shown as they are. Pairing them costs the
+ * square of their number, and whoever writes thousands wants the reader's browser to stand still. */
+const MOST_SIGNS = 400;
+/** Quotes and lists within each other on one line; each is a level of recursion. */
+const NESTED = /^(?: {0,3}(?:>|[*+-]|\d{1,9}[.)])[ \t]?){16}/;
+
+let lastParagraph = "";
+let tooMany = false;
+
+/** Whether a paragraph (as marked gives it, once for each of its signs) has too many of them. */
+function hasTooMany(paragraph: string): boolean {
+  if (paragraph !== lastParagraph) {
+    lastParagraph = paragraph;
+    tooMany = paragraph.split(/[*_~]/, MOST_SIGNS + 2).length > MOST_SIGNS + 1;
+  }
+  return tooMany;
+}
+
 const marked = new Marked({
   gfm: true,
   breaks: true,
+  tokenizer: {
+    // `undefined`: there is none here, so it is text; `false`: look as usual.
+    emStrong: (_rest, paragraph) => (hasTooMany(paragraph) ? undefined : false),
+    del: (_rest, paragraph) => (hasTooMany(paragraph) ? undefined : false),
+    blockquote: (rest) => (NESTED.test(rest) ? undefined : false),
+    list: (rest) => (NESTED.test(rest) ? undefined : false),
+  },
   renderer: {
     html: ({ text }) => escape(text),
     image: ({ href, text }) => `<a href="${escape(href)}">${escape(text || "picture")}</a>`,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -13,6 +14,7 @@ import websockets
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from netra_backend.app.auth.authenticator import OPAQUE
+from netra_backend.app.auth.tickets import TICKET_SECONDS
 from netra_backend.app.protocol.codec import now_ms
 from netra_backend.app.services import socket_watch
 from netra_backend.app.services.socket_watch import SocketWatch
@@ -190,7 +192,9 @@ async def first_frame(server: RunningServer, payload: dict[str, str], origin: st
     return answer["type"] if answer["type"] == "ack" else answer["payload"]["code"]
 
 
-async def test_a_ticket_opens_one_socket_of_the_page_it_was_made_for(server: RunningServer) -> None:
+async def test_a_ticket_opens_one_socket_of_the_page_it_was_made_for(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     alice = await server.person("alice")
 
     async def ticket(origin: str | None = None) -> dict[str, str]:
@@ -210,8 +214,10 @@ async def test_a_ticket_opens_one_socket_of_the_page_it_was_made_for(server: Run
     assert await first_frame(server, await ticket(), page) == "not_authenticated", "a page isn't a program"
     assert await first_frame(server, await ticket(page), page) == "ack"
     late = await ticket()
-    elsewhere(server, "UPDATE one_time_codes SET expires_at = 1")
-    assert await first_frame(server, late) == "not_authenticated", "it expires"
+    expired = time.monotonic() + TICKET_SECONDS
+    with monkeypatch.context() as moved:
+        moved.setattr(server.services.authenticator._tickets, "_clock", lambda: expired)
+        assert await first_frame(server, late) == "not_authenticated", "it expires"
     async with server.http(alice) as http:
         answer = await http.post("/api/ws-ticket", json={"origin": OPAQUE})
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")

@@ -8,33 +8,29 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from netra_backend.app.auth.session_registry import Access, NotAuthenticated, SessionRegistry
+from netra_backend.app.auth.tickets import Tickets
 from netra_backend.app.client_address import client_scheme
 from netra_backend.app.event_log.log import EventLog
 from netra_backend.app.own_names import OwnNames, host_in
 from netra_backend.app.protocol.codec import now_ms
 from netra_backend.app.settings import Settings
 from netra_backend.app.storage.known_devices import KEPT_DAYS
-from netra_backend.app.storage.sessions import OneTimeCodes, Session, Sessions
+from netra_backend.app.storage.sessions import Sessions
 
 __all__ = [
     "COOKIE",
     "OPAQUE",
     "SECURE_COOKIE",
-    "TICKET_SECONDS",
     "Authenticator",
     "ForbiddenOrigin",
     "cookie_name",
     "origin_of",
 ]
-
-TICKET_SECONDS = 30
-"""How long a ticket for a socket can be redeemed."""
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """RFC 9110, 9.2.1."""
@@ -60,6 +56,7 @@ class Authenticator:
     def __init__(self, registry: SessionRegistry, log: EventLog, settings: Settings) -> None:
         self._registry = registry
         self._log = log
+        self._tickets = Tickets()
         self._public_origin = origin_of(settings.public_url) if settings.public_url else None
         self._settings = settings
         self._names = OwnNames(settings)
@@ -107,20 +104,15 @@ class Authenticator:
         have been made for just that."""
 
         opener = origin_of(origin) if origin else None
-
-        def redeem(connection: Connection) -> Session | None:
-            code = OneTimeCodes(connection).redeem("ws_ticket", ticket, now_ms())
-            if code is None or code.session_id is None or code.origin != opener:
-                return None
-            return Sessions(connection).by_id(code.session_id)
-
-        known = await self._log.query(lambda connection: OneTimeCodes(connection).exists("ws_ticket", ticket))
-        session = await self._log.write(redeem) if known else None
+        found = self._tickets.redeem(ticket)
+        session = None
+        if found is not None and found.origin == opener:
+            session = await self._log.query(lambda connection: Sessions(connection).by_id(found.session_id))
         if session is None or not session.usable(now_ms()):
             raise NotAuthenticated("this ticket is unknown, used, expired, or for another page")
         return Access(session)
 
-    async def issue_ticket(self, access: Access, origin: str | None) -> str:
+    def issue_ticket(self, access: Access, origin: str | None) -> str:
         """A ticket with which a page of this origin (None: a program) can open one socket as this session.
 
         Raises `ForbiddenOrigin` for an origin that no page can prove.
@@ -128,14 +120,7 @@ class Authenticator:
         bound = origin_of(origin) if origin else None
         if bound == OPAQUE:
             raise ForbiddenOrigin("a ticket needs the origin of a page, such as https://app.example")
-        expires_at = now_ms() + TICKET_SECONDS * 1000
-
-        def issue(connection: Connection) -> str:
-            codes = OneTimeCodes(connection)
-            codes.forget_expired(now_ms())
-            return codes.create("ws_ticket", access.user_id, expires_at, session_id=access.session.id, origin=bound)
-
-        return await self._log.write(issue)
+        return self._tickets.issue(access.user_id, access.session.id, bound)
 
     def check_page(self, connection: HTTPConnection) -> None:
         """For requests that need no credentials but set a cookie: raises `ForbiddenOrigin` if a page of another

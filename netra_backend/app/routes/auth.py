@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 from starlette.requests import Request
 
-from netra_backend.app.auth.authenticator import TICKET_SECONDS
 from netra_backend.app.auth.passwords import MAX_LENGTH
 from netra_backend.app.auth.sign_in import SignedIn
+from netra_backend.app.auth.tickets import TICKET_SECONDS
 from netra_backend.app.client_address import client_address
 from netra_backend.app.protocol.codec import now_ms, rfc3339
 from netra_backend.app.routes.dependencies import AccessNow, auth_services
@@ -201,7 +201,7 @@ async def revoke_all(access: AccessNow, request: Request, response: Response) ->
 async def ticket(access: AccessNow, request: Request, body: TicketFor | None = None) -> Ticket:
     """A ticket that opens one socket as this session, from the page it was made for."""
     origin = (body.origin if body else None) or request.headers.get("origin")
-    made = await auth_services(request).authenticator.issue_ticket(access, origin)
+    made = auth_services(request).authenticator.issue_ticket(access, origin)
     return Ticket(ticket=made, expires_in=TICKET_SECONDS)
 
 

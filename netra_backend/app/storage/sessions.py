@@ -15,7 +15,7 @@ from netra_backend.app.storage.tables import one_time_codes, sessions, users
 
 __all__ = ["OneTimeCodes", "Purpose", "Session", "Sessions", "hash_secret", "new_secret"]
 
-Purpose = Literal["sign_in", "ws_ticket"]
+Purpose = Literal["sign_in"]
 
 
 def new_secret() -> str:
@@ -145,25 +145,15 @@ class OneTimeCode:
     """What a redeemed code stood for."""
 
     user_id: str
-    session_id: str | None
-    origin: str | None
 
 
 class OneTimeCodes:
-    """Secrets that work once and expire: sign-in links, and tickets for sockets."""
+    """Secrets that work once and expire: sign-in links."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def create(
-        self,
-        purpose: Purpose,
-        user_id: str,
-        expires_at: int,
-        *,
-        session_id: str | None = None,
-        origin: str | None = None,
-    ) -> str:
+    def create(self, purpose: Purpose, user_id: str, expires_at: int) -> str:
         """Make a code; returns it. It is stored nowhere."""
         code = new_secret()
         self._connection.execute(
@@ -171,8 +161,6 @@ class OneTimeCodes:
                 code_hash=hash_secret(code),
                 user_id=user_id,
                 purpose=purpose,
-                session_id=session_id,
-                origin=origin,
                 expires_at=expires_at,
             )
         )
@@ -193,14 +181,12 @@ class OneTimeCodes:
             .where(one_time_codes.c.code_hash == hash_secret(code), one_time_codes.c.purpose == purpose)
             .returning(
                 one_time_codes.c.user_id,
-                one_time_codes.c.session_id,
-                one_time_codes.c.origin,
                 one_time_codes.c.expires_at,
             )
         ).one_or_none()
         if found is None or found.expires_at <= now:
             return None
-        return OneTimeCode(found.user_id, found.session_id, found.origin)
+        return OneTimeCode(found.user_id)
 
     def forget_expired(self, now: int) -> None:
         """Remove codes that can't be used any more."""

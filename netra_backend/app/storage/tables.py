@@ -93,7 +93,7 @@ one_time_codes = Table(
     metadata,
     Column("code_hash", LargeBinary(32), primary_key=True),
     _of_user(),
-    # The purpose is part of every look-up: a socket ticket can't be redeemed as a sign-in code.
+    # The purpose is part of every look-up: a code made for one thing can't be redeemed as another.
     Column("purpose", String(16), nullable=False),
     Column("session_id", _Id, ForeignKey("sessions.id", ondelete="CASCADE"), nullable=True),
     Column("origin", String(300), nullable=True),

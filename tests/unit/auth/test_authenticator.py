@@ -1,9 +1,12 @@
+import time
+
 import pytest
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
 from netra_backend.app.auth.authenticator import ForbiddenOrigin, origin_of
 from netra_backend.app.auth.session_registry import NotAuthenticated
+from netra_backend.app.auth.tickets import PER_USER, TICKET_SECONDS, Tickets
 from netra_backend.app.protocol.codec import now_ms
 from netra_backend.app.storage.sessions import OneTimeCodes, Sessions
 
@@ -131,47 +134,59 @@ async def test_a_ticket_opens_one_socket_of_the_page_it_was_made_for(house, toke
     access = await house.authenticator.from_token(token)
     origin = "https://app.example"
 
-    ticket = await house.authenticator.issue_ticket(access, origin)
+    ticket = house.authenticator.issue_ticket(access, origin)
     assert (await house.authenticator.redeem_ticket(ticket, origin)).session.id == access.session.id
     with pytest.raises(NotAuthenticated):
         await house.authenticator.redeem_ticket(ticket, origin)
 
     for made_for, used_from in ((origin, "https://evil.example"), (origin, None), (None, origin)):
-        ticket = await house.authenticator.issue_ticket(access, made_for)
+        ticket = house.authenticator.issue_ticket(access, made_for)
         with pytest.raises(NotAuthenticated):
             await house.authenticator.redeem_ticket(ticket, used_from)
         with pytest.raises(NotAuthenticated):  # a wrong guess uses it up
             await house.authenticator.redeem_ticket(ticket, made_for)
 
-    assert await house.authenticator.redeem_ticket(await house.authenticator.issue_ticket(access, None), None)
+    assert await house.authenticator.redeem_ticket(house.authenticator.issue_ticket(access, None), None)
 
 
 async def test_a_ticket_of_a_sandboxed_page_is_refused(house, token):
     with pytest.raises(ForbiddenOrigin):
-        await house.authenticator.issue_ticket(await house.authenticator.from_token(token), "null")
+        house.authenticator.issue_ticket(await house.authenticator.from_token(token), "null")
 
 
 async def test_a_ticket_dies_with_its_time_and_with_its_session(house, token, monkeypatch):
     access = await house.authenticator.from_token(token)
-    ticket = await house.authenticator.issue_ticket(access, None)
+    ticket = house.authenticator.issue_ticket(access, None)
     await house.registry.end(lambda connection: Sessions(connection).revoke_all(access.user_id, now_ms()))
     with pytest.raises(NotAuthenticated):
         await house.authenticator.redeem_ticket(ticket, None)
 
     user = await house.add_user("b@example.org")
-    ticket = await house.authenticator.issue_ticket(await house.authenticator.from_token(await house.token(user)), None)
-    later = now_ms() + 30_000
-    monkeypatch.setattr("netra_backend.app.auth.authenticator.now_ms", lambda: later)
+    ticket = house.authenticator.issue_ticket(await house.authenticator.from_token(await house.token(user)), None)
+    later = time.monotonic() + TICKET_SECONDS
+    monkeypatch.setattr(house.authenticator._tickets, "_clock", lambda: later)
     with pytest.raises(NotAuthenticated):
         await house.authenticator.redeem_ticket(ticket, None)
+
+
+def test_tickets_are_bounded_and_those_of_one_user_take_no_place_of_anothers():
+    clock = [0.0]
+    tickets = Tickets(lambda: clock[0])
+    kept = tickets.issue("bob", "s", None)
+    flood = [tickets.issue("alice", "s", None) for _ in range(PER_USER + 1)]
+    assert tickets.redeem(kept) is not None
+    assert tickets.redeem(flood[0]) is None
+    assert tickets.redeem(flood[1]) is not None
+    clock[0] += TICKET_SECONDS
+    tickets.issue("bob", "s", None)
+    assert len(tickets._owners) == 1
+    assert set(tickets._of_user) == {"bob"}
 
 
 async def test_a_sign_in_code_is_no_ticket(house, token):
     access = await house.authenticator.from_token(token)
     code = await house.log.write(
-        lambda connection: OneTimeCodes(connection).create(
-            "sign_in", access.user_id, now_ms() + 60_000, session_id=access.session.id
-        )
+        lambda connection: OneTimeCodes(connection).create("sign_in", access.user_id, now_ms() + 60_000)
     )
     with pytest.raises(NotAuthenticated):
         await house.authenticator.redeem_ticket(code, None)

@@ -7,6 +7,7 @@ calls, and `TurnHooks` holds each tool back until its start is on record.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -27,17 +28,18 @@ from pydantic_ai.models import Model
 from pydantic_ai.run import AgentRunResult
 from pydantic_ai.tools import DeferredToolRequests
 from pydantic_ai.usage import RunUsage, UsageLimits
-from pydantic_core import to_json
 
 from netra_backend.app.agents.ahead import Ahead
 from netra_backend.app.agents.answer_end import end_of_response
+from netra_backend.app.agents.clean import clean_text
 from netra_backend.app.agents.containment import contained
 from netra_backend.app.agents.failures import deferred_failure, failure_of, idle_failure, total_failure
 from netra_backend.app.agents.history import encode, past_messages, stopped_messages, whole_messages
 from netra_backend.app.agents.hooks import TurnHooks
 from netra_backend.app.agents.idle_watch import IdleWatch
 from netra_backend.app.agents.result_allowance import ResultLimits
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode, RunSink, Turn, TurnResult, Usage
+from netra_backend.app.agents.returned import Unusable, read_returned
+from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Json, RunSink, Turn, TurnResult, Usage
 from netra_backend.app.agents.sync_tools import SyncToolThreads, UserThreads
 from netra_backend.app.agents.transcript import Transcript
 from netra_backend.app.settings import Settings
@@ -134,6 +136,7 @@ class PydanticTurn:
         self._transcript = Transcript(sink)
         self._capabilities = capabilities
         self._threads = threads
+        self._readers = readers
         self._token = CancellationToken()
         self._idle = IdleWatch(settings.model_idle_timeout, self._token.cancel)
         self._ahead = Ahead(self._transcript, self._idle)
@@ -216,11 +219,12 @@ class PydanticTurn:
             result = _result(run)
             if isinstance(result.output, DeferredToolRequests):
                 raise deferred_failure(self._hooks.deferred)
-            await self._show_output(result)
+            output = await self._read_output(result)
         return TurnResult(
             self._usage(result.usage),
             self._kept(whole_messages(result.new_messages(), self._transcript)),
             finish_reason=end_of_response(result.response),
+            output=output,
         )
 
     def _end_response(self) -> None:
@@ -257,14 +261,31 @@ class PydanticTurn:
         if self._transcript.text_in_response:
             raise AgentFailure(FailureCode.MODEL_BAD_RESPONSE, "The answer didn't pass the agent's own check.")
 
-    async def _show_output(self, result: AgentRunResult[object]) -> None:
-        """An output that isn't the text of the last response (structured, or made by a function) is shown as well."""
-        if self._transcript.text_in_response:
-            return
-        output = result.output
-        if output is not None:
-            text = output if isinstance(output, str) else to_json(output, indent=2, serialize_unknown=True).decode()
-            await self._transcript.text(text)
+    async def _read_output(self, result: AgentRunResult[object]) -> Json:
+        """The output, where it isn't the text that was shown (structured, or made by a function); None where it is.
+
+        Where the last response showed no text, the output is shown as the answer too.
+        """
+        if result.output is None:
+            return None
+        if isinstance(result.output, str):
+            return await self._read_text(clean_text(result.output))
+        try:
+            output = (await read_returned(result.output, self._settings.max_result_chars, self._readers)).shown
+        except Unusable as error:
+            raise AgentFailure(FailureCode.AGENT_ERROR, f"The agent's output can't be told: {error}.") from error
+        if not self._transcript.text_in_response:
+            await self._transcript.text(json.dumps(output, ensure_ascii=False, indent=2))
+        return output
+
+    async def _read_text(self, output: str) -> Json:
+        if not self._transcript.text_in_response:
+            await self._transcript.text(output)
+            return None
+        last = len(self._transcript.responses) - 1
+        shown = "".join(text for kind, text in self._transcript.shown_in(last) if kind == "text")
+        # The library may join and trim pieces of text otherwise than they were shown.
+        return None if output.split() == shown.split() else output
 
     def _kept(self, messages: Sequence[ModelMessage]) -> bytes | None:
         """The turn's messages as later turns need them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from netra_backend.app.commands.terminal import Screen
-from netra_backend.app.protocol.codec import decode_payload
+from netra_backend.app.protocol.codec import decode_payload, output_beside
 from netra_backend.app.protocol.events import (
     EVENT_PAYLOADS,
     AgentCompleted,
@@ -70,6 +70,8 @@ class RunView:
                 self._line("tool_completed", f"{tool.tool_name} {tool.status}{result} ({tool.duration_ms} ms)", style)
             case AgentCompleted() as done:
                 self._line("agent_completed", _usage(done.usage), "green")
+                if (output := output_beside(done.final_response, done.output)) is not None:
+                    self._line("output", json.dumps(output, ensure_ascii=False, indent=2), "")
                 if (cut := _CUT.get(done.finish_reason)) is not None:
                     self._line(done.finish_reason, cut, "yellow")
             case AgentStopping() as stopping:

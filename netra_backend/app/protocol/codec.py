@@ -14,6 +14,7 @@ from netra_backend.app.protocol.events import (
     TYPE_OF_PAYLOAD,
     Event,
     EventPayload,
+    Json,
     SocketFrame,
     SocketPayload,
 )
@@ -22,9 +23,11 @@ __all__ = [
     "decode_payload",
     "delta_payload",
     "encode_event",
+    "encode_json",
     "encode_payload",
     "encode_socket_frame",
     "now_ms",
+    "output_beside",
     "rfc3339",
     "type_of",
 ]
@@ -50,9 +53,23 @@ def type_of(payload: EventPayload) -> str:
     return TYPE_OF_PAYLOAD[type(payload)]
 
 
+def encode_json(value: Json) -> bytes:
+    """Any JSON value. Unlike `==` it tells `true` from `1`."""
+    return _encoder.encode(value)
+
+
 def encode_payload(payload: EventPayload) -> bytes:
     """A payload as JSON."""
     return _encoder.encode(payload)
+
+
+def output_beside(text: str, output: Json) -> Json:
+    """`output`, unless the answer's text tells just that (where an agent gave nothing else); then None."""
+    try:
+        told = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return output
+    return None if encode_json(told) == encode_json(output) else output
 
 
 def decode_payload(event_type: str, data: bytes) -> EventPayload:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -90,7 +91,8 @@ class ThreadList(BaseModel):
 
 class MessageInfo(BaseModel):
     """A message. `state` says whether an answer is complete or was `stopped` or `failed`; `finish_reason`, whether a
-    complete one is whole (`stop`), was cut at a limit or by a filter (`length`, `content_filter`), or is a refusal."""
+    complete one is whole (`stop`), was cut at a limit or by a filter (`length`, `content_filter`), or is a refusal.
+    `output` is the agent's structured output, if it had one."""
 
     id: str
     number: int
@@ -103,6 +105,7 @@ class MessageInfo(BaseModel):
     created_at: str
     seq: int
     finish_reason: FinishReason
+    output: Any
 
     @classmethod
     def of(cls, message: Message) -> Self:
@@ -118,6 +121,7 @@ class MessageInfo(BaseModel):
             created_at=rfc3339(message.created_at),
             seq=message.seq,
             finish_reason=message.finish_reason,
+            output=json.loads(message.output) if message.output is not None else None,
         )
 
 

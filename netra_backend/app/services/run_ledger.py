@@ -16,7 +16,7 @@ from uuid_utils import uuid7
 
 from netra_backend.app.agents.runtime import FailureCode
 from netra_backend.app.event_log.user_log import UserTransaction
-from netra_backend.app.protocol.codec import decode_payload, rfc3339
+from netra_backend.app.protocol.codec import decode_payload, encode_json, rfc3339
 from netra_backend.app.protocol.events import (
     AgentCompleted,
     AgentFailed,
@@ -300,6 +300,7 @@ def end_run(
             now=tx.now,
             seq=seq,
             finish_reason=ending.finish_reason if kind == "completed" else "stop",
+            output=_json(ending.output) if kind == "completed" else None,
         )
     tx.runs.finish(
         run_id,
@@ -345,6 +346,10 @@ def recover_run(tx: UserTransaction, run_id: str) -> None:
         open_tools="unknown",
     )
     end_from_log(tx, run_id, lost)
+
+
+def _json(output: Json) -> str | None:
+    return encode_json(output).decode() if output is not None else None
 
 
 def _end_queued(tx: UserTransaction, run: Run, reason: str) -> None:

@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator
 from typing import Any, Literal
 
 from netra_backend.app.event_log.log import EventLog
-from netra_backend.app.protocol.codec import now_ms, rfc3339
+from netra_backend.app.protocol.codec import now_ms, output_beside, rfc3339
+from netra_backend.app.protocol.events import Json
 from netra_backend.app.services.user_execution_context import UserExecutionContext
 from netra_backend.app.settings import Settings
 from netra_backend.app.storage.messages import Message
@@ -62,6 +63,8 @@ class ThreadExport:
             async for message in self._messages(context, thread):
                 speaker = _SPEAKERS[message.role] + (_STATES[message.state] or _ENDS[message.finish_reason])
                 yield f"\n### {speaker}, {rfc3339(message.created_at)}\n\n{message.text}\n"
+                if (output := output_beside(message.text, _output(message))) is not None:
+                    yield f"\n```json\n{json.dumps(output, ensure_ascii=False, indent=2)}\n```\n"
         if notes:
             yield "\n## Notes\n\n" + "".join(f"{number}. {text}\n" for number, text in notes)
 
@@ -94,8 +97,13 @@ def _message(message: Message) -> dict[str, Any]:
         "text": message.text,
         "state": message.state,
         "finish_reason": message.finish_reason,
+        "output": _output(message),
         "created_at": rfc3339(message.created_at),
     }
+
+
+def _output(message: Message) -> Json:
+    return json.loads(message.output) if message.output is not None else None
 
 
 def _dump(value: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ MessageState = Literal["complete", "stopped", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message. `number` orders the messages of a thread; `seq` is the event that told of it."""
+    """One message. `output` is JSON. `number` orders the messages of a thread; `seq` is the event that told of it."""
 
     number: int
     id: str
@@ -33,6 +33,7 @@ class Message:
     created_at: int
     seq: int
     finish_reason: FinishReason
+    output: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class Messages:
         client_message_id: str | None = None,
         fingerprint: bytes | None = None,
         finish_reason: FinishReason = "stop",
+        output: str | None = None,
     ) -> str:
         """Keep a message; returns its id."""
         new_id = message_id or str(uuid7())
@@ -97,6 +99,7 @@ class Messages:
                 "created_at": now,
                 "seq": seq,
                 "finish_reason": finish_reason,
+                "output": output,
             },
         )
         number = kept.inserted_primary_key[0] if kept.inserted_primary_key is not None else None

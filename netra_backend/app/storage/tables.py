@@ -171,6 +171,8 @@ messages = Table(
     Column("seq", BigInteger, nullable=False),
     # Whether the model ended a complete answer by itself: stop, length, content_filter, refusal
     Column("finish_reason", String(16), nullable=False, server_default="stop"),
+    # The agent's structured output, as JSON
+    Column("output", Text, nullable=True),
     UniqueConstraint("user_id", "client_message_id"),
     Index("ix_messages_user_id_thread_id_number", "user_id", "thread_id", "number"),
     Index("ix_messages_user_id_run_id", "user_id", "run_id"),

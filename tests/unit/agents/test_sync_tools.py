@@ -122,13 +122,14 @@ async def test_a_tool_that_ended_just_before_the_stop_is_not_shown_as_cancelled(
     server: FakeModelServer, runtime_of: RuntimeOf
 ) -> None:
     """Its thread is done, and the loop hasn't come to tell anybody: it had its effect all the same."""
-    begun = asyncio.Event()
+    begun, release = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
     threads: list[threading.Thread] = []
 
     def quick() -> str:
         threads.append(threading.current_thread())
         loop.call_soon_threadsafe(begun.set)
+        assert release.wait(30)
         return "done"
 
     server.queue += [[ToolCall("quick", {}, "a")], [Text("ok")]]
@@ -137,6 +138,7 @@ async def test_a_tool_that_ended_just_before_the_stop_is_not_shown_as_cancelled(
 
     async def stop() -> None:
         await begun.wait()
+        release.set()
         threads[0].join()
         handle.cancel()
 

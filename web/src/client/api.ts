@@ -21,6 +21,7 @@ export type MessageInfo = {
   created_at: string;
   seq: number;
   finish_reason: FinishReason;
+  output: Json;
 };
 export type RunInfo = {
   id: string;

@@ -1,11 +1,11 @@
-import type { FinishReason } from "../client";
+import type { FinishReason, Json } from "../client";
 import type { Turn } from "../state/conversation";
 import { isOpen, type Run } from "../state/run";
 import type { Store } from "../state/store";
 import { Icon } from "./Icon";
 import { Markdown } from "./Markdown";
 import { Timeline } from "./Timeline";
-import { duration, moment, turns, wordsOfEnd } from "./wording";
+import { duration, moment, pretty, tells, turns, wordsOfEnd } from "./wording";
 
 type Props = { turn: Turn; run: Run | undefined; store: Store };
 
@@ -27,10 +27,20 @@ export function TurnView({ turn, run, store }: Props) {
         {run !== undefined && <Timeline run={run} store={store} />}
         {run?.state === "queued" && !run.stopping && <p class="quiet waiting">Waits for the answer before it.</p>}
         {answer !== "" && <Markdown text={answer} live={live} />}
+        {!live && turn.answered !== null && <Output text={answer} output={turn.answered.output} />}
         {!live && turn.answered !== null && <Cut finishReason={turn.answered.finishReason} />}
         {run !== undefined && <End run={run} turn={turn} store={store} answer={answer} />}
       </div>
     </article>
+  );
+}
+
+/** The agent's structured output, unless the answer's text tells just that. */
+function Output({ text, output }: { text: string; output: Json }) {
+  return output === null || tells(text, output) ? null : (
+    <section class="output" aria-label="Output">
+      <pre tabIndex={0}>{pretty(output)}</pre>
+    </section>
   );
 }
 

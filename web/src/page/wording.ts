@@ -35,6 +35,15 @@ export function wordsOfEnd(finishReason: FinishReason): string | null {
   }
 }
 
+/** Whether a text is this value as JSON, however it is spaced. */
+export function tells(text: string, value: Json): boolean {
+  try {
+    return JSON.stringify(JSON.parse(text)) === JSON.stringify(value);
+  } catch {
+    return false;
+  }
+}
+
 /** Any value, to be read in full. */
 export function pretty(value: Json): string {
   return typeof value === "string" ? value : JSON.stringify(value, null, 2);

@@ -1,4 +1,4 @@
-import type { FinishReason, LogEvent, MessageInfo, ThreadDetail } from "../client";
+import type { FinishReason, Json, LogEvent, MessageInfo, ThreadDetail } from "../client";
 import { type Run, runOf } from "./run";
 
 /** What the user said, and the run that it started. One of the two may be on a page that isn't loaded. */
@@ -7,7 +7,7 @@ export type Turn = {
   /** Orders the turns of a conversation. */
   seq: number;
   said: { text: string; at: string } | null;
-  answered: { text: string; at: string; finishReason: FinishReason } | null;
+  answered: { text: string; at: string; finishReason: FinishReason; output: Json } | null;
   version: number;
 };
 
@@ -55,7 +55,8 @@ export class Conversation {
           event.type === "agent_completed" ? event.payload.final_response : event.payload.partial_response;
         const turn = this.#turn(event.run_id, event.seq);
         const finishReason = event.type === "agent_completed" ? (event.payload.finish_reason ?? "stop") : "stop";
-        turn.answered = text ? { text, at: event.ts, finishReason } : null;
+        const output = event.type === "agent_completed" ? (event.payload.output ?? null) : null;
+        turn.answered = text ? { text, at: event.ts, finishReason, output } : null;
         turn.version += 1;
         return;
       }
@@ -68,7 +69,7 @@ export class Conversation {
     const turn = this.#turn(message.run_id, message.seq);
     const part = { text: message.text, at: message.created_at };
     if (message.role === "user") turn.said = part;
-    else turn.answered = { ...part, finishReason: message.finish_reason };
+    else turn.answered = { ...part, finishReason: message.finish_reason, output: message.output };
     turn.version += 1;
   }
 

@@ -314,6 +314,7 @@ async def _drip(attack: Attack, start: str, piece: str, pause: float) -> None:
     try:
         writer.write(start.encode())
         closed = asyncio.ensure_future(reader.read(200))
+        closed.add_done_callback(lambda read: read.cancelled() or read.exception())
         while attack.on and not closed.done():
             writer.write(piece.encode())
             await writer.drain()

@@ -7,7 +7,7 @@ WEB := web/node_modules/.locked-$(shell cksum < web/package-lock.json | cut -d' 
 BROWSER := .venv/.browser
 LOCKED := .venv/.locked-$(shell cksum < requirements.lock | cut -d' ' -f1)
 
-.PHONY: help setup web up test test-long examples bench bench-awaitguard hostile profile images check lock clean
+.PHONY: help setup web up test test-long mutations examples bench bench-awaitguard hostile profile images check lock clean
 
 help: ## Show these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ $(BROWSER): $(LOCKED)
 test: setup $(WEB) $(BROWSER) ## Run all tests: Python, the page's client, and the page in a browser
 	$(BIN)/python -m pytest -q
 	cd web && $(NODE) node_modules/vitest/vitest.mjs run
+
+mutations: setup ## Put defects into copies of the code and see that tests notice (MUTATIONS="writer" JOBS=2)
+	$(BIN)/python -m tests.mutations.run --jobs $(or $(JOBS),1) $(MUTATIONS)
 
 examples: setup ## Try the model reader's properties with 100,000 examples each (about 2 hours; EXAMPLES=...)
 	for seed in 1 2 3 4 5 6 7 8 9 10; do \

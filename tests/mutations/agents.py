@@ -1,0 +1,7 @@
+"""Mutations of agents."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+MUTATIONS: tuple[Mutation, ...] = ()

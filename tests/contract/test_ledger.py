@@ -108,7 +108,11 @@ async def test_the_same_message_again_does_nothing(log: EventLog, place: Place) 
         repeated = await begin(log, place.user_id, again)
         assert repeated == replace(first, repeated=True)
     elsewhere = await empty_thread(log, place)
-    for different in (replace(new, text="hello!"), replace(new, thread_id=elsewhere)):
+    for different in (
+        replace(new, text="hello!"),
+        replace(new, text="hello!", thread_id=first.thread_id),
+        replace(new, thread_id=elsewhere),
+    ):
         with pytest.raises(IdempotencyConflict):
             await begin(log, place.user_id, different)
     assert (await told(log, place.user_id))[: len(before)] == before

@@ -29,6 +29,18 @@ async def begun(log: EventLog, count: int) -> list[Place]:
     return places
 
 
+async def second_run(log: EventLog, place: Place) -> Place:
+    """Another run of the same user that works."""
+    run_id = f"second of {place.run_id}"
+
+    def begin(tx: UserTransaction) -> None:
+        tx.runs.create(run_id=run_id, thread_id=place.thread_id, message_id="m", agent="a", model="m", now=tx.now)
+        tx.runs.start(run_id, tx.now)
+
+    await log.commit(place.user_id, begin)
+    return Place(place.user_id, place.thread_id, run_id)
+
+
 async def together(log: EventLog, *appends: RunAppend) -> list[object]:
     """Keep them in one batch."""
     with held(log) as release:
@@ -60,6 +72,17 @@ async def test_they_are_kept_together(log: EventLog, monkeypatch: pytest.MonkeyP
     assert await together(log, *(said(place, 1, "a") for place in places)) == [None] * 5
     await log.append(said(places[0], 2, "b"))
     assert await text_of(log, places[0].user_id) == "0ab"
+    # Also where two runs of one user are among them.
+    second = await second_run(log, places[0])
+    assert (
+        await together(log, said(places[0], 3, "c", "d"), said(places[1], 2, "b"), said(second, 1, "x", "y"))
+        == [None] * 3
+    )
+    events = await events_of(log, places[0].user_id, 3)
+    assert [(event.first, event.seq, event.run_id) for event in events] == [
+        (4, 5, places[0].run_id),
+        (6, 7, second.run_id),
+    ]
 
 
 async def test_one_that_lost_its_run_fails_alone(log: EventLog) -> None:

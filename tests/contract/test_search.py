@@ -22,6 +22,7 @@ from netra_backend.app.storage.search_terms import excerpt_of, indexed_terms, qu
 from netra_backend.app.storage.threads import Threads
 from netra_backend.app.storage.users import Users
 from tests.contract.conftest import Place
+from tests.harness.deadline import DEADLINE
 
 
 def say(rows: Connection, user_id: str, thread_id: str, *texts: str) -> None:
@@ -157,13 +158,13 @@ async def test_who_reads_much_waits_for_it_alone(log: EventLog, place: Place):
     go = threading.Event()
 
     def hang(_view: object) -> bool:
-        return go.wait(60)
+        return go.wait(DEADLINE)
 
     greedy = [asyncio.create_task(log.view(place.user_id, hang)) for _ in range(50)]
     greedy += [asyncio.create_task(log.search(place.user_id, hang)) for _ in range(50)]
     await asyncio.sleep(0)
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(DEADLINE):
             assert await log.view("another", lambda view: view.threads.newest(1)) == []
             assert await log.search("another", lambda view: view.messages.search("x", 1)) == []
             assert await log.query(lambda rows: rows.exec_driver_sql("SELECT 1").scalar()) == 1
@@ -176,7 +177,7 @@ async def test_who_reads_much_waits_for_it_alone(log: EventLog, place: Place):
 
 async def test_a_read_nobody_waits_for_is_not_begun(log: EventLog, place: Place):
     go, begun = threading.Event(), []
-    held = [asyncio.create_task(log.view(place.user_id, lambda _: go.wait(60))) for _ in range(module.PER_USER)]
+    held = [asyncio.create_task(log.view(place.user_id, lambda _: go.wait(DEADLINE))) for _ in range(module.PER_USER)]
     waiting = [asyncio.create_task(log.view(place.user_id, lambda _: begun.append(1))) for _ in range(10)]
     await asyncio.sleep(0)
     for task in waiting:

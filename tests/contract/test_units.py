@@ -98,6 +98,13 @@ async def test_units_are_kept_in_the_order_of_commit_awaited_or_not(log: EventLo
         assert await text_of(log, user_id) == expected
 
 
+async def test_a_unit_moves_no_log_but_its_own(log: EventLog) -> None:
+    for user_id in ("alice", "bob", "alice", "alice"):
+        await log.commit(user_id, lambda tx: say(tx, "x"))
+    heads = {user_id: await log.view(user_id, lambda view: view.head()) for user_id in ("alice", "bob")}
+    assert [(head.seq, head.floor) for head in heads.values() if head is not None] == [(3, 0), (1, 0)]
+
+
 async def test_a_unit_whose_waiting_task_is_cancelled_is_carried_out_all_the_same(log: EventLog) -> None:
     async def wait() -> None:
         await log.commit("u", lambda tx: say(tx, "kept "))

@@ -19,12 +19,14 @@ from playwright.async_api import (
     expect,
 )
 
+from tests.harness.deadline import DEADLINE
 from tests.harness.server import Person
 
-SECONDS = 60
-"""After which waiting is given up. No test asserts that anything takes less."""
+PATIENCE = DEADLINE * 1000
+"""In the milliseconds that Playwright counts in. It waits for 30 s by itself, which a busy machine may need to start
+a browser."""
 
-expect.set_options(timeout=SECONDS * 1000)
+expect.set_options(timeout=PATIENCE)
 
 FLAGS = [
     "--no-sandbox",  # Chromium refuses to run as root with it
@@ -43,7 +45,7 @@ async def open_browser() -> AsyncIterator[Browser]:
     path = shutil.which("chromium")
     assert path is not None, "the browser tests need Chromium; `make test` installs it, or: apt-get install chromium"
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=PATIENCE)
         try:
             yield browser
         finally:
@@ -99,7 +101,7 @@ class Tab:
     async def until(self, seen: Callable[[], Awaitable[object]], what: str) -> None:
         """Poll until it is so."""
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(DEADLINE):
                 # What is seen is in another process: there is no event to wait for.
                 while not await seen():  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
@@ -137,7 +139,7 @@ class Tab:
 async def new_context(browser: Browser, url: str, person: Person | None, **options: Any) -> BrowserContext:
     """A browser profile, signed in as this person. Breaches of the policy become console errors."""
     context = await browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)
-    context.set_default_timeout(SECONDS * 1000)
+    context.set_default_timeout(PATIENCE)
     if person is not None:
         await context.add_cookies([{"name": "netra", "value": person.token, "url": url}])
     await context.add_init_script(

@@ -14,6 +14,7 @@ from tests.e2e.conftest import OpenTab
 from tests.fakes import tool_agent
 from tests.fakes.model_server import FakeModelServer, Hang, Status, Text, Thinking, ToolCall, WaitFor
 from tests.harness.database import database_away
+from tests.harness.deadline import DEADLINE
 from tests.harness.server import RunningServer
 from tests.harness.stage import Stage
 
@@ -65,7 +66,7 @@ async def test_stop_by_button_keeps_what_was_shown(stage: Stage, open_tab: OpenT
     await tab.answered("As far as this")
     await expect(tab.turns.last.locator(".end.stopped")).to_contain_text("Stopped")
     await expect(tab.page.get_by_role("button", name="Send", exact=True)).to_be_visible()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(DEADLINE):
         await stage.model.requests[0].hung_up.wait()
     await tab.page.reload()
     await tab.ready()
@@ -77,7 +78,7 @@ async def test_escape_stops_and_says_so_at_once(stage: Stage, open_tab: OpenTab)
     tab = await open_tab(stage.server.url, stage.alice)
     gate = tool_agent.gate("stubborn")
     await tab.say(stage.script([ToolCall("hold_on_at", {"name": "stubborn"})]))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(DEADLINE):
         await gate.entered.wait()
     # The server may be ahead of the page, which offers to stop once it knows of the run.
     await expect(tab.page.get_by_role("button", name="Stop the agent")).to_be_visible()

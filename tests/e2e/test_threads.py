@@ -82,12 +82,13 @@ async def test_search_finds_titles_and_messages(stage: Stage, open_tab: OpenTab)
     await hit.click()
     await tab.answered("the marzipan palace")
     await expect(search).to_be_editable()
-    for _ in range(10):
+
+    async def searched() -> bool:
         # Opening the hit may still be clearing the field while this types.
         await search.fill("something")
-        if await search.input_value() == "something" and await tab.threads.count() == 1:
-            break
-        await tab.page.wait_for_timeout(200)
+        return await search.input_value() == "something" and await tab.threads.count() == 1
+
+    await tab.until(searched, "the search is typed, and finds one thread")
     await expect(tab.threads).to_have_count(1)
     await search.fill("zzz")
     await expect(tab.page.get_by_text("Nothing found.")).to_be_visible()

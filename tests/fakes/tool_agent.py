@@ -19,6 +19,7 @@ from pydantic_ai.capabilities import ProcessHistory
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, UserPromptPart
 
 from netra_backend.app.agents.runtime import Turn
+from tests.harness.deadline import DEADLINE
 
 
 class Gate:
@@ -71,7 +72,7 @@ def block_at(name: str) -> str:
     """Wait in a thread: nothing can cancel this."""
     here = _gates[name]
     here.loop.call_soon_threadsafe(here.entered.set)
-    here.opened_for_threads.wait(60)
+    here.opened_for_threads.wait(DEADLINE)
     here.loop.call_soon_threadsafe(here.left.set)
     return f"past {name}"
 

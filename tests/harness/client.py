@@ -14,6 +14,8 @@ from typing import Any, Self
 import websockets
 from websockets.asyncio.client import ClientConnection
 
+from tests.harness.deadline import DEADLINE
+
 Frame = dict[str, Any]
 TERMINAL = {"agent_completed", "agent_stopped", "agent_failed"}
 SOCKET_ONLY = {"connection_ready", "ack", "error", "gap", "pong", "stop_unrecorded", "server_draining"}
@@ -77,7 +79,13 @@ class Client:
 
     async def connect(self) -> None:
         self._socket = await websockets.connect(
-            self._url, additional_headers=self._headers, max_size=None, ping_interval=None, compression=None
+            self._url,
+            additional_headers=self._headers,
+            max_size=None,
+            ping_interval=None,
+            compression=None,
+            open_timeout=DEADLINE,
+            close_timeout=DEADLINE,
         )
 
     def cut(self) -> None:
@@ -86,7 +94,7 @@ class Client:
 
     async def frame(self) -> Frame:
         """The next frame, whatever it is."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE):
             return json.loads(await self.socket.recv())
 
     async def send(self, kind: str, payload: Frame | None = None) -> str:

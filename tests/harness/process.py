@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import random
 import resource
@@ -10,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
@@ -27,11 +29,10 @@ from netra_backend.app.storage.folder import DataFolder
 from netra_backend.app.storage.schema import migrate
 from netra_backend.app.storage.users import Users
 from tests.harness.client import Client, Record
+from tests.harness.deadline import DEADLINE
 from tests.harness.server import Person
 
 ROOT = Path(__file__).parents[2]
-DEADLINE = 60.0
-"""Seconds after which waiting is given up. No test asserts that anything takes less."""
 
 
 async def eventually(seen: Callable[[], object], what: str) -> None:
@@ -75,7 +76,8 @@ class ServerProcess:
 
     def __init__(self, data_dir: Path, **settings: object) -> None:
         self.data_dir = data_dir
-        self.port = _free_port()
+        self._reserved = _Port()
+        self.port = self._reserved.number
         given: dict[str, object] = {"data_dir": data_dir, "port": self.port, "messages_per_minute": 100_000, **settings}
         self._environment = {f"NETRA_{name.upper()}": str(value) for name, value in given.items()}
         self._process: subprocess.Popen[str] | None = None
@@ -98,6 +100,7 @@ class ServerProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.kill9()
+        self._reserved.release()
         if error is not None:
             error.add_note("the server wrote:\n" + "".join(self.output))
 
@@ -171,7 +174,7 @@ class ServerProcess:
 
     def http(self, person: Person | None = None) -> httpx.AsyncClient:
         headers = {"Authorization": f"Bearer {person.token}"} if person is not None else {}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30)
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=DEADLINE)
 
     async def _end(self, how: signal.Signals) -> int:
         process, reader = self._process, self._reader
@@ -196,16 +199,30 @@ class ServerProcess:
                 self.output.append(line)
 
 
-def _free_port() -> int:
-    """A port that nobody has, outside the range from which the kernel gives them: it must be free after a kill too."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe:
+class _Port:
+    """A port that nobody has, and that no other test takes while this is held, also while nothing listens on it.
+
+    A server that was killed comes back to its port. So it is outside the range from which the kernel gives them, and
+    a lock on a file, which every test process knows, says that it is taken.
+    """
+
+    def __init__(self) -> None:
+        for number in random.sample(range(20_000, 32_000), 12_000):
+            held = os.open(Path(tempfile.gettempdir()) / f"netra-test-port-{number}", os.O_RDWR | os.O_CREAT, 0o600)
             try:
-                probe.bind(("127.0.0.1", port))
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", number))
             except OSError:
+                os.close(held)
                 continue
-        return port
+            self.number = number
+            self._held = held
+            return
+        raise AssertionError("every port is taken")
+
+    def release(self) -> None:
+        os.close(self._held)
 
 
 def story_of(messages: list[dict[str, Any]], run_id: str, role: str) -> str | None:

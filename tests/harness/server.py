@@ -19,6 +19,7 @@ from netra_backend.app.server import configure
 from netra_backend.app.settings import Settings
 from netra_backend.app.storage.users import Users
 from tests.harness.client import Client, Record
+from tests.harness.deadline import DEADLINE
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class RunningServer:
     def http(self, person: Person | None = None) -> httpx.AsyncClient:
         """An HTTP client, of this person if one is named."""
         headers = {"Authorization": f"Bearer {person.token}"} if person is not None else {}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30, verify=False)
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=DEADLINE, verify=False)
 
 
 @asynccontextmanager

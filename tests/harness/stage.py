@@ -15,12 +15,11 @@ import httpx
 from netra_backend.app.event_log.user_log import UserView
 from tests.fakes.model_server import FakeModelServer, Request, Script
 from tests.harness.client import TERMINAL, Client, Frame, Record, check_run
+from tests.harness.deadline import DEADLINE
 from tests.harness.process import ServerProcess
 from tests.harness.server import Person, RunningServer
 from tests.harness.strict_chat import without_notes
 
-LONG = 30
-"""Seconds after which a test that waits has failed. No test depends on how long anything takes."""
 DELTAS = {"agent_message_delta": "text", "agent_thinking": "reasoning"}
 
 
@@ -157,7 +156,7 @@ def told_to_model(messages: list[Frame]) -> Told:
 
 async def soon(condition: asyncio.Event) -> None:
     """Wait for what has to come; a test fails when it doesn't."""
-    async with asyncio.timeout(LONG):
+    async with asyncio.timeout(DEADLINE):
         await condition.wait()
 
 

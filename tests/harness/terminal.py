@@ -16,9 +16,10 @@ from typing import IO, Self
 
 import psutil
 
+from tests.harness.deadline import DEADLINE
+
 ROOT = Path(__file__).parents[2]
 NETRA = [sys.executable, "-W", "error", str(Path(sys.executable).with_name("netra"))]
-DEADLINE = 60.0
 
 
 class Netra:

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic_ai import Agent
 
+from tests.harness.deadline import DEADLINE
+
 __all__ = ["agent", "entered", "release"]
 
 agent: Agent[Any, str] = Agent(deps_type=object)
@@ -19,7 +21,7 @@ release = threading.Event()
 def block() -> str:
     """Hold a thread, deaf to everything, until `release`."""
     entered.release()
-    assert release.wait(60)
+    assert release.wait(DEADLINE)
     return "released"
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from netra_backend.app.protocol.codec import now_ms
 from netra_backend.app.storage import tables
 from netra_backend.app.storage.users import Users
+from tests.harness.deadline import DEADLINE
 from tests.harness.server import Person, RunningServer
 
 
@@ -94,7 +95,7 @@ async def test_a_deleted_account_leaves_nothing_and_ends_its_work(server: Runnin
 
         assert (await http.request("DELETE", "/api/account")).status_code == 204
 
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE):
             await client.socket.wait_closed()
         assert client.socket.close_code == 4401
         assert (await http.get("/api/auth/me")).status_code == 401

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.harness.deadline import DEADLINE
 from tests.harness.proxy import CuttingProxy
 from tests.harness.terminal import NETRA, Netra, Up
 
@@ -187,7 +188,7 @@ def test_output_that_nobody_reads_any_more_ends_the_chat_quietly(netra: Netra, u
     chat.stdout.close()
     said = chat.stderr.read()
     chat.stderr.close()
-    assert chat.wait(60) == 1
+    assert chat.wait(DEADLINE) == 1
     assert "Traceback" not in said
     netra.run("stop")
 

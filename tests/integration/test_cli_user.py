@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from netra_backend.app.storage.folder import DataFolder
+from tests.harness.deadline import DEADLINE
 from tests.harness.terminal import Netra, Up
 
 PASSWORD = "correct horse"
@@ -80,11 +81,11 @@ def test_disabling_ends_everything_of_the_account_and_nothing_of_others(netra: N
         assert "1 session ended" in user(netra, "disable", "ME@example.org")
 
         with pytest.raises(ConnectionClosed) as closed:
-            my_socket.recv(timeout=30)
+            my_socket.recv(timeout=DEADLINE)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 4401
         your_socket.send('{"type":"ping","id":"1","payload":{}}')
-        assert '"pong"' in your_socket.recv(timeout=30)
+        assert '"pong"' in your_socket.recv(timeout=DEADLINE)
     assert sign_in(up.url, "me@example.org").status_code == 401
     assert httpx.get(f"{up.url}/api/auth/me", headers={"Authorization": f"Bearer {mine}"}).status_code == 401
     assert "disabled" in user(netra, "list")

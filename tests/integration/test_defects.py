@@ -14,6 +14,7 @@ import pytest
 from netra_backend.app.agents.runtime import AgentRuntime, RunSink, Turn, TurnResult, Usage
 from tests.fakes.model_server import FakeModelServer
 from tests.harness.client import check_run
+from tests.harness.deadline import DEADLINE
 from tests.harness.server import RunningServer
 
 Serve = Callable[..., AbstractAsyncContextManager[RunningServer]]
@@ -125,7 +126,7 @@ async def test_a_stop_does_not_wait_behind_a_message_that_a_hanging_disk_holds_u
         await client.resume()
         run = await client.say("tokens=100000 pace=0.01")
         await client.until_type("agent_message_delta")
-        hanging = model_backed.services.log.write(lambda _: held.wait(60))
+        hanging = model_backed.services.log.write(lambda _: held.wait(DEADLINE))
         await client.send("user_message", {"text": "hello", "client_message_id": "behind"})
         await client.send("stop_agent")
         # The disk hangs until the model has seen its client go.

@@ -12,6 +12,7 @@ from netra_backend.app.agents.runtime import SinkClosed
 from netra_backend.app.services.housekeeping import Housekeeping
 from tests.fakes.model_server import FakeModelServer, Hang, Text, Thinking, ToolCall
 from tests.harness.client import Client, Frame, Record
+from tests.harness.deadline import DEADLINE
 from tests.harness.server import Person, RunningServer
 
 SECRET = "zanzibar"
@@ -21,7 +22,7 @@ SECRET = "zanzibar"
 def stored(path: Path, word: str) -> dict[str, int]:
     """In which tables the word stands, search index included: every value of every row, and every indexed term."""
     found: dict[str, int] = {}
-    with sqlite3.connect(path, timeout=10) as connection:
+    with sqlite3.connect(path, timeout=DEADLINE) as connection:
         connection.execute("CREATE VIRTUAL TABLE temp.terms USING fts5vocab(main, messages_fts, row)")
         names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         for name in [*(name for name in names if not name.startswith("messages_fts")), "terms"]:

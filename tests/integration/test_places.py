@@ -19,6 +19,7 @@ from netra_backend.app.storage.errors import LogUnavailable
 from tests.fakes import tool_agent
 from tests.fakes.model_server import FakeModelServer, Text, ToolCall, WaitFor
 from tests.harness.client import check_run
+from tests.harness.deadline import DEADLINE
 from tests.harness.process import eventually
 from tests.harness.server import RunningServer
 from tests.harness.stage import soon
@@ -153,7 +154,7 @@ async def test_a_tool_does_not_start_before_its_start_is_on_record(
         said = stage.script([Text("let me "), WaitFor(go), ToolCall("wait_at", {"name": "a"}, "x")], [Text("done")])
         run = await client.say(said)
         await client.until_type("agent_message_delta")
-        holding = stage.server.services.log.write(lambda _: held.wait(120))
+        holding = stage.server.services.log.write(lambda _: held.wait(DEADLINE))
         try:
             go.set()
             await soon(asked)

@@ -25,6 +25,7 @@ from netra_backend.app.settings import Settings
 from netra_backend.app.storage import messages
 from netra_backend.app.storage.schema import migrate
 from netra_backend.app.storage.users import Users
+from tests.harness.deadline import DEADLINE
 from tests.harness.server import RunningServer
 
 Serve = Callable[..., AbstractAsyncContextManager[RunningServer]]
@@ -64,7 +65,7 @@ async def test_only_so_many_searches_of_a_user_are_under_way(tmp_path: Path):
     alice, bob = UserExecutionContext(user_id="alice"), UserExecutionContext(user_id="bob")
     go = threading.Event()
     # The two threads are busy with others' searches.
-    busy = [asyncio.create_task(log.search(name, lambda _: go.wait(60))) for name in ("carol", "dave")]
+    busy = [asyncio.create_task(log.search(name, lambda _: go.wait(DEADLINE))) for name in ("carol", "dave")]
     waiting = [asyncio.create_task(search.find(alice, "x", 1)) for _ in range(AT_ONCE)]
     await asyncio.sleep(0)
     try:

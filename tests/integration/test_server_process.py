@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from netra_backend.app.server import CannotListen, bind, url_of
+from tests.harness.deadline import DEADLINE
 
 SCRIPT = Path(__file__).with_name("small_server.py")
 
@@ -43,7 +44,7 @@ class Process:
         os.kill(self.process.pid, number)
 
     def end(self) -> int:
-        return self.process.wait(timeout=30)
+        return self.process.wait(DEADLINE)
 
 
 @pytest.fixture
@@ -99,9 +100,9 @@ def test_a_signal_drains_before_sockets_are_closed(start, number):
     with connect(process.url().replace("http", "ws") + "/hold") as websocket:
         assert websocket.recv() == "ready"
         process.signal(number)
-        assert websocket.recv(timeout=20) == "draining"
+        assert websocket.recv(timeout=DEADLINE) == "draining"
         with pytest.raises(ConnectionClosed) as closed:
-            websocket.recv(timeout=20)
+            websocket.recv(timeout=DEADLINE)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1012
     assert [process.line() for _ in range(5)] == ["draining for 0.5", "gone", "ending", "ended", "over"]

@@ -14,6 +14,7 @@ import pytest
 from tests.fakes import tool_agent
 from tests.fakes.model_server import Cut, End, Hang, Status, Text, ToolCall, WaitFor
 from tests.harness.client import TERMINAL, Client, Frame, check_run
+from tests.harness.deadline import DEADLINE
 from tests.harness.stage import Stage, ended, shown, soon, told_by_log, told_to_model
 
 LOOK = ToolCall("look", {"at": "left"}, "call_look")
@@ -155,7 +156,7 @@ class HeldWriter:
 
         def wait(_: object) -> None:
             loop.call_soon_threadsafe(at_it.set)
-            self._hold.wait(60)
+            self._hold.wait(DEADLINE)
 
         def counted(submit: Callable[..., asyncio.Future[Any]]) -> Callable[..., asyncio.Future[Any]]:
             def submitting(*unit: Any) -> asyncio.Future[Any]:

@@ -13,6 +13,7 @@ import pytest
 from netra_backend.app.services.redaction import MASK, presentable
 from tests.fakes.model_server import FakeModelServer, Text, ToolCall
 from tests.harness.client import check_run
+from tests.harness.deadline import DEADLINE
 from tests.harness.server import RunningServer
 from tests.integration import agent_with_tools
 
@@ -111,7 +112,7 @@ async def test_a_blocking_tool_freezes_nobody(server: RunningServer, model: Fake
         # More than she has threads for: the third waits in her line and in nobody else's.
         runs = [await client.say("script:block") for _ in range(3)]
         for _ in range(2):
-            assert await asyncio.to_thread(agent_with_tools.entered.acquire, timeout=60)
+            assert await asyncio.to_thread(agent_with_tools.entered.acquire, timeout=DEADLINE)
         assert (await other.ask("ping"))["type"] == "pong"
         theirs = await other.say("words")
         assert (await other.until_end(theirs["run_id"]))["type"] == "agent_completed"
@@ -120,7 +121,7 @@ async def test_a_blocking_tool_freezes_nobody(server: RunningServer, model: Fake
         assert (await client.ask("ping"))["type"] == "pong", "nor herself"
         # His blocking tool gets a thread of his own.
         blocked = await other.say("script:block")
-        assert await asyncio.to_thread(agent_with_tools.entered.acquire, timeout=60)
+        assert await asyncio.to_thread(agent_with_tools.entered.acquire, timeout=DEADLINE)
 
         stopped = await client.stop(run_id=runs[0]["run_id"])
         assert stopped[0]["outcome"] == "stopping"

@@ -246,7 +246,12 @@ MUTATIONS = (
         "head - grown[user_id] for user_id, _, head in heads}",
         "head for user_id, _, head in heads}",
     ),
-    _APPENDS.edit("together-unmoved-heads-pass", "    if len(heads) != len(grown):\n        return None\n", ""),
+    _APPENDS.edit(
+        "together-unmoved-heads-pass",
+        "    if len(heads) != len(grown):\n        return None\n",
+        "",
+        equivalent="a log that has not begun is missed by name right after, and the group is kept one by one all the same",
+    ),
     _APPENDS.edit(
         "together-lost-runs-pass",
         ".rowcount != len(appends):\n        return None",

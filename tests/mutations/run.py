@@ -10,19 +10,24 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import importlib
+import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
-from queue import SimpleQueue
+
+import pytest
 
 from tests.mutations import MUTATIONS
 from tests.mutations.mutation import ROOT, Mutation
@@ -30,8 +35,13 @@ from tests.mutations.mutation import ROOT, Mutation
 LIMIT = 600.0
 """Seconds for the nearest tests of one mutation. Beyond it they hang, which counts only where the list says why."""
 
-RED, GREEN = 1, 0
-"""pytest's exit codes for failed tests and for none; any other says that the tests didn't run."""
+GREEN, RED, BROKEN = (
+    int(code) for code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERNAL_ERROR)
+)
+"""Any other code says that the tests didn't run."""
+
+WARM = ("aiohttp", "alembic", "argon2", "fastapi", "pydantic_ai", "sqlalchemy", "uvicorn", "websockets")
+"""What nearly every test imports, and takes most of a short test's time. Imported once, then each trial is a fork."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,41 +66,39 @@ class Copy:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._tried = 0
-        listed = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT,
-            capture_output=True,
-            check=True,
-        ).stdout.decode()
+        listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        listed = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True).stdout.decode()
         for name in filter(None, listed.split("\0")):
             if (ROOT / name).is_file():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, root / name)
 
     def run(self, tests: Sequence[str], *, limit: float | None = LIMIT) -> tuple[int | None, str]:
-        """Run these tests to the first failure. Returns pytest's exit code (None: it hung) and what it wrote."""
-        options = ["-q", "-x", "-n0", "-p", "no:cacheprovider", "--no-header", "--hypothesis-profile=found-is-enough"]
-        command = [sys.executable, "-m", "pytest", *options, *tests]
-        # The copy comes before what is installed.
-        environment = os.environ | {"PYTHONPATH": str(self.root)}
-        process = subprocess.Popen(
-            command,
-            cwd=self.root,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            output, _ = process.communicate(timeout=limit)
-        except subprocess.TimeoutExpired:
-            return None, self._kill(process)
-        except BaseException:
-            self._kill(process)
-            raise
-        return process.returncode, output
+        """Run these tests to the first failure. Returns pytest's exit code (None: they hung) and what was written."""
+        written = self.root / ".written"
+        child = os.fork()
+        if child == 0:
+            code = BROKEN
+            try:
+                code = self._test(tests, written)
+            finally:
+                # Whatever happened: the child must not go on as if it were its parent.
+                os._exit(code)
+        ends_at = time.monotonic() + limit if limit is not None else float("inf")
+        while True:
+            found, status = os.waitpid(child, os.WNOHANG)
+            if found:
+                code = os.waitstatus_to_exitcode(status)
+                break
+            if time.monotonic() > ends_at:
+                _kill(child)
+                os.waitpid(child, 0)
+                code = None
+                break
+            time.sleep(0.05)
+        # Servers that a test which was cut has left are in its session.
+        _kill(child)
+        return code, written.read_text(errors="replace")
 
     def trial(self, mutation: Mutation) -> Verdict:
         """Try one mutation, and take it back."""
@@ -117,16 +125,33 @@ class Copy:
             outcome, by = "broken", (output.strip().splitlines() or ["?"])[-1]
         return Verdict(mutation, outcome, by, time.monotonic() - began)
 
-    def _kill(self, process: subprocess.Popen[str]) -> str:
-        # Its servers are in its session too.
-        os.killpg(process.pid, signal.SIGKILL)
-        output, _ = process.communicate()
-        return output
+    def _test(self, tests: Sequence[str], written: Path) -> int:
+        """In the child: pytest in the copy, as if nothing of the checkout had been imported."""
+        os.setsid()
+        output = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for stream in (1, 2):
+            os.dup2(output, stream)
+        os.chdir(self.root)
+        os.environ["PYTHONPATH"] = str(self.root)
+        sys.path[:] = [str(self.root), *(entry for entry in sys.path if Path(entry or ".").resolve() != ROOT)]
+        for name in [name for name in sys.modules if name.partition(".")[0] in {"tests", "netra_backend"}]:
+            del sys.modules[name]
+        options = ["-q", "-x", "-n0", "-p", "no:cacheprovider", "--no-header", "--hypothesis-profile=found-is-enough"]
+        # Plugins that are warm already can't have their assertions explained; nobody reads those here.
+        options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+        try:
+            return int(pytest.main([*options, *tests]))
+        except BaseException:
+            traceback.print_exc()
+            raise
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Try the mutations, and say which the tests notice.")
-    parser.add_argument("pattern", nargs="*", help="only ids that hold this text or match this pattern")
+    parser.add_argument("pattern", nargs="*", help="only ids that begin with this text or match this pattern")
     parser.add_argument("--jobs", type=int, default=1, help="how many to try at once, each in a copy of its own")
     parser.add_argument("--trust", action="store_true", help="don't see first that the tests pass by themselves")
     given = parser.parse_args(arguments)
@@ -134,56 +159,82 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not chosen:
         print(f"no mutation matches {' '.join(given.pattern)}")
         return 2
+    for name in WARM:
+        importlib.import_module(name)
     with tempfile.TemporaryDirectory(prefix="netra-mutations-") as folder:
-        copies: SimpleQueue[Copy] = SimpleQueue()
-        for number in range(given.jobs):
-            root = Path(folder) / str(number)
-            root.mkdir()
-            copies.put(Copy(root))
-        if not given.trust and not _pass_by_themselves(chosen, copies):
+        copies = [Path(folder) / str(number) for number in range(given.jobs)]
+        if not given.trust and not _pass_by_themselves(Copy(copies[0]), chosen):
             return 2
-        verdicts = _try_all(chosen, copies, given.jobs)
+        verdicts = list(_tried(chosen, copies))
     wrong = [verdict for verdict in verdicts if not verdict.wanted]
-    explained = sum(bool(verdict.mutation.equivalent) for verdict in verdicts)
-    print(f"\n{len(verdicts)} mutations: {len(verdicts) - len(wrong) - explained} noticed, {explained} equivalent")
+    explained = sum(bool(verdict.mutation.equivalent) for verdict in verdicts if verdict.wanted)
+    noticed = len(verdicts) - len(wrong) - explained
+    print(f"\n{len(chosen)} mutations: {noticed} noticed, {explained} equivalent, {len(wrong)} not as they should be")
     for verdict in wrong:
-        print(f"not as it should be: {verdict.mutation.id} {verdict.outcome} {verdict.by}")
-    return 1 if wrong else 0
+        print(f"{verdict.outcome}: {verdict.mutation.id} {verdict.by}")
+    return 1 if wrong or len(verdicts) < len(chosen) else 0
 
 
-def _pass_by_themselves(chosen: Sequence[Mutation], copies: SimpleQueue[Copy]) -> bool:
+def _pass_by_themselves(copy: Copy, chosen: Sequence[Mutation]) -> bool:
     """A test that is red anyway notices nothing."""
-    copy = copies.get()
     code, output = copy.run(sorted({test for mutation in chosen for test in mutation.tests}), limit=None)
-    copies.put(copy)
     if code != GREEN:
         print(output)
         print("the nearest tests fail without any mutation; nothing can be said about the mutations")
     return code == GREEN
 
 
-def _try_all(chosen: Sequence[Mutation], copies: SimpleQueue[Copy], jobs: int) -> list[Verdict]:
-    printing = threading.Lock()
+def _tried(chosen: Sequence[Mutation], copies: Sequence[Path]) -> Iterator[Verdict]:
+    """The verdicts as they come, each printed."""
     wide = max(len(mutation.id) for mutation in chosen)
-
-    def one(mutation: Mutation) -> Verdict:
-        copy = copies.get()
-        try:
-            verdict = copy.trial(mutation)
-        finally:
-            copies.put(copy)
-        with printing:
+    context = multiprocessing.get_context("fork")
+    taken = context.Value("i", 0)
+    found: SimpleQueue[Verdict | None] = context.SimpleQueue()
+    workers = [context.Process(target=_work, args=(copy, chosen, taken, found)) for copy in copies]
+    for worker in workers:
+        worker.start()
+    working = len(workers)
+    try:
+        while working:
+            verdict = found.get()
+            if verdict is None:
+                working -= 1
+                continue
             mark = " " if verdict.wanted else "!"
-            by = verdict.by or mutation.equivalent
-            print(f"{mark} {mutation.id:<{wide}}  {verdict.outcome:<8}  {verdict.seconds:5.1f} s  {by}", flush=True)
-        return verdict
+            by = verdict.by or verdict.mutation.equivalent
+            name = f"{verdict.mutation.id:<{wide}}"
+            print(f"{mark} {name}  {verdict.outcome:<8}  {verdict.seconds:5.1f} s  {by}", flush=True)
+            yield verdict
+    finally:
+        for worker in workers:
+            worker.terminate()
+            worker.join()
 
-    with ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(one, chosen))
+
+def _work(root: Path, chosen: Sequence[Mutation], taken: Synchronized[int], found: SimpleQueue[Verdict | None]) -> None:
+    """Try what nobody has taken yet, until nothing is left."""
+    # A worker that is ended ends its trial too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        copy = Copy(root)
+        while True:
+            with taken.get_lock():
+                number = taken.value
+                taken.value += 1
+            if number >= len(chosen):
+                return
+            found.put(copy.trial(chosen[number]))
+    finally:
+        found.put(None)
+
+
+def _kill(session: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(session, signal.SIGKILL)
 
 
 def _matches(mutation: Mutation, patterns: Sequence[str]) -> bool:
-    return not patterns or any(text in mutation.id or fnmatch.fnmatch(mutation.id, text) for text in patterns)
+    return not patterns or any(mutation.id.startswith(text) or fnmatch.fnmatch(mutation.id, text) for text in patterns)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from tests.harness.deadline import DEADLINE
+
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
 
@@ -92,7 +94,7 @@ class RawSocket:
 
     async def frame(self) -> RawFrame:
         """The next frame."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE):
             first, second = await self._reader.readexactly(2)
             length = second & 0x7F
             if length == 126:
@@ -108,6 +110,6 @@ class RawSocket:
         while (frame := await self.frame()).opcode != CLOSE:
             pass
         self.send(CLOSE, frame.payload)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE):
             assert await self._reader.read() == b"", "something came after the close frame"
         return frame.code

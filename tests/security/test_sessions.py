@@ -20,6 +20,7 @@ from netra_backend.app.services import socket_watch
 from netra_backend.app.services.socket_watch import SocketWatch
 from tests.fakes.model_server import FakeModelServer, Text, WaitFor
 from tests.harness.client import Client, check_run
+from tests.harness.deadline import DEADLINE
 from tests.harness.server import Person, RunningServer
 from tests.security.stage import close_code
 
@@ -35,7 +36,7 @@ Serve = Callable[..., AbstractAsyncContextManager[RunningServer]]
 
 def elsewhere(server: RunningServer, statement: str, *values: object) -> None:
     """Change the database as another process would, as `netra user disable` does."""
-    with sqlite3.connect(server.services.settings.database_path, timeout=10) as connection:
+    with sqlite3.connect(server.services.settings.database_path, timeout=DEADLINE) as connection:
         assert connection.execute(statement, values).rowcount == 1
     connection.close()
 

@@ -38,4 +38,4 @@ def test_every_test_that_should_notice_is_there() -> None:
 def test_an_anchor_that_is_gone_or_not_alone_is_named() -> None:
     for anchor in ("this is nowhere in the file", "self"):
         with pytest.raises(StaleAnchor, match=r"its anchor is .* times in .*/log\.py"):
-            Mutation("x", r"event_log/log\.py", anchor, "", ()).mutated()
+            Mutation("x", "event_log/log.py", anchor, "", ()).mutated()

@@ -7,6 +7,10 @@ from collections.abc import Callable
 
 __all__ = ["IdleWatch"]
 
+ROUNDS = 20
+"""Rounds of the event loop that are given after the limit. Where this process itself stood still (a busy machine, a
+suspended one), the model's words have arrived meanwhile and are only waiting to be read."""
+
 
 class IdleWatch:
     """Calls `expire` once, when the model has been waited for during `limit` seconds without a word.
@@ -20,12 +24,14 @@ class IdleWatch:
         self.expired = False
         self._expire = expire
         self._since: float | None = None
+        self._rounds = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def waiting(self) -> None:
         """From now on the model is waited for."""
         loop = asyncio.get_running_loop()
         self._since = loop.time()
+        self._rounds = 0
         if self._timer is None:
             self._timer = loop.call_later(self.limit, self._look)
 
@@ -48,6 +54,9 @@ class IdleWatch:
         left = self._since + self.limit - loop.time()
         if left > 0:
             self._timer = loop.call_later(left, self._look)
+        elif self._rounds < ROUNDS:
+            self._rounds += 1
+            self._timer = loop.call_later(0, self._look)
         else:
             self.expired = True
             self._expire()

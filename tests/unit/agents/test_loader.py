@@ -19,6 +19,7 @@ from netra_backend.app.agents.pydantic_ai import PydanticRuntime
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode, PastTurn, Turn
 from netra_backend.app.settings import BadSetting, Settings
 from tests.fakes.model_server import FakeModelServer, Status, Text, ToolCall
+from tests.harness.deadline import DEADLINE
 from tests.unit.agents.sink import Sink, a_turn
 
 AGENT = """
@@ -75,7 +76,7 @@ def test_the_library_is_imported_by_the_first_turn_and_not_before() -> None:
 
         asyncio.run(main())
     """
-    subprocess.run([sys.executable, "-W", "error", "-c", textwrap.dedent(code)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-W", "error", "-c", textwrap.dedent(code)], check=True)
 
 
 async def test_the_offline_agent_is_the_default() -> None:
@@ -194,11 +195,11 @@ async def test_a_stop_while_the_library_is_imported(monkeypatch: pytest.MonkeyPa
     running = asyncio.create_task(handle.wait())
     await asyncio.sleep(0)
     handle.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         assert (await running).cancelled
     early = runtime.start(a_turn("hello"), Sink())
     early.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         assert (await early.wait()).cancelled
     go_on.set()
     await runtime.aclose()

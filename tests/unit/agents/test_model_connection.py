@@ -10,6 +10,7 @@ import pytest
 
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode
 from tests.fakes.model_server import Cut, End, FakeModelServer, Hang, Headers, Raw, Step, Text, WaitFor
+from tests.harness.deadline import DEADLINE
 from tests.unit.agents.conftest import RuntimeOf
 from tests.unit.agents.sink import Sink, a_turn
 
@@ -45,7 +46,7 @@ async def test_a_compressed_answer_is_shown_as_it_comes(server: FakeModelServer,
     sink = Sink()
     handle = runtime_of().start(a_turn("go"), sink)
     running = asyncio.create_task(handle.wait())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         await hang.reached.wait()
         while sink.shown_text != "w0 w1 w2 ":
             async with sink.came:
@@ -68,7 +69,7 @@ async def test_what_came_before_a_cut_is_shown(server: FakeModelServer, runtime_
     server.queue.append([*map(Raw, WORDS[:1]), WaitFor(go_on := asyncio.Event()), *map(Raw, WORDS[1:]), Cut()])
     sink = Sink(gate=asyncio.Event())
     running = asyncio.create_task(runtime_of().start(a_turn("go"), sink).wait())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         await sink.blocked.wait()
         go_on.set()
         await server.left.wait()
@@ -90,7 +91,7 @@ async def test_a_connection_is_used_again_also_after_a_late_end(server: FakeMode
 async def test_a_server_that_goes_on_after_its_end_is_left(server: FakeModelServer, runtime_of: RuntimeOf) -> None:
     server.queue.append([*map(Raw, [*WORDS, *LAST]), Hang()])
     sink = Sink()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         result = await runtime_of().start(a_turn("go"), sink).wait()
         await server.requests[0].hung_up.wait()
     assert not result.cancelled
@@ -109,7 +110,7 @@ async def test_closing_closes_what_is_open(server: FakeModelServer, runtime_of: 
     runtime = runtime_of()
     await runtime.start(a_turn("tokens=1"), Sink()).wait()
     await runtime.aclose()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         await server.left.wait()
 
 

@@ -11,6 +11,7 @@ import urllib.request
 import httpx2
 
 from tests.fakes.model_server import FakeModelServer, Hang, Text, Tokens
+from tests.harness.deadline import DEADLINE
 
 
 async def streamed(base_url: str, text: str) -> list[dict[str, object]]:
@@ -46,7 +47,7 @@ async def test_it_knows_when_its_client_hangs_up(server: FakeModelServer) -> Non
         await asyncio.sleep(0)
     assert not request.hung_up.is_set()
     asking.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         await request.hung_up.wait()
     assert request.hung_up_at is not None
     assert not request.finished

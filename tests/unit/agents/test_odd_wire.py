@@ -27,6 +27,7 @@ from tests.fakes.model_server import (
     WaitFor,
     Wire,
 )
+from tests.harness.deadline import DEADLINE
 from tests.unit.agents.conftest import RuntimeOf
 from tests.unit.agents.sink import Sink, a_turn
 from tests.unit.agents.wire import DONE, STOP, call, chunk, stream, text
@@ -51,7 +52,7 @@ def byte_by_byte(data: bytes) -> list[Step]:
 async def shown(server: FakeModelServer, runtime_of: RuntimeOf, *steps: Step) -> str:
     server.queue.append(steps)
     sink = Sink()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE):
         await runtime_of().start(a_turn("go"), sink).wait()
     return sink.shown_text
 
@@ -60,7 +61,7 @@ async def failure(
     server: FakeModelServer, runtime_of: RuntimeOf, *steps: Step, sink: Sink | None = None, **settings: object
 ) -> AgentFailure:
     server.queue.append(steps)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE):
         with pytest.raises(AgentFailure) as failed:
             await runtime_of(**settings).start(a_turn("go"), sink or Sink()).wait()
     return failed.value
@@ -109,7 +110,7 @@ async def test_headers_that_come_late(server: FakeModelServer, runtime_of: Runti
     server.queue.append([late, Text("well")])
     sink = Sink()
     running = asyncio.create_task(runtime_of().start(a_turn("go"), sink).wait())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE):
         await late.reached.wait()
         assert not sink.calls
         late.event.set()
@@ -211,7 +212,7 @@ async def test_a_refusal_that_never_ends_can_be_stopped(server: FakeModelServer,
     server.queue.append([Wire(HEAD_400 + b"content-length: 100\r\n\r\n{"), hang])
     handle = runtime_of().start(a_turn("go"), Sink())
     running = asyncio.create_task(handle.wait())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE):
         await hang.reached.wait()
         handle.cancel()
         assert (await running).cancelled
@@ -221,7 +222,7 @@ async def test_a_refusal_that_never_ends_can_be_stopped(server: FakeModelServer,
 async def test_a_refusal_leaves_the_connection_to_the_next(server: FakeModelServer, runtime_of: RuntimeOf) -> None:
     server.queue += [[Status(503, {"error": {"message": "busy"}})], [Text("well")]]
     sink = Sink()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE):
         await runtime_of(model_retries=1).start(a_turn("go"), sink).wait()
     assert sink.shown_text == "well"
     assert len(server.connections) == 1
@@ -232,7 +233,7 @@ async def test_a_connection_that_the_server_closed_meanwhile(server: FakeModelSe
     await runtime.start(a_turn("tokens=1"), Sink()).wait()
     (connection,) = server.connections
     await connection.end()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE):
         await server.left.wait()
         sink = Sink()
         await runtime.start(a_turn("tokens=2"), sink).wait()
@@ -243,7 +244,7 @@ async def test_a_connection_that_the_server_closed_meanwhile(server: FakeModelSe
 async def test_an_answer_that_is_elsewhere(server: FakeModelServer, runtime_of: RuntimeOf, code: int) -> None:
     server.queue += [[Status(code, "", {"location": "/elsewhere/chat/completions"})], [Text("here")]]
     sink = Sink()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE):
         await runtime_of(model_api_key="k").start(a_turn("go"), sink).wait()
     assert sink.shown_text == "here"
     first, second = server.requests
@@ -256,7 +257,7 @@ async def test_a_key_is_not_sent_to_another_server(server: FakeModelServer, runt
     async with FakeModelServer() as other:
         server.queue.append([Status(307, "", {"location": f"{other.base_url}/chat/completions"})])
         other.queue.append([Text("here")])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE):
             await runtime_of(model_api_key="k").start(a_turn("go"), Sink()).wait()
         assert "authorization" not in other.requests[0].headers
 
@@ -266,6 +267,6 @@ async def test_a_huge_chunk_on_a_real_connection(server: FakeModelServer, runtim
     data = stream(text(long), call(0, "{}", "nothing"), STOP, DONE, escaped=False)
     sink = Sink()
     server.queue += [[Raw(data), End()], [Text(".")]]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE):
         await runtime_of().start(a_turn("go"), sink).wait()
     assert sink.shown_text == long + "\n\n."

@@ -13,6 +13,7 @@ from netra_backend.app.agents.intents import EXAMPLE_PROMPTS
 from netra_backend.app.agents.loader import load_agent
 from netra_backend.app.agents.runtime import PastTurn, ThreadHit, TurnResult, Usage
 from netra_backend.app.settings import Settings
+from tests.harness.deadline import DEADLINE
 from tests.unit.agents.sink import Notebook, Sink, a_turn
 
 
@@ -114,7 +115,7 @@ async def test_counting_goes_step_by_step_and_can_be_stopped() -> None:
     running = asyncio.create_task(handle.wait())
     await sink.seen("text", "1\n")
     handle.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         result = await running
     assert result.cancelled
     assert sink.shown_text == "\n1\n"

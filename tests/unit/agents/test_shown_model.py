@@ -17,6 +17,7 @@ from netra_backend.app.agents.openai_chat import openai_model
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Turn, TurnHandle, TurnResult
 from netra_backend.app.settings import Settings
 from tests.fakes.model_server import Cut, FakeModelServer, Hang, Text, Tokens, ToolCall, Wire
+from tests.harness.deadline import DEADLINE
 from tests.unit.agents.conftest import RuntimeOf
 from tests.unit.agents.sink import Sink, a_turn
 
@@ -35,7 +36,7 @@ async def other(server: FakeModelServer, model_client: str) -> AsyncIterator[Mod
 async def stopped_after(shown: str, handle: TurnHandle, sink: Sink) -> TurnResult:
     """Stop the turn once that is shown."""
     running = asyncio.create_task(handle.wait())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         while sink.shown_text != shown:
             async with sink.came:
                 await sink.came.wait()

@@ -9,6 +9,7 @@ import pytest
 
 from netra_backend.app.agents.runtime import PastTurn, TurnHandle, TurnResult
 from tests.fakes.model_server import FakeModelServer, Hang, Headers, Response, Text, Thinking, ToolCall
+from tests.harness.deadline import DEADLINE
 from tests.unit.agents.conftest import RuntimeOf
 from tests.unit.agents.sink import Sink, a_turn
 
@@ -124,7 +125,7 @@ async def test_inside_a_sync_tool_which_is_abandoned(server: FakeModelServer, ru
 
     def slow() -> str:
         loop.call_soon_threadsafe(begun.set)
-        go_on.wait(10)
+        go_on.wait(DEADLINE)
         return "late"
 
     server.queue.append([ToolCall("slow", {}, "a")])

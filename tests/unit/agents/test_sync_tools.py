@@ -6,6 +6,7 @@ import asyncio
 import threading
 
 from tests.fakes.model_server import FakeModelServer, Text, ToolCall
+from tests.harness.deadline import DEADLINE
 from tests.unit.agents.conftest import RuntimeOf
 from tests.unit.agents.sink import Sink, a_turn
 
@@ -26,13 +27,13 @@ class Slow:
             self.running += 1
             self.most = max(self.most, self.running)
         asyncio.run_coroutine_threadsafe(self._notify(), self._loop)
-        self.release.wait(10)
+        self.release.wait(DEADLINE)
         with self._lock:
             self.running -= 1
         return name
 
     async def wait_for(self, running: int) -> None:
-        async with asyncio.timeout(5), self.begun:
+        async with asyncio.timeout(DEADLINE), self.begun:
             await self.begun.wait_for(lambda: self.running == running)
 
     async def _notify(self) -> None:

@@ -14,6 +14,7 @@ from pydantic_ai import ModelRetry, RunContext, ToolFailed, ToolReturn
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Turn, Usage
 from netra_backend.app.agents.tools import calculate
 from tests.fakes.model_server import FakeModelServer, Text, Thinking, Tokens, ToolCall
+from tests.harness.deadline import DEADLINE
 from tests.unit.agents.conftest import RuntimeOf
 from tests.unit.agents.sink import Sink, a_turn
 
@@ -68,7 +69,7 @@ async def test_tools_of_one_response_run_side_by_side(server: FakeModelServer, r
     both = asyncio.Barrier(2)
 
     async def meet(name: str) -> str:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             await both.wait()
         return name
 

@@ -27,8 +27,7 @@ from netra_backend.app.websocket_core.connection import (
     IllegalConnectionStep,
     Offer,
 )
-
-DEADLINE = 30.0
+from tests.harness.deadline import DEADLINE
 
 
 @dataclass

@@ -12,6 +12,7 @@ from netra_backend.app.auth import attempts as module
 from netra_backend.app.auth.attempts import PATIENCE, Attempts, TooManyAttempts
 from netra_backend.app.auth.turns import NoTurn, Turns
 from netra_backend.app.rate_limit import SWEEP, Pace
+from tests.harness.deadline import DEADLINE
 
 PER_MINUTE = 10
 
@@ -168,5 +169,5 @@ async def test_a_turn_is_lost_by_no_cancellation(after: int):
     waiter.cancel()
     await asyncio.wait([holder, waiter, last])
     assert last.exception() is None
-    async with asyncio.timeout(10), turns.turn(1):
+    async with asyncio.timeout(DEADLINE), turns.turn(1):
         pass

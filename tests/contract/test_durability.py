@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from netra_backend.app.event_log.log import EventLog
-from netra_backend.app.event_log.sqlite import READERS, SqliteLog, sqlite_engine
+from netra_backend.app.event_log.sqlite import OWN_READERS, SEARCHERS, USER_READERS, SqliteLog, sqlite_engine
+from netra_backend.app.event_log.user_log import UserTransaction, UserView
+from netra_backend.app.event_log.writer import unavailable
 from netra_backend.app.protocol.events import Erased
 from netra_backend.app.storage.errors import LogUnavailable
 from tests.contract.conftest import Engine
@@ -33,13 +36,21 @@ def settings_of(rows: Connection) -> dict[str, object]:
 async def test_every_connection_waits_for_the_disk(log: EventLog) -> None:
     """`synchronous=OFF` could be put into the code with every test green."""
     of_writer = await log.write(settings_of)
-    together = threading.Barrier(READERS, timeout=DEADLINE)
+    together = threading.Barrier(OWN_READERS + USER_READERS + SEARCHERS, timeout=DEADLINE)
 
     def look(rows: Connection) -> dict[str, object]:
+        # Each on a connection of its own: none is handed back before all are here.
         together.wait()
         return settings_of(rows)
 
-    of_readers = await asyncio.gather(*(log.query(look) for _ in range(READERS)))
+    def of_view(view: UserView) -> dict[str, object]:
+        return look(view._connection)
+
+    of_readers = await asyncio.gather(
+        *(log.query(look) for _ in range(OWN_READERS)),
+        *(log.view(f"reader {number}", of_view) for number in range(USER_READERS)),
+        *(log.search(f"searcher {number}", of_view) for number in range(SEARCHERS)),
+    )
     for found in (of_writer, *of_readers):
         assert (found["synchronous"], found["journal_mode"], found["foreign_keys"]) == (FULL, "wal", 1)
         assert found["busy_timeout"], "another process's moment with the lock is waited for"
@@ -71,16 +82,50 @@ async def test_a_look_is_of_one_moment(log: EventLog) -> None:
     assert before == after
 
 
-async def test_a_unit_that_reads_first_waits_for_another_processs_lock(engine: Engine, log: EventLog) -> None:
-    """A deferred transaction that has read can't wait: it is refused at once when it comes to write."""
-    other = sqlite3.connect(engine.path, isolation_level=None)
+async def test_nobody_writes_between_what_a_unit_reads_and_what_it_writes(engine: Engine, log: EventLog) -> None:
+    """A deferred transaction that has read can't wait any more when somebody else has written meanwhile."""
     await log.commit("u", lambda tx: tx.append(Erased()))
+
+    def unit(tx: UserTransaction) -> int:
+        assert tx.head() is not None
+        other = sqlite3.connect(engine.path, isolation_level=None, timeout=0)
+        try:
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("BEGIN IMMEDIATE")
+        finally:
+            other.close()
+        return tx.append(Erased())
+
+    assert await log.commit("u", unit) == 2
+
+
+async def test_a_unit_waits_for_another_processs_moment(engine: Engine, log: EventLog) -> None:
+    other = sqlite3.connect(engine.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    unit = log.commit("u", lambda tx: (tx.head(), tx.append(Erased()))[1])
+    unit = log.commit("u", lambda tx: tx.append(Erased()))
     other.execute("INSERT INTO instance VALUES ('other', 'process')")
     other.execute("COMMIT")
     other.close()
-    assert await unit == 2
+    assert await unit == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "away"),
+    [
+        (sqlite3.SQLITE_FULL, True),
+        (sqlite3.SQLITE_IOERR_FSYNC, True),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, True),
+        (sqlite3.SQLITE_READONLY_DBMOVED, True),
+        (sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, False),
+        (sqlite3.SQLITE_ERROR, False),
+    ],
+)
+def test_what_speaks_of_the_world_is_told_from_a_defect(code: int, away: bool) -> None:
+    """By the primary code, which the extended ones hold in their low byte (sqlite.org/rescode.html)."""
+    error = sqlite3.OperationalError("it says")
+    error.sqlite_errorcode = code
+    found = unavailable(OperationalError("statement", {}, error))
+    assert (found is not None) == away
 
 
 async def test_a_database_that_cannot_be_read_is_unavailable(engine: Engine) -> None:

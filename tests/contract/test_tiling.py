@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netra_backend.app.event_log.log import Cursor, EventLog
-from netra_backend.app.event_log.user_log import MERGED_CHARS, UserTransaction
+from netra_backend.app.event_log.user_log import MERGED_CHARS, PAGE_BYTES, UserTransaction
 from netra_backend.app.protocol.events import (
     AgentMessageDelta,
     AgentStopping,
@@ -195,6 +195,88 @@ async def test_a_cursor_inside_a_merged_record_gets_the_rest_of_it(log: EventLog
         (event,) = page.events
         assert (event.first, event.seq) == (after + 1, 4)
         assert msgspec.json.decode(event.payload) == {"text": "".join(parts[after:])}
+
+
+async def test_a_record_that_is_merged_again_keeps_the_parts_it_had(log: EventLog) -> None:
+    """Numbers 1 to 4 were merged, then 5 and 6 came: a cursor anywhere inside still gets exactly the rest."""
+    parts = ["one ", "zwei ", "trois ", "😀 ", "five ", "sechs "]
+    for number, part in enumerate(parts):
+        await log.commit("u", lambda tx, part=part: tx.append(AgentMessageDelta(text=part), run_id="r"))
+        if number in {1, 3, 5}:
+            await log.commit("u", lambda tx: tx.compact_run("r"))
+    epoch = (await log.commit("u", lambda tx: tx.open_log())).epoch
+    for after in range(6):
+        page = await log.read("u", Cursor(epoch, after), 10)
+        assert not isinstance(page, Gap)
+        (event,) = page.events
+        assert (event.first, event.seq) == (after + 1, 6)
+        assert msgspec.json.decode(event.payload) == {"text": "".join(parts[after:])}
+    assert await log.commit("u", lambda tx: tx.trim(0, tx.now + 1)) == 6, "a merged record goes as a whole"
+    assert await log.query(lambda rows: rows.exec_driver_sql("SELECT count(*) FROM events").scalar_one()) == 0
+
+
+async def test_a_page_ends_by_size_too(log: EventLog) -> None:
+    large = "x" * (PAGE_BYTES // 3)
+    for _ in range(10):
+        await log.commit("u", lambda tx: tx.append(AgentStopping(reason=large, requested_by="x")))
+    epoch = (await log.commit("u", lambda tx: tx.open_log())).epoch
+    seq, pages = 0, 0
+    while True:
+        page = await log.read("u", Cursor(epoch, seq), 200)
+        assert not isinstance(page, Gap)
+        if not page.events:
+            break
+        assert sum(len(bytes(event.payload)) for event in page.events) <= PAGE_BYTES + len(large) + 100
+        seq, pages = page.events[-1].seq, pages + 1
+    assert (seq, pages > 2) == (10, True)
+
+
+async def test_the_events_of_a_thread_come_in_pages_and_once(log: EventLog) -> None:
+    for number in range(6):
+        await log.commit(
+            "u",
+            lambda tx, number=number: tx.append(
+                AgentStopping(reason=str(number), requested_by="x"), thread_id=f"t{number % 2}"
+            ),
+        )
+    seqs: list[int] = []
+    after = 0
+    while page := await log.view("u", lambda view, after=after: view.of_thread("t0", after, 2)):
+        seqs += [record.seq for record in page]
+        after = seqs[-1]
+    assert seqs == [1, 3, 5]
+
+
+async def test_what_is_done_to_one_log_leaves_the_others_as_they_are(log: EventLog) -> None:
+    """Two logs with the same numbers, runs and threads: only the owner's are merged, erased and trimmed."""
+
+    async def stored(user_id: str) -> list[tuple[object, ...]]:
+        rows = await log.query(
+            lambda rows: [
+                *rows.exec_driver_sql("SELECT * FROM events WHERE user_id = ?", (user_id,)).all(),
+                *rows.exec_driver_sql("SELECT * FROM heads WHERE user_id = ?", (user_id,)).all(),
+            ]
+        )
+        return [tuple(row) for row in rows]
+
+    for user_id in ("alice", "bob"):
+        for number in range(6):
+            await log.commit(
+                user_id,
+                lambda tx, number=number: tx.append(
+                    AgentMessageDelta(text=str(number)), run_id=f"r{number // 3}", thread_id=f"t{number // 3}"
+                ),
+            )
+    before = await stored("bob")
+    for act in (
+        lambda tx: tx.compact_run("r0"),
+        lambda tx: tx.erase_thread("t1"),
+        lambda tx: tx.trim(2, tx.now + 1),
+        lambda tx: tx.trim(0, tx.now + 1),
+    ):
+        await log.commit("alice", act)
+        assert await stored("bob") == before
+    assert len(await stored("alice")) == 1
 
 
 async def test_interleaved_runs_are_not_merged_across_each_other(log: EventLog) -> None:

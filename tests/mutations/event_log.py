@@ -93,6 +93,7 @@ MUTATIONS = (
         "merge-parts-of-parts-lost",
         "parts.extend(record.parts if record.parts is not None else (len(text),))",
         "parts.extend((len(text),))",
+        equivalent="what is read is told without its parts; only what is stored needs them",
     ),
     _USER_LOG.edit("merge-different-runs", "            and record.run_id == group[-1].run_id\n", ""),
     _USER_LOG.edit("merge-different-types", "            and record.type == group[-1].type\n", ""),
@@ -365,6 +366,7 @@ MUTATIONS = (
         "writer-unavailable-inside-a-group-is-swallowed",
         "            if unavailable(error):\n                raise\n        except Exception:  # noqa: BLE001 - it comes again",
         "            pass\n        except Exception:  # noqa: BLE001 - it comes again",
+        equivalent="each unit of the group then goes by itself, and meets the same trouble",
     ),
     # The engine
     _SQLITE.edit("sqlite-no-fsync", '"synchronous=FULL"', '"synchronous=OFF"'),

@@ -42,7 +42,7 @@ class SqliteEngine:
     def leave_a_little_room(self, rows: Connection) -> None:
         """As part of a batch: what is small still fits, what is large is SQLITE_FULL."""
         pages = rows.exec_driver_sql("PRAGMA page_count").scalar_one()
-        rows.exec_driver_sql(f"PRAGMA max_page_count={pages + 20}")
+        rows.exec_driver_sql(f"PRAGMA max_page_count={pages + 400}")
 
     async def free_disk(self, log: EventLog) -> None:
         await log.write(lambda rows: rows.exec_driver_sql("PRAGMA max_page_count=1073741823").scalar())

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from netra_backend.app.event_log.log import EventLog
+from netra_backend.app.services.earlier_turns import HistoryBudget
 from netra_backend.app.services.refusals import IdempotencyConflict, NotFound, QueueFull, ThreadBusy, TooManyThreads
 from netra_backend.app.services.run_ledger import (
     NewRun,
@@ -24,7 +25,8 @@ from netra_backend.app.storage.runs import IllegalStep
 from tests.contract.conftest import Place, new_place
 from tests.contract.test_units import events_of
 
-ROOMY = RunLimits(queued_runs=100, threads=100)
+BUDGET = HistoryBudget(50, 1_000_000)
+ROOMY = RunLimits(queued_runs=100, threads=100, history=BUDGET)
 _numbers = itertools.count(1)
 
 
@@ -145,15 +147,15 @@ async def test_a_thread_works_on_one_run_at_a_time(log: EventLog, place: Place) 
 async def test_without_a_place_it_waits(log: EventLog, place: Place) -> None:
     started = await begin(log, place.user_id, message(None), may_start=False)
     assert started.state == "queued"
-    await log.commit(place.user_id, lambda tx: start_run(tx, started.run_id))
+    await log.commit(place.user_id, lambda tx: start_run(tx, started.run_id, BUDGET))
     assert [kind for kind, _, _ in await told(log, place.user_id, started.seq)] == ["agent_started"]
     with pytest.raises(IllegalStep):
-        await log.commit(place.user_id, lambda tx: start_run(tx, started.run_id))
+        await log.commit(place.user_id, lambda tx: start_run(tx, started.run_id, BUDGET))
 
 
 async def test_so_many_wait_and_no_more(log: EventLog, place: Place) -> None:
     other = await new_place(log)
-    limits = RunLimits(queued_runs=2, threads=100)
+    limits = RunLimits(queued_runs=2, threads=100, history=BUDGET)
     for _ in range(2):
         await begin(log, place.user_id, message(None), may_start=False, limits=limits)
     head = len(await told(log, place.user_id))
@@ -165,7 +167,7 @@ async def test_so_many_wait_and_no_more(log: EventLog, place: Place) -> None:
 
 
 async def test_so_many_threads_and_no_more(log: EventLog, place: Place) -> None:
-    limits = RunLimits(queued_runs=100, threads=2)
+    limits = RunLimits(queued_runs=100, threads=2, history=BUDGET)
     # The place has one.
     await begin(log, place.user_id, message(None), limits=limits)
     with pytest.raises(TooManyThreads):

@@ -19,7 +19,7 @@ from netra_backend.app.protocol.events import AgentMessageDelta, Event, Gap
 from netra_backend.app.storage.errors import LogUnavailable
 from tests.contract.conftest import Engine, Place, held, new_place
 
-LARGE = "x" * 400_000
+LARGE = "x" * 4_000_000
 
 
 async def told(log: EventLog, user_id: str) -> list[Event]:

@@ -100,13 +100,13 @@ async def test_an_end_comes_once(log: EventLog, place: Place) -> None:
     assert not await log.commit(place.user_id, lambda tx: end_run(tx, place.run_id, again, text="y", open_tools=tools))
     await log.commit(place.user_id, lambda tx: recover_run(tx, place.run_id))
     assert len(await events_of(log, place.user_id)) == len(WRITTEN) + 2
-    run, past = await log.view(
-        place.user_id, lambda view: (view.runs.get(place.run_id), view.runs.past(place.thread_id, 1_000_000, 5))
+    run, history = await log.view(
+        place.user_id, lambda view: (view.runs.get(place.run_id), view.runs.history(place.run_id))
     )
     assert run is not None
     assert run.state == "completed"
     assert msgspec.json.decode(run.usage or "")["tool_calls"] == 4
-    assert past[0][1] == b"[]"
+    assert history == b"[]"
 
 
 async def test_a_stop_that_was_never_recorded_is_recorded_with_its_end(log: EventLog, place: Place) -> None:

@@ -24,7 +24,7 @@ def add_run(tx: UserTransaction, thread_id: str, state: RunState = "queued", his
     """A run of the thread, brought to this state."""
     run_id = str(uuid.uuid4())
     tx.runs.create(run_id=run_id, thread_id=thread_id, message_id="m", agent="a", model="m", now=1)
-    if state not in {"queued", "stopped"}:
+    if state != "queued":
         tx.runs.start(run_id, 2)
     if state not in {"queued", "running"}:
         tx.runs.finish(run_id, state, now=3, terminal_seq=1, history=history)  # pyright: ignore[reportArgumentType]
@@ -97,7 +97,11 @@ async def test_the_past_is_the_ended_runs_of_this_thread_before_this_one_the_new
     number = await log.view(place.user_id, lambda view: view.runs.get(made["this"]))
     assert number is not None
     past = await log.view(place.user_id, lambda view: view.runs.past(place.thread_id, number.number, 2))
-    assert [history for _, history in past] == [b"older", b"old"]
+    assert [run.id for run in past] == [made["old"], made["older"]], "newest first"
+    assert await log.view(place.user_id, lambda view: view.runs.count_past(place.thread_id, number.number)) == 3
+    assert await log.view(other.user_id, lambda view: view.runs.count_past(place.thread_id, number.number)) == 0
+    assert await log.view(place.user_id, lambda view: view.runs.history(made["old"])) == b"old"
+    assert await log.view(other.user_id, lambda view: view.runs.history(made["old"])) is None
     assert await log.view(other.user_id, lambda view: view.runs.past(place.thread_id, number.number, 9)) == []
 
 

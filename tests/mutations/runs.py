@@ -235,12 +235,6 @@ MUTATIONS = (
         _DEFECTS,
     ),
     _LEDGER.edit(
-        "recover-leaves-tools-open",
-        "            open_tools[payload.tool_call_id] = OpenTool(payload.tool_call_id, payload.tool_name, record.ts)\n",
-        "            pass\n",
-        _RECOVERY,
-    ),
-    _LEDGER.edit(
         "recover-loses-the-text",
         "            text.append(record.text)\n            continue\n",
         "            continue\n",
@@ -357,19 +351,6 @@ MUTATIONS = (
         _SENDING,
     ),
     _RUNS.edit(
-        "row-history-of-another-thread",
-        '        runs.c.thread_id == bindparam("of_thread"),\n        runs.c.number < bindparam("before"),\n',
-        '        bindparam("of_thread") != "",\n        runs.c.number < bindparam("before"),\n',
-        _HISTORY,
-        _ROWS,
-    ),
-    _RUNS.edit(
-        "row-history-of-another-user",
-        '    .where(\n        _OF_USER,\n        runs.c.thread_id == bindparam("of_thread"),',
-        '    .where(\n        bindparam("of_user") != "",\n        runs.c.thread_id == bindparam("of_thread"),',
-        _ROWS,
-    ),
-    _RUNS.edit(
         "row-history-of-the-future",
         'runs.c.number < bindparam("before")',
         'runs.c.number != bindparam("before")',
@@ -382,23 +363,34 @@ MUTATIONS = (
         _ROWS,
     ),
     _RUNS.edit(
-        "row-history-of-open-runs",
-        "        runs.c.state.not_in(OPEN_STATES),\n    )\n    .order_by(runs.c.number.desc())",
-        "    )\n    .order_by(runs.c.number.desc())",
-        _ROWS,
-    ),
-    _RUNS.edit(
         "row-history-oldest-instead-of-newest",
         '    .order_by(runs.c.number.desc())\n    .limit(bindparam("most"))',
         '    .order_by(runs.c.number)\n    .limit(bindparam("most"))',
         _ROWS,
     ),
     _RUNS.edit(
-        "row-history-backwards",
-        "        for row in reversed(rows):\n            *values, history = row",
-        "        for row in rows:\n            *values, history = row",
+        "row-history-of-another-thread",
+        '    & (runs.c.thread_id == bindparam("of_thread"))\n',
+        '    & (bindparam("of_thread") != "")\n',
         _ROWS,
-        _HISTORY,
+    ),
+    _RUNS.edit(
+        "row-history-of-another-user",
+        "_ENDED_BEFORE = (\n    _OF_USER\n",
+        '_ENDED_BEFORE = (\n    (bindparam("of_user") != "")\n',
+        _ROWS,
+    ),
+    _RUNS.edit(
+        "row-history-of-open-runs",
+        "    & runs.c.state.not_in(OPEN_STATES)\n",
+        "",
+        _ROWS,
+    ),
+    _RUNS.edit(
+        "row-history-of-runs-that-never-started",
+        "    & runs.c.started_at.is_not(None)\n",
+        "",
+        _ROWS,
     ),
     _RUNS.edit(
         "row-recovery-out-of-order",
@@ -673,10 +665,16 @@ MUTATIONS = (
         "            raise\n        await stream.finish",
         _DEFECTS,
     ),
+    _LEDGER.edit(
+        "recover-leaves-tools-open",
+        "            open_tools[payload.tool_call_id] = OpenTool(\n",
+        "            _ = OpenTool(\n",
+        _RECOVERY,
+    ),
     _SUPERVISOR.edit(
         "swallowed-cancellation-holds-the-end",
-        "            await asyncio.wait({worker}, timeout=self._settings.stop_grace)\n        ending_now",
-        "            await asyncio.wait({worker})\n        ending_now",
+        "                await asyncio.wait({worker}, timeout=self._settings.stop_grace)\n",
+        "                await asyncio.wait({worker})\n",
         _PHASES,
         hangs="the run waits for a tool that swallows its cancellation",
     ),
@@ -702,27 +700,17 @@ MUTATIONS = (
         "tests/chaos/test_ending.py",
     ),
     _SUPERVISOR.edit(
-        "past-of-runs-that-never-started",
-        "            if earlier.started_at is None:\n                continue\n",
-        "",
-        _HISTORY,
-        _RACES,
-    ),
-    _SUPERVISOR.edit(
-        "past-stopped-looks-complete", 'earlier.state != "completed", history', "False, history", _HISTORY
-    ),
-    _SUPERVISOR.edit(
-        "past-without-bound",
-        "view.runs.past(row.thread_id, row.number, self._settings.history_turns)",
-        "view.runs.past(row.thread_id, row.number, 1_000_000)",
-        _PLACES,
-    ),
-    _SUPERVISOR.edit(
         "insist-gives-up",
-        "            except LogUnavailable:\n                await asyncio.sleep(RETRY)\n\n    def _forget",
-        "            except LogUnavailable:\n                raise\n\n    def _forget",
+        "            except LogUnavailable:\n                await asyncio.sleep(RETRY)\n\n    def _abandon",
+        "            except LogUnavailable:\n                raise\n\n    def _abandon",
         _AWAY,
         _PLACES,
+    ),
+    _SUPERVISOR.edit(
+        "past-stopped-looks-complete",
+        '                    earlier.run.state != "completed",\n',
+        "                    False,\n",
+        _HISTORY,
     ),
     _SUPERVISOR.edit(
         "drain-has-no-grace",
@@ -757,13 +745,6 @@ MUTATIONS = (
         "        except LogUnavailable:\n            self._supervisor.release(run)\n",
         _PLACES,
         _SENDING,
-    ),
-    _SERVICE.edit(
-        "service-dies-with-whoever-asked",
-        "        return await asyncio.shield(task)\n",
-        "        return await task\n",
-        "tests/integration/test_midrun_state.py",
-        _PLACES,
     ),
     _SERVICE.edit(
         "service-answers-before-the-commit",
@@ -813,7 +794,7 @@ MUTATIONS = (
     ),
     _SERVICE.edit(
         "service-stop-recorded-after-the-cancel",
-        '            record = websocket_manager.commit(unit)\n            cancelled = self._cancel(\n                user_context, Ending("stopped", stop_reason=reason, stop_requested_by=requested_by)\n            )\n',
+        '            record = websocket_manager.commit(unit)\n            # It may outlast the patience below; then what became of it is told by the log, not by this future.\n            record.add_done_callback(lambda record: record.cancelled() or record.exception())\n            cancelled = self._cancel(\n                user_context, Ending("stopped", stop_reason=reason, stop_requested_by=requested_by)\n            )\n',
         '            cancelled = self._cancel(\n                user_context, Ending("stopped", stop_reason=reason, stop_requested_by=requested_by)\n            )\n            await asyncio.sleep(0)\n            await asyncio.sleep(0)\n            record = websocket_manager.commit(unit)\n',
         _RACES,
         _OUTCOMES,

@@ -268,8 +268,8 @@ MUTATIONS = (
     # The endpoint
     _ROUTE.edit(
         "route-foreign-page-may-connect",
-        "    except ForbiddenOrigin:\n        # Before",
-        "    except ZeroDivisionError:\n        # Before",
+        "    except ForbiddenOrigin as error:\n",
+        "    except ZeroDivisionError as error:\n",
         _SESSIONS,
     ),
     _ROUTE.edit(

@@ -301,10 +301,11 @@ async def test_sessions_and_codes_are_those_of_their_user(log: EventLog) -> None
         assert Sessions(rows).of_user(bob, 2) == Sessions(rows).of_user(alice, 100) == []
         assert Sessions(rows).revoke(alice, of_alice.id, 3)
         assert not Sessions(rows).revoke(alice, of_alice.id, 4), "once"
-        ticket = OneTimeCodes(rows).create("ws_ticket", alice, 50, session_id=of_alice.id, origin="https://a")
-        assert OneTimeCodes(rows).redeem("sign_in", ticket, 10) is None, "a ticket is no sign-in code"
-        assert OneTimeCodes(rows).redeem("ws_ticket", ticket, 10) is not None
-        assert OneTimeCodes(rows).redeem("ws_ticket", ticket, 10) is None, "once"
+        code = OneTimeCodes(rows).create("sign_in", alice, 50)
+        found_code = OneTimeCodes(rows).redeem("sign_in", code, 10)
+        assert found_code is not None
+        assert found_code.user_id == alice
+        assert OneTimeCodes(rows).redeem("sign_in", code, 10) is None, "once"
         late = OneTimeCodes(rows).create("sign_in", alice, 50)
         assert OneTimeCodes(rows).redeem("sign_in", late, 50) is None
         stored = [rows.exec_driver_sql(f"SELECT * FROM {name}").all() for name in ("sessions", "one_time_codes")]

@@ -1,4 +1,4 @@
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import type { Conversation, Turn } from "../state/conversation";
 import type { Outgoing } from "../state/outbox";
 import type { Store } from "../state/store";
@@ -73,12 +73,17 @@ function Loading({ conversation, store }: { conversation: Conversation | null; s
 type TranscriptProps = { conversation: Conversation | null; outgoing: Outgoing[]; store: Store; busy: boolean };
 
 function Transcript({ conversation, outgoing, store, busy }: TranscriptProps) {
+  // The list goes away after the store has moved on to another thread.
+  const threadId = useRef(store.threadId).current;
   const items: Item[] = (conversation?.turns ?? []).map((turn) => ({ kind: "turn", turn }));
   if (conversation?.gap) items.push({ kind: "gap" });
   items.push(...outgoing.map((item): Item => ({ kind: "outgoing", item })));
   return (
     <WindowedList
       items={items}
+      endFor={store.lastSaid}
+      place={store.places.get(threadId)}
+      onLeave={(place) => store.places.set(threadId, place)}
       busy={busy}
       label="Conversation"
       keyOf={(item) => (item.kind === "turn" ? item.turn.runId : item.kind === "gap" ? "gap" : item.item.clientMessageId)}

@@ -1,4 +1,6 @@
 import { Component, createRef, type VNode } from "preact";
+import type { Place } from "../state/place";
+import { Icon } from "./Icon";
 
 type Props<Item> = {
   items: Item[];
@@ -8,45 +10,92 @@ type Props<Item> = {
   onTop?: (() => void) | undefined;
   busy: boolean;
   label: string;
+  /** Another value: the reader wants to see the end now, wherever they were reading. */
+  endFor?: string | null;
+  /** Where to begin; the end where there is none. */
+  place?: Place | undefined;
+  /** Called with where the reader stood when the list goes away. */
+  onLeave?: ((place: Place) => void) | undefined;
 };
 
 const GUESS = 180;
 const OVERSCAN = 900;
+/** A person who moves down to within this of the end has moved to the end: it may go on growing below. */
 const NEAR = 48;
+/** Browsers round where they scroll to. */
+const ROUNDING = 1;
+const UPWARDS = new Set(["ArrowUp", "PageUp", "Home"]);
 
-/** A list of which only the part in view is in the document. It follows its end until somebody scrolls up, and what is
- * being read stays where it is whatever changes above. */
+/** A list of which only the part in view is in the document.
+ *
+ * It follows its end until the person moves up, however little, and again once the person moves to the end. What is
+ * being read stays where it is, whatever changes above. */
 export class WindowedList<Item> extends Component<Props<Item>, { tick: number }> {
   override state = { tick: 0 };
   readonly #view = createRef<HTMLDivElement>();
-  readonly #heights = new Map<string, number>();
+  readonly #heights = new Map(this.props.place?.heights);
   readonly #keys = new WeakMap<Element, string>();
   readonly #measure = new ResizeObserver((entries) => this.#measured(entries));
-  #follows = true;
+  #follows = this.props.place?.follows ?? true;
+  /** Where the view was put last, by this list or by the person. */
   #lastTop = 0;
+  /** How high its content was then. */
+  #lastHeight = 0;
+  /** The last item when the list ceased to follow: what comes after it is new to the reader. */
+  #seen: string | null = null;
+  #finger: number | null = null;
   #range = "";
   /** The first item in view, and how far its top is above the view's. */
-  #anchor: { key: string; offset: number } | null = null;
+  #anchor: Place["anchor"] = this.props.place?.anchor ?? null;
 
   override componentDidMount(): void {
     if (this.#view.current) this.#measure.observe(this.#view.current);
     this.#settle();
   }
 
-  override componentDidUpdate(): void {
-    this.#settle();
+  override componentDidUpdate(before: Props<Item>): void {
+    if (before.endFor === this.props.endFor) this.#settle();
+    else this.#toEnd();
   }
 
   override componentWillUnmount(): void {
     this.#measure.disconnect();
+    this.props.onLeave?.({ follows: this.#follows, anchor: this.#anchor, heights: this.#heights });
   }
 
   /** Go to the end, and follow it from now on. */
-  readonly toEnd = (): void => {
+  #toEnd(): void {
     this.#follows = true;
     this.#settle();
     this.#redraw();
+  }
+
+  readonly #pressedToEnd = (): void => {
+    // The button goes with it, and the keyboard should be where the reader is.
+    this.#view.current?.focus({ preventScroll: true });
+    this.#toEnd();
   };
+
+  #leaveEnd(): void {
+    if (!this.#follows) return;
+    this.#follows = false;
+    const last = this.props.items.at(-1);
+    this.#seen = last === undefined ? null : this.props.keyOf(last);
+    this.#redraw();
+  }
+
+  /** How many items came after those that were there when the list ceased to follow. */
+  #unseen(): number {
+    if (this.#seen === null) return 0;
+    const { items, keyOf } = this.props;
+    const at = items.findIndex((item) => keyOf(item) === this.#seen);
+    return at < 0 ? 0 : items.length - 1 - at;
+  }
+
+  /** Whether somebody moved the view up. A browser moves it too, but only where its content became another height. */
+  #movedUp(view: HTMLElement): boolean {
+    return view.scrollTop < this.#lastTop - ROUNDING && view.scrollHeight === this.#lastHeight;
+  }
 
   #height(item: Item): number {
     return this.#heights.get(this.props.keyOf(item)) ?? GUESS;
@@ -72,21 +121,22 @@ export class WindowedList<Item> extends Component<Props<Item>, { tick: number }>
     if (view === null) return;
     if (this.#follows) {
       view.scrollTop = view.scrollHeight;
-    } else if (this.#anchor !== null) {
-      const top = this.#topOf(this.#anchor.key);
-      if (top !== null && Math.abs(top + this.#anchor.offset - view.scrollTop) >= 1) {
-        view.scrollTop = top + this.#anchor.offset;
-      }
+    } else {
+      const top = this.#reading();
+      if (top !== null && Math.abs(top - view.scrollTop) >= 1) view.scrollTop = top;
     }
     this.#lastTop = view.scrollTop;
+    this.#lastHeight = view.scrollHeight;
     if (this.props.items.length > 0 && view.scrollTop < OVERSCAN) this.props.onTop?.();
     if (this.#rangeNow().join() !== this.#range) this.#redraw();
   }
 
-  #topOf(key: string): number | null {
+  /** How far below the list's top the reader stands. */
+  #reading(): number | null {
+    if (this.#anchor === null) return null;
     let top = 0;
     for (const item of this.props.items) {
-      if (this.props.keyOf(item) === key) return top;
+      if (this.props.keyOf(item) === this.#anchor.key) return top + this.#anchor.offset;
       top += this.#height(item);
     }
     return null;
@@ -97,8 +147,8 @@ export class WindowedList<Item> extends Component<Props<Item>, { tick: number }>
     if (view === null) return;
     const toEnd = view.scrollHeight - view.clientHeight - view.scrollTop;
     const followed = this.#follows;
-    if (toEnd < NEAR) this.#follows = true;
-    else if (view.scrollTop < this.#lastTop - 1) this.#follows = false;
+    if (this.#movedUp(view)) this.#leaveEnd();
+    else if (view.scrollTop > this.#lastTop + ROUNDING && toEnd < NEAR) this.#follows = true;
     this.#lastTop = view.scrollTop;
     let top = 0;
     for (const item of this.props.items) {
@@ -113,6 +163,35 @@ export class WindowedList<Item> extends Component<Props<Item>, { tick: number }>
     if (this.#rangeNow().join() !== this.#range || followed !== this.#follows) this.#redraw();
   };
 
+  readonly #wheeled = (event: WheelEvent): void => {
+    if (event.deltaY < 0 && this.#canMoveUp(event.target)) this.#leaveEnd();
+  };
+
+  readonly #pressed = (event: KeyboardEvent): void => {
+    if ((UPWARDS.has(event.key) || (event.key === " " && event.shiftKey)) && this.#canMoveUp(event.target)) this.#leaveEnd();
+  };
+
+  readonly #touched = (event: TouchEvent): void => {
+    this.#finger = event.touches[0]?.clientY ?? null;
+  };
+
+  readonly #dragged = (event: TouchEvent): void => {
+    const finger = event.touches[0]?.clientY ?? null;
+    if (finger === null || this.#finger === null) return;
+    if (finger > this.#finger && this.#canMoveUp(event.target)) this.#leaveEnd();
+    this.#finger = finger;
+  };
+
+  /** Whether a move upwards at this place moves the list: what scrolls by itself inside it goes first. */
+  #canMoveUp(target: EventTarget | null): boolean {
+    const view = this.#view.current;
+    if (view === null || view.scrollTop <= 0) return false;
+    for (let at = target instanceof Element ? target : null; at !== null && at !== view; at = at.parentElement) {
+      if (at.scrollTop > 0) return false;
+    }
+    return true;
+  }
+
   #redraw(): void {
     this.setState({ tick: this.state.tick + 1 });
   }
@@ -123,7 +202,8 @@ export class WindowedList<Item> extends Component<Props<Item>, { tick: number }>
     const view = this.#view.current;
     const height = view?.clientHeight ?? 0;
     const total = items.reduce((sum, item) => sum + this.#height(item), 0);
-    const start = this.#follows ? Math.max(0, total - height) : (view?.scrollTop ?? 0);
+    // Not where the view stands now: it can't stand below what is in the document, and that is decided here.
+    const start = this.#follows ? Math.max(0, total - height) : (this.#reading() ?? view?.scrollTop ?? 0);
     let from = 0;
     let top = 0;
     while (from < items.length && top + this.#height(items[from] as Item) < start - OVERSCAN) {
@@ -142,6 +222,7 @@ export class WindowedList<Item> extends Component<Props<Item>, { tick: number }>
     const { items, keyOf, draw, busy, label } = this.props;
     const [from, to] = this.#rangeNow();
     this.#range = [from, to].join();
+    const unseen = this.#unseen();
     const sum = (part: Item[]) => part.reduce((total, item) => total + this.#height(item), 0);
     const observe = (key: string) => (element: HTMLElement | null) => {
       if (element === null || this.#keys.get(element) === key) return;
@@ -155,6 +236,10 @@ export class WindowedList<Item> extends Component<Props<Item>, { tick: number }>
           class="view"
           ref={this.#view}
           onScroll={this.#scrolled}
+          onWheel={this.#wheeled}
+          onKeyDown={this.#pressed}
+          onTouchStart={this.#touched}
+          onTouchMove={this.#dragged}
           role="log"
           aria-live="off"
           aria-busy={busy}
@@ -170,8 +255,15 @@ export class WindowedList<Item> extends Component<Props<Item>, { tick: number }>
           <div style={{ height: `${sum(items.slice(to))}px` }} />
         </div>
         {!this.#follows && (
-          <button type="button" class="to-end" onClick={this.toEnd}>
-            To the latest
+          <button
+            type="button"
+            class="to-end"
+            aria-label={unseen === 0 ? "To the latest" : `To the latest, ${unseen} new`}
+            title="To the latest"
+            onClick={this.#pressedToEnd}
+          >
+            <Icon name="down" />
+            {unseen > 0 && <span class="count">{unseen}</span>}
           </button>
         )}
       </div>

@@ -17,6 +17,7 @@ import { Deletions } from "./deletions";
 import { Frame } from "./frame";
 import { forget, keep, kept } from "./keep";
 import { Outbox, type Outgoing, type WhenBusy } from "./outbox";
+import type { Place } from "./place";
 import { pathOf, type Route, routeOf } from "./route";
 import { applyToRun, isOpen, newRun, type Run, runSoFar, stepsOf } from "./run";
 
@@ -40,6 +41,10 @@ export class Store {
   runs = new Map<string, Run>();
   conversations = new Map<string, Conversation>();
   unread = new Set<string>();
+  /** The last message that was said on this page, by its own id. */
+  lastSaid: string | null = null;
+  /** Where each conversation was left, as long as this page lives. */
+  readonly places = new Map<string | null, Place>();
   outbox: Outbox;
   deletions: Deletions;
   /** What a screen reader is told. */
@@ -378,7 +383,9 @@ export class Store {
   // Talking
 
   async say(threadId: string | null, text: string, whenBusy: WhenBusy = "reject"): Promise<void> {
-    await this.#send(this.outbox.add(threadId, text, whenBusy));
+    const item = this.outbox.add(threadId, text, whenBusy);
+    this.lastSaid = item.clientMessageId;
+    await this.#send(item);
   }
 
   /** Send a refused message again, as the person decided. */

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import resource
+import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from pathlib import Path
 
 import pytest
 
 from netra_backend.app.doors.http import MAX_PIPELINED
 from netra_backend.app.doors.visit import LEGAL_STEPS, Phase
+from tests.harness.process import DEADLINE, ServerProcess
 from tests.harness.server import RunningServer
 from tests.security.raw_http import RawHttp, ask, get
 from tests.security.raw_socket import CONTINUATION, PING, TEXT, RawSocket
@@ -260,27 +264,20 @@ async def test_behind_a_proxy_each_client_has_its_own_places(serve: Serve) -> No
             assert not other.reader.at_eof()
 
 
-@contextmanager
-def few_descriptors(more: int) -> Iterator[None]:
-    """So many beyond those that are open now."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with socket.socket() as probe:
-        lowest = probe.fileno()
-    # A quarter of them all stays free for what isn't a connection; the test's own ends are in this process too.
-    resource.setrlimit(resource.RLIMIT_NOFILE, ((lowest + more) * 4 // 3, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-async def test_with_few_descriptors_left_somebody_new_is_served(server: RunningServer) -> None:
-    assert (await ask(server.port, LIVE)).status == 200
-    with few_descriptors(60):
-        async with AsyncExitStack() as stack:
-            for _ in range(40):
-                await stack.enter_async_context(RawHttp(server.port))
-                assert (await ask(server.port, LIVE)).status == 200
+async def test_after_a_rush_that_took_all_descriptors_somebody_new_is_served(tmp_path: Path) -> None:
+    async with ServerProcess(tmp_path, head_timeout=600) as process, AsyncExitStack() as stack:
+        await process.start()
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (200, 200))
+        # All of them wait when it looks again: it takes as many as it has descriptors before it sees one.
+        os.kill(process.pid, signal.SIGSTOP)
+        for _ in range(400):
+            await stack.enter_async_context(RawHttp(process.port))
+        os.kill(process.pid, signal.SIGCONT)
+        async with asyncio.timeout(DEADLINE), process.http() as http:
+            while not await process.ready(http):
+                await asyncio.sleep(0.05)
+        for _ in range(20):
+            assert (await ask(process.port, LIVE)).status == 200
 
 
 # Sockets of strangers

@@ -40,6 +40,9 @@ class Crowd:
         self._strangers: dict[Visit, None] = {}
         self._of_network: dict[str, dict[Visit, None]] = {}
         self._known: dict[Visit, None] = {}
+        # Those whose descriptors are in use: also the ones that were told to go.
+        self._open: set[Visit] = set()
+        self._other_descriptors = 0
 
     def counts(self) -> tuple[int, int]:
         """How many strangers there are, and how many who are known."""
@@ -47,7 +50,11 @@ class Crowd:
 
     def enter(self, visit: Visit, descriptor: int) -> None:
         """Count a new connection. Raises `NoRoom`."""
-        if _few_are_left(descriptor) and not (self._close_a_stranger() or _cut_first(self._known)):
+        if not self._open:
+            # The system gives the lowest that is free (open(2)): the ones below it are somebody else's.
+            self._other_descriptors = descriptor
+        self._open.add(visit)
+        if self._few_are_left(descriptor) and not (self._close_a_stranger() or self._cut_first(self._known)):
             raise NoRoom(503, "too many connections are open")
         if len(self._strangers) >= self._most and not self._close_a_stranger():
             raise NoRoom(503, "too many connections are open")
@@ -59,18 +66,22 @@ class Crowd:
         if visit.network == network or visit.admitted:
             return
         self._room_in(network)
-        self.leave(visit)
+        self._take_out(visit)
         visit.network = network
         self._add(visit)
 
     def moved(self, visit: Visit) -> None:
         """It is in another phase, or known now."""
         if visit in self._strangers or visit in self._known:
-            self.leave(visit)
+            self._take_out(visit)
             self._add(visit)
 
     def leave(self, visit: Visit) -> None:
         """It is gone. Nothing if it wasn't counted."""
+        self._open.discard(visit)
+        self._take_out(visit)
+
+    def _take_out(self, visit: Visit) -> None:
         self._known.pop(visit, None)
         self._strangers.pop(visit, None)
         if visit.network is not None and (of_network := self._of_network.get(visit.network)) is not None:
@@ -90,13 +101,30 @@ class Crowd:
         if network is None:
             return
         present = self._of_network.get(network, {})
-        if len(present) >= self._most_per_address and not _cut_first(present):
+        if len(present) >= self._most_per_address and not self._cut_first(present):
             raise NoRoom(429, "too many connections from your address are open")
 
+    def _few_are_left(self, descriptor: int) -> bool:
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft == resource.RLIM_INFINITY:
+            return False
+        # A high number says it of whatever is open; but once old connections have gone, new ones have low numbers.
+        return max(descriptor, self._other_descriptors + len(self._open)) >= soft - min(RESERVE, soft // 4)
+
     def _close_a_stranger(self) -> bool:
-        if self._of_network and _cut_first(max(self._of_network.values(), key=len)):
+        if self._of_network and self._cut_first(max(self._of_network.values(), key=len)):
             return True
-        return _cut_first(self._strangers)
+        return self._cut_first(self._strangers)
+
+    def _cut_first(self, visits: Iterable[Visit]) -> bool:
+        """Close the first that keeps us waiting."""
+        for visit in visits:
+            if visit.idle and visit.phase is not Phase.GONE:
+                # Its end comes with the next turn of the loop; of many who come in this one, each cuts another.
+                self._take_out(visit)
+                visit.cut()
+                return True
+        return False
 
 
 def raise_descriptor_limit() -> None:
@@ -105,18 +133,3 @@ def raise_descriptor_limit() -> None:
     wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _few_are_left(descriptor: int) -> bool:
-    # The number of a new descriptor is the lowest that is free (open(2)), so a high one says it.
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return soft != resource.RLIM_INFINITY and descriptor >= soft - min(RESERVE, soft // 4)
-
-
-def _cut_first(visits: Iterable[Visit]) -> bool:
-    """Close the first that keeps us waiting."""
-    for visit in visits:
-        if visit.idle and visit.phase is not Phase.GONE:
-            visit.cut()
-            return True
-    return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -98,6 +99,18 @@ async def test_with_few_descriptors_an_idle_connection_goes_even_of_somebody_kno
     door.visit(descriptor=300).admit()
     assert door.cut == [stranger, kept]
     assert socket.phase is Phase.SOCKET
+
+
+async def test_of_many_who_come_in_one_turn_of_the_loop_each_cuts_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.resource, "getrlimit", lambda _: (40, 40))
+    for limits, most in (({"max_strangers": 5}, 5), ({"max_strangers_per_address": 5}, 5), ({}, 28)):
+        crowd = Crowd(settings := Settings(**limits))  # pyright: ignore[reportArgumentType]
+        cut: list[int] = []
+        for number in range(50):
+            visit = Visit(crowd, settings, "192.0.2.1", expire=lambda: None, cut=partial(cut.append, number))
+            # The one that was cut hasn't ended, and the numbers of those before it are free again.
+            crowd.enter(visit, descriptor=1)
+        assert cut == list(range(50 - most))
 
 
 async def test_a_system_without_a_limit_has_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from netra_backend.app.doors.http import MAX_PIPELINED
 from netra_backend.app.doors.visit import LEGAL_STEPS, Phase
-from tests.harness.process import DEADLINE, ServerProcess
+from tests.harness.process import ServerProcess
 from tests.harness.server import RunningServer
 from tests.security.raw_http import RawHttp, ask, get
 from tests.security.raw_socket import CONTINUATION, PING, TEXT, RawSocket
@@ -273,9 +273,7 @@ async def test_after_a_rush_that_took_all_descriptors_somebody_new_is_served(tmp
         for _ in range(400):
             await stack.enter_async_context(RawHttp(process.port))
         os.kill(process.pid, signal.SIGCONT)
-        async with asyncio.timeout(DEADLINE), process.http() as http:
-            while not await process.ready(http):
-                await asyncio.sleep(0.05)
+        await process.until_ready()
         for _ in range(20):
             assert (await ask(process.port, LIVE)).status == 200
 

@@ -87,3 +87,20 @@ async def test_who_tries_many_accounts_locks_nobody_out_of_the_address(server: R
         for number in range(60):
             assert await sign_in(client, f"nobody-{number}", "wrong horse") == 401
         assert await sign_in(client, "colleague") == 200
+
+
+async def test_those_who_wait_for_their_attempt_take_up_no_more_than_half_of_the_strangers_places(serve: Serve):
+    async with serve(max_strangers=40, login_attempts_per_minute=1) as at, AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(client_at(at, f"127.0.1.{number}")) for number in (1, 2)]
+        flood = [
+            asyncio.create_task(sign_in(client, f"nobody-{number}", "wrong horse"))
+            for client in clients
+            for number in range(45)
+        ]
+        await eventually(lambda: sum(task.done() for task in flood) > 10, "the attempts are taken or refused")
+        async with client_at(at, "127.0.2.1") as somebody:
+            for _ in range(10):
+                assert (await somebody.get("/health/live", headers={"Connection": "close"})).status_code == 200
+        for task in flood:
+            task.cancel()
+        await asyncio.wait(flood)

@@ -8,13 +8,19 @@ of its own, so that its owner gets in from beside a guesser.
 Many networks against one account, and one network against many accounts, are slowed down instead of refused: beyond
 what people need, attempts wait in line. Whoever asks from a network that hasn't asked in the last minute waits in
 another line than those that have, and is checked before them: the owner isn't one of the guesser's machines.
+
+Whoever waits in line holds a connection, of which there are so many for strangers. So the line is bounded in all, and
+where it is full, whoever asked most gives way.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from bisect import insort
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
 
 from netra_backend.app.client_address import network_of
 from netra_backend.app.rate_limit import Pace, RateLimit
@@ -45,6 +51,13 @@ PATIENCE = 10.0
 """Seconds that an attempt may wait in line; beyond it, it is refused."""
 
 
+@dataclass(order=True, slots=True)
+class _InLine:
+    rank: int
+    number: int
+    given_way: asyncio.Event = field(compare=False, default_factory=asyncio.Event)
+
+
 class TooManyAttempts(Exception):
     """Too many attempts by this network at this account, or by many at it. `retry_after` is in seconds."""
 
@@ -54,9 +67,9 @@ class TooManyAttempts(Exception):
 
 
 class Attempts:
-    """For one event loop. What it keeps is bounded by what gets past it in a minute."""
+    """For one event loop. What it keeps is bounded by what gets past it in a minute; at most `in_line` wait."""
 
-    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, per_minute: int, in_line: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._pairs = RateLimit(per_minute, clock)
         self._devices = RateLimit(per_minute, clock)
         self._sessions = RateLimit(per_minute, clock)
@@ -64,6 +77,9 @@ class Attempts:
         self._at_account = Pace(NETWORKS * per_minute, ACCOUNT_PACE, PATIENCE, clock)
         self._first_at_account = Pace(NETWORKS * per_minute, FIRST_PACE, PATIENCE, clock)
         self._of_network = Pace(ACCOUNTS * per_minute, NETWORK_PACE, PATIENCE, clock)
+        self._most_in_line = in_line
+        self._numbers = count()
+        self._line: list[_InLine] = []
 
     async def stranger(self, email: str, address: str) -> int:
         """Take part as somebody unknown; returns the rank, once it is this one's turn. Raises `TooManyAttempts`."""
@@ -81,9 +97,10 @@ class Attempts:
             _wait(self._at_account if asked else self._first_at_account, account),
         ]
         self._pairs.take(pair)
+        rank = KNOWN + 1 + asked
         if any(waits):
-            await asyncio.sleep(max(waits))
-        return KNOWN + 1 + asked
+            await self._stand_in_line(rank, max(waits))
+        return rank
 
     def device(self, user_id: str, mark: str) -> bool:
         """Whether this known device of the account has attempts left; takes one."""
@@ -93,6 +110,21 @@ class Attempts:
         """Take part as a session that gives the account's password once more. Raises `TooManyAttempts`."""
         if wait := self._sessions.take(session_id):
             raise TooManyAttempts(wait)
+
+    async def _stand_in_line(self, rank: int, seconds: float) -> None:
+        mine = _InLine(rank, next(self._numbers))
+        insort(self._line, mine)
+        if len(self._line) > self._most_in_line:
+            self._line.pop().given_way.set()
+        try:
+            async with asyncio.timeout(seconds):
+                await mine.given_way.wait()
+        except TimeoutError:
+            return  # its turn
+        finally:
+            if not mine.given_way.is_set():
+                self._line.remove(mine)
+        raise TooManyAttempts(PATIENCE)
 
 
 def _wait(pace: Pace, key: str) -> float:

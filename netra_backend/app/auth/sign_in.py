@@ -50,7 +50,7 @@ class SignIn:
         self._log = log
         self._registry = registry
         self._passwords = passwords
-        self._attempts = Attempts(settings.login_attempts_per_minute)
+        self._attempts = Attempts(settings.login_attempts_per_minute, in_line=max(1, settings.max_strangers // 2))
 
     async def with_password(
         self, email: str, password: str, *, address: str, label: str, device: str | None = None

@@ -30,16 +30,19 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     clock = Clock()
 
-    async def sleep(seconds: float) -> None:
-        clock.slept.append(seconds)
+    timeout = asyncio.timeout
 
-    monkeypatch.setattr(module.asyncio, "sleep", sleep)
+    def at_once(seconds: float) -> asyncio.Timeout:
+        clock.slept.append(seconds)
+        return timeout(0)
+
+    monkeypatch.setattr(module.asyncio, "timeout", at_once)
     return clock
 
 
 @pytest.fixture
 def attempts(clock: Clock) -> Attempts:
-    return Attempts(PER_MINUTE, clock)
+    return Attempts(PER_MINUTE, 1000, clock)
 
 
 async def guess(attempts: Attempts, email: str, address: str, times: int) -> int:
@@ -106,6 +109,30 @@ async def test_one_network_at_many_accounts_is_slowed_and_nobody_there_is_locked
     with pytest.raises(TooManyAttempts) as refusal:
         await attempts.stranger("late@x", "192.0.2.1")
     assert 0 < refusal.value.retry_after <= 1 / module.NETWORK_PACE + 0.001
+
+
+async def test_the_line_is_bounded_in_all_and_who_asked_most_gives_way():
+    attempts = Attempts(1, in_line=3)
+
+    def ask(address: str, times: int) -> list[asyncio.Task[int]]:
+        return [asyncio.create_task(attempts.stranger(f"{number}@x", address)) for number in range(times)]
+
+    async def turn_of_the_loop() -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    flood = ask("192.0.2.1", module.ACCOUNTS + 6)
+    await turn_of_the_loop()
+    refused = [task for task in flood if task.done() and isinstance(task.exception(), TooManyAttempts)]
+    assert (len(refused), sum(not task.done() for task in flood)) == (3, 3)
+    other = ask("192.0.2.2", module.ACCOUNTS + 1)
+    await turn_of_the_loop()
+    assert not other[-1].done(), "the other asked less often, and waits"
+    assert sum(not task.done() for task in flood) == 2
+    for task in [*flood, *other]:
+        task.cancel()
+    await asyncio.gather(*flood, *other, return_exceptions=True)
+    assert attempts._line == []
 
 
 async def test_what_is_kept_does_not_grow_with_what_is_refused(attempts: Attempts, clock: Clock):

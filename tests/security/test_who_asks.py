@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import httpx
 import pytest
@@ -12,10 +12,12 @@ import pytest
 from netra_backend.app.routes.body_limit import STRANGERS_BODY
 from netra_backend.app.routes.websocket import FIRST_FRAMES
 from tests.harness.server import RunningServer
-from tests.security.raw_http import ask, get
+from tests.security.raw_http import RawHttp, ask, get
 from tests.security.raw_socket import CLOSE, TEXT, RawSocket
 
 Serve = Callable[..., AbstractAsyncContextManager[RunningServer]]
+
+LIVE = get("/health/live", "Host: localhost")
 
 OPEN = {("/api/auth/login", "post"), ("/api/auth/redeem", "post"), ("/health/live", "get"), ("/health/ready", "get")}
 """What needs no session."""
@@ -79,6 +81,24 @@ async def test_who_is_known_may_send_all_of_it(server: RunningServer) -> None:
         thread = (await http.post("/api/threads", json={})).json()["id"]
         said = {"text": "x" * 90_000, "client_message_id": "c"}
         assert (await http.post(f"/api/threads/{thread}/messages", json=said)).status_code in {200, 201, 202}
+
+
+async def test_a_long_body_of_somebody_known_makes_no_room_for_strangers(serve: Serve) -> None:
+    async with serve(max_strangers_per_address=5) as at, AsyncExitStack() as stack:
+        body = json.dumps({"title": "x" * 60_000}).encode()
+        ours = await stack.enter_async_context(RawHttp(at.port))
+        token = (await at.person()).token
+        lines = ["Host: localhost", f"Authorization: Bearer {token}", "Content-Type: application/json"]
+        ours.send(get("/api/threads", *lines, f"Content-Length: {len(body)}").replace(b"GET", b"POST"))
+        ours.send(body[:50_000])
+        for _ in range(20):
+            assert (await ask(at.port, LIVE)).status == 200  # meanwhile it is seen who sends so much
+        for _ in range(20):
+            stranger = await stack.enter_async_context(RawHttp(at.port))
+            stranger.send(LIVE)
+            assert (await stranger.answer()).status == 200
+        ours.send(body[50_000:])
+        assert (await ours.answer()).status == 422, "it was read to its end, and found to be too long a title"
 
 
 async def test_a_socket_has_a_few_frames_to_say_whose_it_is(server: RunningServer) -> None:

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from netra_backend.app.auth.authenticator import ForbiddenOrigin
 from netra_backend.app.auth.session_registry import NotAuthenticated
+from netra_backend.app.doors.visit import admit
 from netra_backend.app.routes.dependencies import auth_services
 from netra_backend.app.routes.problems import Problem
 from netra_backend.app.storage.errors import LogUnavailable
@@ -62,6 +63,8 @@ async def _see_who_asks(scope: Scope) -> None:
     connection = HTTPConnection(scope)
     try:
         await auth_services(connection).authenticator.from_request(connection)
+        # A route looks only once it has the whole body; until then a slow one would make room for strangers.
+        admit(scope)
     except (NotAuthenticated, ForbiddenOrigin) as error:
         status = 401 if isinstance(error, NotAuthenticated) else 403
         raise HTTPException(status, str(error), {"Connection": "close"}) from None

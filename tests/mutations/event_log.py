@@ -394,9 +394,7 @@ MUTATIONS = (
         "sqlite-open-to-others",
         "mode=0o600",
         "mode=0o644",
-        _ROWS,
-        "tests/integration/test_cli_up.py",
-        "tests/security/test_nothing_secret_is_told.py",
+        "tests/contract/test_durability.py",
     ),
     _SQLITE.edit(
         "sqlite-never-waits-for-a-lock",

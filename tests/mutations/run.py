@@ -40,7 +40,10 @@ GREEN, RED, BROKEN = (
 )
 """Any other code says that the tests didn't run."""
 
-WARM = ("aiohttp", "alembic", "argon2", "fastapi", "pydantic_ai", "sqlalchemy", "uvicorn", "websockets")
+WARM = (
+    *("aiohttp", "alembic", "argon2", "fastapi", "hypothesis", "msgspec", "pydantic_ai.models.openai"),
+    *("pydantic_settings", "sqlalchemy", "structlog", "uvicorn", "websockets.sync.client"),
+)
 """What nearly every test imports, and takes most of a short test's time. Imported once, then each trial is a fork."""
 
 

@@ -225,7 +225,6 @@ MUTATIONS = (
         "                finish_reason=ending.finish_reason,\n",
         "",
         _RECOVERY,
-        equivalent="",
     ),
     _LEDGER.edit(
         "recover-closes-ended-tools-again",
@@ -264,7 +263,6 @@ MUTATIONS = (
         'self._step(run_id, state, values, unless_stop_requested=state != "stopped")',
         "self._step(run_id, state, values, unless_stop_requested=False)",
         _ROWS,
-        equivalent="",
     ),
     _RUNS.edit(
         "row-starts-over-a-stop",

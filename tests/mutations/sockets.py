@@ -48,7 +48,6 @@ MUTATIONS = (
         "socket-resume-forgets-what-was-noted",
         "        self._noted = max(self._noted, head)\n",
         "        self._noted = head\n",
-        equivalent="",
     ),
     _CONNECTION.edit(
         "socket-dropped-queue-is-sent",
@@ -391,7 +390,6 @@ MUTATIONS = (
         _FRAMES,
         _SESSIONS,
         _CONFORMANCE,
-        equivalent="",
     ),
     _ROUTE.edit(
         "route-acks-before-the-commit",

@@ -355,7 +355,7 @@ MUTATIONS = (
     ),
     _ATTEMPTS.edit(
         "attempts-many-networks-are-not-slowed",
-        "        if any(waits):\n            await asyncio.sleep(max(waits))\n",
+        "        if any(waits):\n            await self._stand_in_line(rank, max(waits))\n",
         "",
     ),
     _ATTEMPTS.edit(
@@ -365,8 +365,8 @@ MUTATIONS = (
     ),
     _ATTEMPTS.edit(
         "attempts-guessers-are-no-later",
-        "        return KNOWN + 1 + asked\n",
-        "        return KNOWN + 1\n",
+        "        rank = KNOWN + 1 + asked\n",
+        "        rank = KNOWN + 1\n",
     ),
     _ATTEMPTS.edit(
         "attempts-device-of-any-account",

@@ -82,6 +82,21 @@ async def test_what_cannot_be_recorded_keeps_no_place(
     assert narrow.services.supervisor.counts() == (0, 0)
 
 
+async def test_what_comes_to_its_place_while_it_is_recorded_waits_if_no_more_are_given(narrow: RunningServer) -> None:
+    """It is on record as waiting; a server that ends begins nothing new, and the next start takes it up."""
+    supervisor = narrow.services.supervisor
+    refused, *others = [supervisor.reserve("alice", str(uuid.uuid4()), None) for _ in range(PLACES)]
+    late = supervisor.reserve("alice", str(uuid.uuid4()), str(uuid.uuid4()))
+    assert not late.placed
+    supervisor.release(refused)
+    assert late.placed, "the place was given on while the log had not answered yet"
+    supervisor.give_no_more_places()
+    supervisor.begin(late, late.thread_id or "", started=False)
+    assert (late.placed, late.go.is_set()) == (False, False)
+    for other in others:
+        supervisor.release(other)
+
+
 async def test_whoever_asked_may_go_and_it_is_carried_out(narrow: RunningServer) -> None:
     alice = await narrow.person()
     context = UserExecutionContext(user_id=alice.user_id)

@@ -384,6 +384,16 @@ MUTATIONS = (
         "hash_secret(normal_email(email)).hex()",
         "hash_secret(email).hex()",
     ),
+    _ATTEMPTS.edit(
+        "attempts-line-without-bound",
+        "        if len(self._line) > self._most_in_line:\n",
+        "        if len(self._line) < 0:\n",
+    ),
+    _ATTEMPTS.edit(
+        "attempts-line-keeps-who-went",
+        "            if not mine.given_way.is_set():\n                self._line.remove(mine)\n",
+        "            pass\n",
+    ),
     _RATE.edit("rate-one-too-many", "if len(taken) >= self._limit else 0.0", "if len(taken) > self._limit else 0.0"),
     _RATE.edit(
         "rate-refusals-count",

@@ -26,7 +26,7 @@ _LEDGER = Nearest("services/run_ledger.py", _LEDGER_TESTS, _SENDING, _OUTCOMES)
 _RUNSTREAM = Nearest("services/run_stream.py", _STREAM, _PHASES)
 _SUPERVISOR = Nearest("services/run_supervisor.py", _PLACES, _SENDING)
 _SERVICE = Nearest("services/agent_service_core.py", _SENDING, _SCOPE, _OUTCOMES)
-_RUNS = Nearest("storage/runs.py", _OUTCOMES, _RACES)
+_RUNS = Nearest("storage/runs.py", _ROWS, _OUTCOMES, _RACES)
 _BRIDGE = Nearest("services/agent_websocket_bridge.py", "tests/unit/issue_1094", "tests/chaos/test_ending.py")
 _REDACTION = Nearest("services/redaction.py", "tests/unit/services/test_redaction.py")
 _WATCH = Nearest(
@@ -598,7 +598,7 @@ MUTATIONS = (
         "places-kept-by-a-queued-run",
         "            run.placed = False\n            if run.ending_for is None:\n                run.go.clear()\n",
         "            pass\n",
-        _SENDING,
+        _PLACES,
     ),
     _SUPERVISOR.edit(
         "places-stop-lost-while-recorded",

@@ -362,10 +362,7 @@ MUTATIONS = (
         "route-ticket-for-any-page",
         'redeem_ticket(ticket, websocket.headers.get("origin"))',
         "redeem_ticket(ticket, None)",
-        _FRAMES,
         _SESSIONS,
-        _CONFORMANCE,
-        "tests/unit/auth",
     ),
     _ROUTE.edit(
         "route-frame-error-without-reply-to",

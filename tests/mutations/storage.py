@@ -10,8 +10,19 @@ _FOREIGN = "tests/security/test_foreign_ids_over_http.py"
 _MESSAGES = Nearest("storage/messages.py", _ROWS)
 _THREADS = Nearest("storage/threads.py", _ROWS, _FOREIGN)
 _NOTES = Nearest("storage/notes.py", _ROWS)
-_SESSIONS = Nearest("storage/sessions.py", _ROWS, "tests/unit/auth")
-_USERS = Nearest("storage/users.py", "tests/unit/auth", "tests/integration/test_cli_user.py")
+_SESSIONS = Nearest(
+    "storage/sessions.py",
+    _ROWS,
+    "tests/unit/auth/test_session_registry.py",
+    "tests/unit/auth/test_sign_in.py",
+    "tests/unit/auth/test_auth_routes.py",
+)
+_USERS = Nearest(
+    "storage/users.py",
+    "tests/unit/auth/test_sign_in.py",
+    "tests/unit/auth/test_auth_routes.py",
+    "tests/integration/test_cli_user.py",
+)
 _SCOPE = Nearest("storage/user_scope.py", _ROWS)
 _SCHEMA = Nearest("storage/schema.py", "tests/integration/test_cli_up.py")
 _THREAD_SERVICE = Nearest(
@@ -176,8 +187,8 @@ MUTATIONS = (
         "delete(one_time_codes).where(one_time_codes.c.expires_at <= now)",
         "delete(one_time_codes)",
         _ROWS,
-        "tests/unit/auth",
         "tests/unit/services/test_housekeeping.py",
+        "tests/unit/auth/test_sign_in.py",
     ),
     _USERS.edit("user-addresses-differ-by-case", "    return email.strip().casefold()\n", "    return email.strip()\n"),
     _USERS.edit(

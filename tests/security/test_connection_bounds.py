@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from netra_backend.app.doors.http import MAX_PIPELINED
-from netra_backend.app.doors.visit import LEGAL_STEPS, Phase
+from netra_backend.app.doors.visit import LEGAL_STEPS, Phase, Visit
 from tests.harness.process import ServerProcess
 from tests.harness.server import RunningServer
 from tests.security.raw_http import RawHttp, ask, get
@@ -262,6 +262,27 @@ async def test_behind_a_proxy_each_client_has_its_own_places(serve: Serve) -> No
         assert await greedy[0].rest() == b""
         for other in others:
             assert not other.reader.at_eof()
+
+
+async def test_what_a_proxy_keeps_open_is_nobodys(serve: Serve) -> None:
+    """Its connections wait for whoever comes next; they aren't of the one who was answered last."""
+    ask_for_one = get("/health/live", HOST, "X-Forwarded-For: 192.0.2.1")
+    async with serve(max_strangers_per_address=2, trusted_proxies="127.0.0.1") as at, AsyncExitStack() as stack:
+        kept = [await stack.enter_async_context(RawHttp(at.port)) for _ in range(6)]
+        for _ in range(2):
+            for each in kept:
+                each.send(ask_for_one)
+                assert (await each.answer()).status == 200
+
+
+async def test_whoever_finds_no_room_is_told_to_come_back(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serve(max_strangers_per_address=1) as at, RawHttp(at.port) as held:
+        held.send(LIVE)
+        assert (await held.answer()).status == 200
+        monkeypatch.setattr(Visit, "idle", False)  # as if it was we who owed an answer
+        answer = await ask(at.port, LIVE)
+        assert (answer.status, answer.json()["code"]) == (429, "rate_limited")
+        assert (answer.header("retry-after"), answer.header("connection")) == ("1", "close")
 
 
 async def test_after_a_rush_that_took_all_descriptors_somebody_new_is_served(tmp_path: Path) -> None:

@@ -94,6 +94,12 @@ async def test_a_known_device_has_attempts_of_its_own(make_house):
     with pytest.raises(TooManyAttempts):
         await house.sign_in.with_password("a@example.org", "correct horse", **FROM)
 
+    # Neither a mark that nobody was given nor another account's makes a device known.
+    foreign = (await house.sign_in.with_password("b@example.org", "correct horse", **FROM)).device
+    for shown in ("planted", foreign):
+        with pytest.raises(TooManyAttempts):
+            await house.sign_in.with_password("a@example.org", "correct horse", device=shown, **FROM)
+
     again = await house.sign_in.with_password("a@example.org", "correct horse", device=mark, **FROM)
     assert again.device == mark, "one device stays one"
     # A mark is no password, and its attempts have an end: then it counts for nothing.
@@ -128,6 +134,17 @@ async def test_devices_are_forgotten_with_the_password_the_sessions_and_the_olde
     access = await house.registry.resolve(signed_in.token)
     await house.sign_in.change_password(access, "correct horse", "another horse", device=signed_in.device)
     assert await known(marks[-1], signed_in.device) == [False, True]
+
+
+async def test_one_accounts_devices_are_its_own(house):
+    """Whatever becomes of one account's devices, another's stay known."""
+    alice, bob = [await house.add_user(f"{name}@example.org", "correct horse") for name in "ab"]
+    mark = await house.log.write(lambda rows: KnownDevices(rows).remember(bob.id, None, 1))
+    for at in range(2, MOST_DEVICES + 4):
+        await house.log.write(lambda rows, at=at: KnownDevices(rows).remember(alice.id, None, at))
+    assert await house.log.query(lambda rows: KnownDevices(rows).knows(bob.id, mark))
+    await house.log.write(lambda rows: KnownDevices(rows).forget(alice.id))
+    assert await house.log.query(lambda rows: KnownDevices(rows).knows(bob.id, mark))
 
 
 async def test_giving_the_password_once_more_is_limited_by_the_session(make_house):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import resource
+import weakref
 from contextlib import suppress
 from functools import partial
 
@@ -111,6 +113,29 @@ async def test_of_many_who_come_in_one_turn_of_the_loop_each_cuts_another(monkey
             # The one that was cut hasn't ended, and the numbers of those before it are free again.
             crowd.enter(visit, descriptor=1)
         assert cut == list(range(50 - most))
+
+
+async def test_who_has_gone_holds_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    door = Door()
+    monkeypatch.setattr(module.resource, "getrlimit", lambda _: (400, 400))
+    stays = door.visit()
+    for number in range(1000):
+        to(door.visit(f"192.0.2.{number % 250}"), Phase.GONE)
+    assert (door.cut, stays.phase) == ([], Phase.SILENT)
+
+
+async def test_who_has_gone_is_not_known_any_more_and_not_kept() -> None:
+    """A peer may go while the server looks up who it is."""
+    door = Door()
+    told: list[str] = []
+    gone = to(door.visit(), *ANSWERING, Phase.GREETING, Phase.GONE)
+    gone.on_admitted = lambda: told.append("admitted")
+    gone.admit()
+    assert (told, door.crowd.counts()) == ([], (0, 0))
+    kept = weakref.ref(gone)
+    del gone
+    gc.collect()
+    assert kept() is None, "its timer would keep it until its time is over"
 
 
 async def test_a_system_without_a_limit_has_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,13 @@ _LONGEST_ID = 10_000
 _MOST_NAMES = 64
 """Pieces of a tool's name, beyond which only the same may follow."""
 
+_ARGUMENTS = ("arguments", "parameters", "input", "args")
+"""Where arguments may be: OpenAI's name for them first, then those of Cohere, Anthropic and others behind proxies."""
+
+_KNOWN = frozenset({*_ARGUMENTS, "index", "id", "type", "function", "name", "extra_content"})
+_NO_ARGUMENTS = re.compile(r"(?i)name|type|id|index|description|provider|extra|meta|signature|cache")
+"""Fields of a function that aren't what it's called with, whatever is in them."""
+
 _FUNCTION_CALL = "function_call"
 """The index, as it were, of the one call that the API had before it had several."""
 
@@ -102,6 +109,8 @@ class _Call:
         """Pieces came under an index of no call."""
         self.anonymous = False
         """Pieces came that said neither an id nor an index of its own."""
+        self.unread = False
+        """It may have arguments in a field that nobody knows."""
         self._shape = _Shape()
 
     @property
@@ -171,6 +180,8 @@ class ToolCalls:
         for call in self._calls:
             name = self._name(call)
             arguments = _arguments(call.arguments, name)
+            if call.unread and not arguments:
+                raise UnclearCalls(f"the arguments for {name} are in a field that isn't known")
             if (cut or call.strays) and not _is_object(arguments):
                 raise UnclearCalls("the answer was cut in the middle of a tool call")
             identity, number = call.identity, 1
@@ -202,21 +213,26 @@ class ToolCalls:
 
     def _piece(self, piece: Mapping[str, object], index: Index) -> None:
         said = _function(piece)
-        name = _word(said.get("name"), "name", self._limits.name)
+        name = said.get("name")
+        name = _word(piece.get("name") if name is None else name, "name", self._limits.name)
         identity = _word(piece.get("id"), "id", _LONGEST_ID)
-        arguments = _text_of(said.get("arguments", said.get("parameters")))
+        arguments = _given(said) or (_given(piece) if said is not piece else "")
         self._characters += len(arguments)
         if self._characters > self._limits.arguments:
             raise UnclearCalls(f"the arguments of its tool calls are longer than {self._limits.arguments} characters")
         if index is None:
             index = _index(piece.get("index"))
         if identity is None and name is None and not arguments and not piece.get("extra_content"):
+            if _has_more(piece):
+                raise UnclearCalls("a tool call has a form that isn't known")
             return  # nothing was said
         call = self._open = self._call_of(index, identity, name, arguments)
         if name is not None:
             call.named(name)
         if arguments:
             call.given(arguments)
+        elif _has_more(said):
+            call.unread = True
         if piece.get("extra_content"):
             call.extra = piece["extra_content"]
 
@@ -252,14 +268,17 @@ class ToolCalls:
         known = self._by_id.get(identity)
         under = self._by_index.get(index) if index is not None else None
         if known is not None:
-            if name is None or index is None or known.index in {None, index}:
-                return known
-            if under is None:
-                # Every call has the same id; the index tells them apart.
-                return self._begin(index, identity)
-            if under[-1].identity == identity:
-                return under[-1]
-            raise UnclearCalls("the id of one tool call came under the index of another")
+            if index is not None and known.index != index:
+                if under is not None:
+                    if under[-1].identity != identity:
+                        raise UnclearCalls("the id of one tool call came under the index of another")
+                    return under[-1]
+                if name is not None and known.index is not None:
+                    # Every call has the same id; the index tells them apart.
+                    return self._begin(index, identity)
+            if index != known.index and sum(call.identity == identity for call in self._calls) > 1:
+                raise UnclearCalls("a piece came with an id that several tool calls have, and no index of theirs")
+            return known
         if under is not None and name is None:
             # A call can't begin without a name, so this is a new id for the same call.
             if len(under) > 1:
@@ -317,6 +336,26 @@ def _function(piece: Mapping[str, object]) -> Mapping[str, object]:
     if not isinstance(function, dict):
         raise UnclearCalls("a tool call's function isn't an object")
     return cast("dict[str, object]", function)
+
+
+def _given(place: Mapping[str, object]) -> str:
+    """The arguments that are there. An empty object may only keep room for them."""
+    found = ""
+    for field in _ARGUMENTS:
+        arguments = _text_of(place.get(field))
+        if arguments.strip() not in {"", "{}"}:
+            return arguments
+        found = found or arguments
+    return found
+
+
+def _has_more(place: Mapping[str, object]) -> bool:
+    """Whether there's a field that may be what a function is called with, under a name that nobody knows."""
+    return any(
+        bool(value) and isinstance(value, dict | list)
+        for name, value in place.items()
+        if name not in _KNOWN and not _NO_ARGUMENTS.search(name)
+    )
 
 
 def _readings(pieces: Sequence[str]) -> list[str]:

@@ -129,6 +129,17 @@ CERTAIN: dict[str, tuple[bytes, list[tuple[str, str]]]] = {
     ),
     "the name beside the id": (answer({"index": 0, "id": "a", "name": "look", "arguments": LEFT}), ONE),
     "pieces under an index of no call": (answer(piece(0, "a", "look", ""), piece(1, args=LEFT[:5]), piece(2, args=LEFT[5:])), ONE),
+    "one id for all, mixed, told by the index": (
+        answer(piece(0, "c", "look", ""), piece(1, "c", "see", ""), piece(0, "c", args=LEFT), piece(1, "c", args=UP)), TWO,
+    ),
+    "arguments as input": (answer(piece(0, "a", function={"name": "look", "input": {"at": "left"}})), ONE),
+    "arguments as args": (answer(piece(0, "a", function={"name": "look", "args": LEFT})), ONE),
+    "arguments beside the function": (answer(piece(0, "a", "look", arguments=LEFT)), ONE),
+    "input beside the function": (answer(piece(0, "a", "look", "", input={"at": "left"})), ONE),
+    "parameters beside null": (answer(piece(0, "a", function={"name": "look", "arguments": None, "parameters": {"at": "left"}})), ONE),
+    "parameters beside an empty object": (answer(piece(0, "a", function={"name": "look", "arguments": "{}", "parameters": {"at": "left"}})), ONE),
+    "the name beside the function": (answer(piece(0, "a", args=LEFT, name="look") | {"name": "look", "function": {"arguments": LEFT}}), ONE),
+    "a field that isn't arguments": (answer(piece(0, "a", function={"name": "look", "arguments": "{}", "provider_specific_fields": {"x": 1}})), [("look", "by default")]),
     "a function call, as it was before tools": (
         stream(
             chunk({"function_call": {"name": "look", "arguments": ""}}), chunk({"function_call": {"arguments": LEFT}}),
@@ -173,6 +184,11 @@ UNCLEAR: dict[str, bytes] = {
         piece(id="a", name="look", args=""), piece(id="b", name="see", args=""), piece(args=LEFT)
     ),
     "an id under another's index": answer(piece(0, "a", "look", LEFT), piece(1, "b", "see", UP), piece(1, "a", "look", UP)),
+    "the id says one, the index another": answer(piece(0, "a", "look", ""), piece(1, "b", "see", ""), piece(1, "a", args=LEFT)),
+    "one id for all, mixed, under the first's index": answer(piece(0, "c", "look", ""), piece(1, "c", "see", ""), piece(args=LEFT, id="c")),
+    "one id for all, under an index of no call": answer(piece(0, "c", "look", ""), piece(1, "c", "see", ""), piece(2, "c", args=LEFT)),
+    "arguments in a field that isn't known": answer(piece(0, "a", function={"name": "look", "kwargs": {"at": "left"}})),
+    "calls as an object of objects": answer({"delta": {"tool_calls": {"0": piece(0, "a", "look", LEFT)}}}),
     "no name": answer(piece(0, "a", args=LEFT)),
     "cut in a call": answer(piece(0, "a", "look", LEFT[:8]), reason="length"),
     "cut before the arguments": answer(piece(0, "a", "look", ""), reason="length"),

@@ -44,6 +44,8 @@ _NOT_EXTRA_HEADERS = frozenset(
 )
 """Headers that say how a request is carried, which is nobody's to set; a cookie would be everybody's."""
 
+_SECRET_FIELD = re.compile(r"(?i)key|token|secret|password|auth|credential")
+"""Fields of a request's body that have secrets in them."""
 _OWN_FIELDS = {
     "messages": "it's the conversation",
     "model": "set NETRA_MODEL",
@@ -340,7 +342,8 @@ class Settings(BaseSettings):
     def model_secrets(self) -> list[str]:
         """What is sent to the model server and never shown, also where the server quotes it."""
         secrets = [*self.model_extra_headers.values(), *([self.model_api_key] if self.model_api_key else [])]
-        return [secret.get_secret_value() for secret in secrets if secret.get_secret_value()]
+        in_body = [str(value) for name, value in self.model_extra_body.items() if _SECRET_FIELD.search(name)]
+        return [secret for secret in (*(each.get_secret_value() for each in secrets), *in_body) if secret]
 
     @property
     def database_path(self) -> Path:

@@ -28,6 +28,7 @@ CUT: dict[str, tuple[Sequence[Step], str, str]] = {
         "refusal",
         "Well. No.",
     ),
+    "at a limit, as Responses says it": ([Text("Half an"), End("incomplete", done=True)], "length", "Half an"),
     "whole": ([Text("All of it"), End("stop", done=True)], "stop", "All of it"),
     "whole, as Anthropic says it": ([Text("All of it"), End("end_turn", done=True)], "stop", "All of it"),
 }
@@ -69,3 +70,19 @@ async def test_where_no_text_came_at_all_the_run_fails(stage: Stage, steps: Sequ
         assert (end["type"], end["payload"]["code"]) == ("agent_failed", "model_bad_response"), json.dumps(end)
         assert says in end["payload"]["message"]
         await stage.next_turn(client, run["thread_id"])
+
+
+@pytest.mark.parametrize("word", ["null", "None", "in_progress", "FINISH_REASON_UNSPECIFIED", "streaming"])
+async def test_a_word_for_not_yet_is_no_end(stage: Stage, word: str) -> None:
+    """Some servers put one into every chunk, where others say null; an answer that's cut then doesn't look whole."""
+    said = [chunk({"content": piece}, word) for piece in ("Half ", "an")]
+    called = chunk({"tool_calls": [{"index": 0, "id": "a", "function": {"name": "look", "arguments": ""}}]}, word)
+    async with stage.client() as client:
+        await client.resume()
+        run = await client.say(stage.script([Raw(stream(*said, chunk({}, "stop"), DONE)), End()]))
+        assert (await ended(client, run))["type"] == "agent_completed"
+        for cut in (stream(*said), stream(called)):
+            run = await client.say(stage.script([Raw(cut), End()]))
+            end = await ended(client, run)
+            assert (end["type"], end["payload"]["code"]) == ("agent_failed", "model_stream_cut"), json.dumps(end)
+            assert not any(event["type"] == "tool_executing" for event in client.record.of_run(run["run_id"]))

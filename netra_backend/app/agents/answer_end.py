@@ -20,10 +20,16 @@ _BY_WORD: tuple[tuple[str, End], ...] = (
     # network_error), vLLM and SGLang (abort), Anthropic behind proxies (end_turn, max_tokens, tool_use, refusal).
     ("error|fail|abort|cancel|malformed|unexpected|insufficient|interrupt|disconnect", "error"),
     ("refus", "refusal"),
+    ("incomplete", "length"),
     ("filter|safety|block|prohibit|moderat|guardrail|policy|sensitive|recitation|spii|censor", "content_filter"),
     ("length|max|limit|truncat|exceed|budget|time", "length"),
     ("tool|function", "tool_calls"),
 )
+
+_NOT_YET = re.compile(
+    r"null|none|nil|undefined|(?:.*_)?unspecified|in[_ -]?progress|running|streaming|generating|pending"
+)
+"""Words that some servers put into every chunk where others say null."""
 
 
 def end_of(reason: object) -> End | None:
@@ -32,8 +38,11 @@ def end_of(reason: object) -> End | None:
         reason = reason.get("type")  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
     if not isinstance(reason, str) or not reason.strip():
         return None
+    reason = reason[:100].strip().lower()
+    if _NOT_YET.fullmatch(reason):
+        return None
     for words, end in _BY_WORD:
-        if re.search(words, reason[:100].lower()):
+        if re.search(words, reason):
             return end
     return "stop"
 

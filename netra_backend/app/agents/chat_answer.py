@@ -20,7 +20,7 @@ from netra_backend.app.agents.answer_end import End, end_of
 from netra_backend.app.agents.chat_chunk import Growth, growth_of, read_chunk
 from netra_backend.app.agents.library_chunk import Head, library_chunk
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode
-from netra_backend.app.agents.server_words import words_of
+from netra_backend.app.agents.server_words import is_report, words_of
 from netra_backend.app.agents.thinking_tags import ThinkingTags
 from netra_backend.app.agents.tool_calls import CallLimits, ToolCalls, UnclearCalls
 
@@ -109,6 +109,11 @@ class Answer:
         if head.created is None:
             self._keep_head({"created": chunk.created})
         yield from self._grow(growth)
+
+    def is_whole(self) -> None:
+        """All of it came in one piece of JSON, so it isn't cut, whether or not the server says how it ended."""
+        if self._end is None and (self._spoke or self._message is not None):
+            self._end = "stop"
 
     def finish(self) -> Iterator[Spoken]:
         """The answer is over, whole or not: what remains of it. Nothing remains of one that said no end."""
@@ -339,11 +344,9 @@ def _parsed(data: bytes) -> Mapping[str, Any]:
 def _raise_error(found: Mapping[str, Any], only: str | None = None) -> None:
     if error := found.get("error"):
         raise Reported(error)
-    if only or "choices" in found:
+    if only or found.get("choices"):
         return
-    # vLLM and FastChat say `object: error`; FastAPI says `detail`; gateways say `message` with a code or a type.
-    told = found.get("object") == "error" or found.get("detail") or found.get("type") == "error"
-    if told or (isinstance(found.get("message"), str) and {"code", "type", "status", "statusCode"} & found.keys()):
+    if is_report(found):
         raise Reported(found)
 
 

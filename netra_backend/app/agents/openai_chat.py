@@ -98,6 +98,7 @@ def request_form(settings: Settings, *, optional_tools: bool) -> RequestForm:
         body=settings.model_extra_body,
         without=frozenset(name for name, on in off.items() if not on),
         memory=settings.model_refusal_memory,
+        secrets=settings.model_secrets,
         optional_tools=optional_tools,
     )
 
@@ -110,6 +111,7 @@ def chat_model(settings: Settings, name: str, client: AsyncOpenAI, profile: Open
         settings.model_max_event_bytes,
         CallLimits(settings.model_max_tool_calls, settings.model_max_argument_chars),
     )
+    model.secrets = settings.model_secrets
     model.opens_thinking = settings.model_opens_thinking
     return model
 

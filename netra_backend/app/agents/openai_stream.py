@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -52,6 +52,8 @@ class ChatModel(OpenAIChatModel):
     """Reads its answers as this module says. Its client must give `StreamedCompletion`s for what is streamed."""
 
     limits: AnswerLimits
+    secrets: Sequence[str] = ()
+    """What was sent as keys, and is never passed on."""
     opens_thinking: bool = False
     _ahead: Ahead | None = None
 
@@ -76,6 +78,7 @@ class ChatModel(OpenAIChatModel):
             cites=parameters.output_mode == "text" and self._ahead is not None,
         )
         reader = ChunkReader(cast("StreamedCompletion", cast("object", response)), answer, self._ahead, self.limits)
+        reader.secrets = self.secrets
         # It is iterated and closed, which a reader can as well.
         return await super()._process_streamed_response(
             cast("AsyncStream[ChatCompletionChunk]", reader), model_request_parameters, model_settings
@@ -99,6 +102,7 @@ class ChunkReader:
         self._answer = answer
         self._ahead = ahead
         self._limits = limits
+        self.secrets: Sequence[str] = ()
         self._size = 0
         # What grows now; its pieces that the library doesn't know, and those of them that aren't shown yet.
         self._growing: Growth | None = None
@@ -180,8 +184,10 @@ class ChunkReader:
         if not done:
             for data in stream.finish():
                 yield from self._answer.take(data)
+        if stream.whole:
+            self._answer.is_whole()
         if not stream.gave_any or (stream.whole and not self._answer.ended):
-            raise _no_answer(stream.words)
+            raise _no_answer(words_of(stream.words, self.secrets))
         yield from self._answer.finish()
 
     async def _read(self) -> bytes:
@@ -257,8 +263,7 @@ class ChunkReader:
             yield library_chunk(self._answer.head, {field: part})
 
 
-def _no_answer(words: str) -> AgentFailure:
-    said = words_of(words)
+def _no_answer(said: str | None) -> AgentFailure:
     told = f" It says: {said}" if said else ""
     return AgentFailure(
         FailureCode.MODEL_BAD_RESPONSE,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -49,12 +49,19 @@ _PLAIN = (
 _OF_MESSAGES = ("reasoning_content", "reasoning", "refusal")
 """Fields of earlier messages that some servers write, and others don't take."""
 
-_REFUSED = (
+_REFUSED = re.compile(
     r"not (?:currently |yet )?(?:be )?(?:support|permit|allow|accept|available|enabled|implement|recogni[sz]ed|valid)"
     r"|n[o']t support|unsupported|unknown|unrecogni[sz]ed|unexpected|extra (?:inputs?|fields?)|forbidden|disabled"
     r"|invalid (?:parameter|argument|field|param)|requires? (?:the )?[`'\"]?--|cannot be used|only the default"
-    r"|no endpoints found|deprecated"
+    r"|no endpoints found|deprecated",
+    re.IGNORECASE,
 )
+_OUTRIGHT = re.compile(
+    r"not (?:currently |yet )?(?:support|implement|available|enabled)|n[o']t support|unsupported"
+    r"|requires? (?:the )?[`'\"]?--",
+    re.IGNORECASE,
+)
+"""The words for it where a server says that it failed: it says the others of what went wrong this time, too."""
 _NAMES: dict[str, str] = {
     **{name: rf"(?<![\w.]){name}\b" for name in _PLAIN},
     **{f"messages.{name}": rf"\bmessages\W[\w\]\[.,:;()' -]{{0,120}}\b{name}\b" for name in _OF_MESSAGES},
@@ -63,10 +70,18 @@ _NAMES: dict[str, str] = {
     "max_completion_tokens": r"\bmax_completion_tokens\b",
     "max_tokens": r"\bmax_tokens\b",
     "system": r"\b(?:system|developer) (?:role|message|prompt|instruction)s?\b|[`'\"](?:system|developer)[`'\"]",
-    "tools": r"\btools?\b|\bfunction[ -_]calling\b|\bfunction_calling\b",
+    # Not of one call or message, which only this conversation's model or history can have got wrong.
+    "tools": r"(?<![\w.])tools\b|\btool[ -](?:use|usage|calling|calls|choice)\b|\bfunction[ _-]calling\b",
 }
 _SHORT_IDS = re.compile(r"tool call ids? (?:was|should|must).{0,120}?length (?:of )?9\b", re.IGNORECASE | re.DOTALL)
 """As Mistral's servers and templates say it; a model of theirs may go by another name."""
+_OF_A_MESSAGE = re.compile(
+    r"\brole\b.{0,40}\btool\b|\btool\b.{0,40}\brole\b|tool[ _-]calls? (?:arguments|validation|id)"
+    r"|tool (?:message|result|response)s?"
+    r"|pars(?:e|ing) (?:a |the )?tool|failed_generation|tool_use_failed|tool_call_id|tool_use_id",
+    re.IGNORECASE,
+)
+"""The server finds fault with a call or a result, not with the tools."""
 _QUOTED = re.compile(r"(?s)\"[^\"]{30,}\"|'[^']{30,}'|`[^`]{30,}`")
 _NEAR = 160
 """Characters within which a server names what it refuses and says that it does."""
@@ -85,6 +100,8 @@ class RequestForm:
     without: frozenset[str] = frozenset()
     memory: float = 600.0
     optional_tools: bool = False
+    secrets: Sequence[str] = ()
+    """Never put into the log."""
     clock: Callable[[], float] = time.monotonic
     _refused: dict[str, float] = field(default_factory=dict[str, float])
 
@@ -101,7 +118,8 @@ class RequestForm:
                 part = refused_part(error, form)
                 if part is None or part in left_out or (part == "tools" and not self.optional_tools):
                     raise
-                _log.warning("the model's server refuses %s; asking again without: %s", part, words_of(error.body))
+                words = words_of(error.body, self.secrets)
+                _log.warning("the model's server refuses %s; asking again without: %s", part, words)
                 left_out = left_out | {part}
                 found.append(part)
                 continue
@@ -140,13 +158,16 @@ def refused_part(error: APIStatusError, form: Mapping[str, Any]) -> str | None:
         for part in asked:
             if re.fullmatch(rf"{part.replace('.', '.*')}|tools.*\.{part}" if part != "tools" else "tools?", named):
                 return part
-    conversation = " ".join(" ".join(_said_in(form)).casefold().split())
+    conversation = _letters(" ".join(_said_in(form)))
+    outright = error.status_code >= 500 and error.status_code != 501
     for words in _own_words(body, told):
         short = _SHORT_IDS.search(words)
-        if short and _is_asked(form, "long_ids") and " ".join(short[0].casefold().split()) not in conversation:
+        if short and _is_asked(form, "long_ids") and _letters(short[0]) not in conversation:
             return "long_ids"
         for part in asked:
-            if _says_refused(words, _NAMES[part], conversation):
+            if part == "tools" and _OF_A_MESSAGE.search(f"{kind} {words}"):
+                continue
+            if _says_refused(words, _NAMES[part], _OUTRIGHT if outright else _REFUSED, conversation):
                 return part
     return None
 
@@ -177,20 +198,27 @@ def _own_words(body: object, told: Mapping[str, object]) -> Iterator[str]:
                 yield _QUOTED.sub("…", words[:2000])
 
 
-def _says_refused(words: str, name: str, conversation: str) -> bool:
+def _letters(words: str) -> str:
+    """What is left of words however they're quoted: escaped, on several lines, in other marks."""
+    return re.sub(r"\\[nrt]|[\W_]+", "", words.casefold())
+
+
+def _says_refused(words: str, name: str, refused: re.Pattern[str], conversation: str) -> bool:
     for found in re.finditer(name, words, re.IGNORECASE):
         near = words[max(0, found.start() - _NEAR) : found.end() + _NEAR]
-        for refusal in re.finditer(_REFUSED, near, re.IGNORECASE):
+        for refusal in refused.finditer(near):
             at = found.start() - max(0, found.start() - _NEAR)
             ends = at + len(found[0])
             said = near[min(at, refusal.start()) : max(ends, refusal.end())]
-            if " ".join(said.casefold().split()) not in conversation:
+            if _letters(said) not in conversation:
                 return True
     return False
 
 
 def _said_in(form: Mapping[str, Any]) -> Iterator[str]:
     for message in _listed(form, "messages"):
+        for call in _listed(message, "tool_calls"):
+            yield str(call["function"]["arguments"])
         content: object = message.get("content")
         if isinstance(content, str):
             yield content

@@ -5,10 +5,11 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
+from urllib.parse import quote
 
-__all__ = ["is_overflow", "masked", "structured", "words_of"]
+__all__ = ["is_overflow", "is_report", "masked", "structured", "words_of"]
 
 _MOST = 300
 """Characters of it that are shown."""
@@ -29,8 +30,17 @@ _TITLE = re.compile(r"(?is)<title[^>]{0,200}>(.{0,400}?)</title>")
 _HIDDEN = re.compile(r"(?is)<(script|style|head)\b[^>]{0,200}>.*?</\1\s*>")
 _TAG = re.compile(r"(?s)<[^<>]{0,2000}>")
 
-_KEYS = ("error", "message", "detail", "details", "msg", "error_description", "error_message", "reason", "title", "raw")
-"""Where words may stand, the likeliest first: OpenAI's `error.message`, FastAPI's `detail`, a problem's `title`."""
+_KEYS = (
+    *("error", "errors", "message", "detail", "details", "msg", "errordescription", "errormessage", "errormsg"),
+    *("statusmsg", "statusmessage", "faultstring", "reason", "title", "raw"),
+)
+"""Where words may stand, the likeliest first: OpenAI's `error.message`, FastAPI's `detail`, a problem's `title`,
+Cloudflare's `errors`, Baidu's `error_msg`, AWS's `Message`. Written small and without what joins words."""
+_AROUND = ("baseresp", "response", "fault", "header")
+"""Objects around such fields: of MiniMax, Tencent, Apigee, iFlytek."""
+_WORDS = ("message", "msg", "statusmsg", "statusmessage")
+_NO_ERROR = (None, 0, "0", "", 200, "200", "success", "Success", "ok", "OK")
+_CODES = ("code", "type", "status", "statuscode", "errorcode", "errortype")
 
 _OVERFLOW = re.compile(
     # OpenAI and vLLM; llama.cpp; LM Studio; Anthropic, Bedrock; Gemini; TGI; SGLang; Ollama, Groq; Together, DeepInfra.
@@ -58,10 +68,16 @@ def words_of(body: object, secrets: Iterable[str] = ()) -> str | None:
 
 def masked(words: str, secrets: Iterable[str] = ()) -> str:
     """The words without anything that is, or looks like, a secret."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= 4:
-            words = words.replace(secret, "…")
+    for form in sorted({each for secret in secrets for each in _forms(secret)}, key=len, reverse=True):
+        if len(form) >= 4:
+            words = words.replace(form, "…")
     return _IN_URL.sub(r"\1…@", _SECRETS.sub("…", words))
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """As it may be quoted: as it is, without the scheme before it, in an address, in JSON, in a page."""
+    for each in {secret, secret.split()[-1] if secret.split() else secret}:
+        yield from (each, quote(each, safe=""), json.dumps(each)[1:-1], html.escape(each))
 
 
 def is_overflow(body: object) -> bool:
@@ -70,6 +86,25 @@ def is_overflow(body: object) -> bool:
     kind = structured(body)
     named = f"{kind.get('code', '')} {kind.get('type', '')}"
     return _OVERFLOW.search(f"{named} {(found or '')[:_LOOKED_AT]}") is not None
+
+
+def is_report(found: Mapping[str, object]) -> bool:
+    """Whether an object that is no answer reports an error, though it has no `error`."""
+    fields = _fields(found)
+    inner = (fields.get(name) for name in _AROUND)
+    return _reports(fields) or any(
+        isinstance(each, dict) and _reports(_fields(cast("dict[str, object]", each))) for each in inner
+    )
+
+
+def _reports(fields: Mapping[str, object]) -> bool:
+    # vLLM and FastChat say `object: error`; FastAPI says `detail`; gateways say `message` with a code or a type.
+    if fields.get("object") == "error" or fields.get("type") == "error" or fields.get("success") is False:
+        return True
+    if any(fields.get(name) for name in ("error", "errors", "detail", "errormessage", "errormsg", "faultstring")):
+        return True
+    coded = any(fields.get(name) not in _NO_ERROR for name in _CODES)
+    return coded and any(isinstance(fields.get(name), str) for name in _WORDS)
 
 
 def structured(body: object) -> Mapping[str, object]:
@@ -104,8 +139,9 @@ def _found(body: object, depth: int) -> str | None:
 
 
 def _of_object(body: Mapping[str, object], depth: int) -> str | None:
+    fields = _fields(body)
     for key in _KEYS:
-        words = _found(body.get(key), depth + 1)
+        words = _found(fields.get(key), depth + 1)
         if words:
             if key == "msg" and isinstance(place := body.get("loc"), list):
                 return f"{'.'.join(map(str, cast('list[object]', place)[:8]))}: {words}"
@@ -113,7 +149,18 @@ def _of_object(body: Mapping[str, object], depth: int) -> str | None:
             more = body.get("metadata")
             raw = _found(cast("dict[str, object]", more).get("raw"), depth + 1) if isinstance(more, dict) else None
             return f"{words}: {raw}" if raw else words
+    for key in _AROUND:
+        inner = fields.get(key)
+        if isinstance(inner, dict) and (words := _found(cast("object", inner), depth + 1)):
+            return words
     return None
+
+
+def _fields(body: Mapping[str, object]) -> dict[str, object]:
+    fields: dict[str, object] = {}
+    for key, value in body.items():
+        fields.setdefault(key[:100].lower().replace("_", "").replace("-", ""), value)
+    return fields
 
 
 def _plain(text: str, depth: int) -> str | None:

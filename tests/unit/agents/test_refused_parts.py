@@ -190,6 +190,11 @@ QUOTED: dict[str, tuple[str, int, Any]] = {
         422,
         detail(["body", "messages", 0], "Input should be shorter", input="tools are not supported"),
     ),
+    "escaped": (
+        'tools\n"x" unsupported',
+        400,
+        error('Bad input: tools\\n\\"x\\" unsupported'),
+    ),
     "a mere mention": ("hello", 400, error("too many tools for one day")),
     "an injected detail": (
         "Extra inputs are not permitted, field: 'stream_options'",
@@ -211,6 +216,34 @@ async def test_what_a_user_said_takes_nothing_from_anybody(
     assert await say(runtime) == "well"
     assert all("tools" in request.body and "stream_options" in request.body for request in server.requests)
     assert len(server.requests) == 2
+
+
+OF_THIS_CONVERSATION: dict[str, tuple[int, Any]] = {
+    # ollama/ollama: what the model wrote can't be read
+    "Ollama, of a call": (500, error("error parsing tool call: raw='{\"expression\": \"1+', err=unexpected end of JSON input")),
+    "llama.cpp, of a call": (500, error("Failed to parse tool call arguments as JSON: parse error at line 1, column 9: unexpected end of input")),
+    "Groq, of a call": (400, error("tool call validation failed: parameters for tool add_note did not match schema: errors: [additionalProperties 'x' not allowed]", code="tool_use_failed")),
+    "a tool that the model made up": (400, error("Model tried to call unknown tool 'foo'")),
+    "OpenAI, of the order": (400, error("Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.")),
+    "Mistral, of the order": (400, error("Unexpected role 'user' after role 'tool'")),
+    "Anthropic, of the order": (400, error("messages.2.content.0: unexpected `tool_use_id` found in `tool_result` blocks: x. Each `tool_result` block must have a corresponding `tool_use` block")),
+    "a server that stumbles": (500, error("An unexpected error occurred while streaming the response")),
+    "a server that stumbles over a prompt": (500, error("unexpected failure while rendering system prompt")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "body"), OF_THIS_CONVERSATION.values(), ids=OF_THIS_CONVERSATION)
+async def test_what_one_conversation_got_wrong_takes_nothing_from_the_others(
+    server: FakeModelServer, runtime: AgentRuntime, status: int, body: Any
+) -> None:
+    server.queue += [[Status(status, body)], [Text("well")]]
+    with pytest.raises(AgentFailure):
+        await say(runtime)
+    assert await say(runtime) == "well"
+    for request in server.requests:
+        assert "tools" in request.body
+        assert request.body["stream"] is True
+        assert request.body["messages"][0]["role"] == "system"
 
 
 async def test_what_didnt_help_is_not_remembered(server: FakeModelServer, runtime: AgentRuntime) -> None:
@@ -339,6 +372,9 @@ async def test_without_streaming_a_whole_answer_is_asked_for(server: FakeModelSe
         assert (result.usage.input_tokens, result.usage.output_tokens) == (3, 4)
         assert server.requests[-1].body["stream"] is False
         assert "stream_options" not in server.requests[-1].body
+        # What came as one piece of JSON isn't cut, though its server doesn't say how it ended.
+        server.queue.append([Status(200, {"choices": [{"message": {"role": "assistant", "content": "all"}}]})])
+        assert await say(runtime) == "all"
         await runtime.aclose()
 
 
@@ -375,6 +411,15 @@ WORDS: dict[str, tuple[list[Any], str, str]] = {
     "no stream at all (lemonade-sdk/lemonade#2826)": ([Raw(b"backend said: out of memory\n"), End()], "model_bad_response", "out of memory"),
     "JSON instead of a stream": ([Status(200, error("the model is loading"))], "model_server_error", "model is loading"),
     "vLLM's error object in a stream": ([Raw(b'data: {"object": "error", "message": "the engine is dead", "type": "InternalServerError", "code": 500}\n\n'), End()], "model_server_error", "engine is dead"),
+    "MiniMax": ([Status(200, {"id": "x", "choices": None, "base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}})], "model_server_error", "insufficient balance"),
+    "MiniMax, in a stream": ([Raw(b'data: {"choices": null, "base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}\n\n')], "model_server_error", "insufficient balance"),
+    "Cloudflare": ([Status(400, {"errors": [{"message": "AiError: no capacity", "code": 3040}], "success": False, "result": {}, "messages": []})], "model_rejected_request", "no capacity"),
+    "Baidu": ([Status(200, {"error_code": 336003, "error_msg": "the messages are odd"})], "model_server_error", "messages are odd"),
+    "Tencent": ([Status(200, {"Response": {"Error": {"Code": "FailedOperation", "Message": "quota is used up"}, "RequestId": "1"}})], "model_server_error", "quota is used up"),
+    "AWS": ([Status(400, {"__type": "ValidationException", "Message": "the model id is wrong"})], "model_rejected_request", "model id is wrong"),
+    "Apigee": ([Status(400, {"fault": {"faultstring": "Rate limit quota violation", "detail": {"errorcode": "x"}}})], "model_rejected_request", "quota violation"),
+    "iFlytek": ([Status(200, {"header": {"code": 10013, "message": "the input was held back"}})], "model_server_error", "held back"),
+    "camels": ([Status(500, {"errorMessage": "too busy", "errorType": "x"})], "model_server_error", "too busy"),
     "too long, as vLLM says it": ([Status(400, error("This model's maximum context length is 4096 tokens. However, you requested 5000 tokens"))], "model_rejected_request", "NETRA_HISTORY_TURNS"),
     "too long, as LM Studio says it": ([Status(400, {"error": "Trying to keep the first 5000 tokens when context the overflows. However, the model is loaded with context length of only 4096 tokens"})], "model_rejected_request", "NETRA_HISTORY_TURNS"),
     "too long, as TGI says it": ([Status(422, {"error": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096", "error_type": "validation"})], "model_rejected_request", "NETRA_HISTORY_TURNS"),
@@ -401,6 +446,41 @@ async def test_the_servers_words_reach_the_user_and_the_log(
     assert "<" not in failed.value.message.replace("<=", "")
     if "NETRA_" not in says and code != "model_bad_response":
         assert says in caplog.text
+
+
+@pytest.mark.parametrize("client", ["lean", "sdk"])
+async def test_no_secret_is_in_what_is_no_refusal(
+    server: FakeModelServer, client: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    key, token, field = "plain-hunter/two", "org-token-7", "body-key-of-ours"
+    words = f"bad key {key} {key.replace('/', '%2F')} of {token}, and {field}"
+    answers: list[list[Any]] = [
+        [Status(200, words)],
+        [Status(200, f"<html><body>{words}</body></html>")],
+        [Raw(f"{words}\n".encode()), End()],
+        [Raw(f"data: {words}\n\n".encode()), End()],
+        [Status(400, error(f"stream_options is not supported, {words}"))],
+        [Status(400, error(words))],
+    ]
+    runtime = load_agent(
+        Settings(
+            model="openai:fake",
+            model_base_url=server.base_url,
+            model_retries=0,
+            model_client=client,
+            model_api_key=key,
+            model_extra_headers={"x-org": f"Token {token}"},
+            model_extra_body={"api_key": field},
+        )
+    )
+    for answer in answers:
+        server.queue = [answer, [Status(400, error("no"))]]
+        with pytest.raises(AgentFailure) as failed:
+            await say(runtime)
+        for secret in (key, "hunter", token, field):
+            assert secret not in failed.value.message
+            assert secret not in caplog.text
+    await runtime.aclose()
 
 
 async def test_no_secret_is_in_them(server: FakeModelServer, caplog: pytest.LogCaptureFixture) -> None:

@@ -64,7 +64,7 @@ def expressions() -> Iterator[Found]:
             made = compiled(module, tree, call) or value(module, pattern)
             assert made is not None, f"{name}: {ast.unparse(pattern)}: name what tries this expression here"
             made = re.compile(made)
-            for used in methods.get(call, {"search"}) if method == "compile" else {method}:
+            for used in sorted(methods.get(call, {"search"}) if method == "compile" else {method}):
                 yield Found(f"{name}:{call.lineno}", made, used)
 
 

@@ -111,8 +111,8 @@ class Answer:
         yield from self._grow(growth)
 
     def is_whole(self) -> None:
-        """All of it came in one piece of JSON, so it isn't cut, whether or not the server says how it ended."""
-        if self._end is None and (self._spoke or self._message is not None):
+        """It came in one piece of JSON; a whole message in it isn't cut, whether or not it's said how it ended."""
+        if self._end is None and self._message is not None:
             self._end = "stop"
 
     def finish(self) -> Iterator[Spoken]:
@@ -334,7 +334,7 @@ def _parsed(data: bytes) -> Mapping[str, Any]:
         raise json.JSONDecodeError("numbers too long, or too many brackets", text[:100], 0) from error
     if found is None:
         return {"choices": None}  # a gateway's slip, in the middle of an answer that goes on
-    if isinstance(found, list) and found and isinstance(found[0], dict):
+    if isinstance(found, list) and len(found) == 1:  # pyright: ignore[reportUnknownArgumentType]
         found = cast("object", found[0])  # Google's manner of reporting an error
     if not isinstance(found, dict):
         raise json.JSONDecodeError("a chunk must be an object", text[:100], 0)

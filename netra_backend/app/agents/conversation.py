@@ -136,6 +136,8 @@ class _Conversation:
                     # What the library keeps there for itself, and makes no message of.
                     kept.append(part)
         self.close_calls(results)
+        if results and self.allowance is not None:
+            said = [self.allowance.cut_said(each) for each in said]
         if said or kept:
             self._add(request, kept, said)
 

@@ -131,10 +131,19 @@ def encode(messages: Sequence[ModelMessage], *, tool_chars: int, most: int) -> b
     Only what later turns need is kept, tool arguments and results up to `tool_chars` characters each. None if it's more
     than `most` bytes even so: then the turn is told by what was said and answered.
     """
-    dumped = ModelMessagesTypeAdapter.dump_python(list(short_messages(messages, tool_chars)), mode="json")
+    fit = [_without_metadata(message) for message in short_messages(messages, tool_chars)]
+    dumped = ModelMessagesTypeAdapter.dump_python(fit, mode="json")
     kept: list[Any] = [_without_absent(message) for message in dumped]
     encoded = json.dumps(clean_json(kept), ensure_ascii=False, separators=(",", ":")).encode()
     return encoded if len(encoded) <= most else None
+
+
+def _without_metadata(message: ModelMessage) -> ModelMessage:
+    """What an agent's own code keeps beside a message or a result is of any type, and no model is given it."""
+    if isinstance(message, ModelResponse):
+        return replace(message, metadata=None)
+    parts = [replace(part, metadata=None) if isinstance(part, ToolReturnPart) else part for part in message.parts]
+    return replace(message, parts=parts, metadata=None)
 
 
 def _without_absent(message: dict[str, Any]) -> dict[str, Any]:

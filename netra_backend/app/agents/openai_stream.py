@@ -35,6 +35,9 @@ __all__ = ["AnswerLimits", "ChatModel", "ChunkReader"]
 DRAIN = 0.1
 """Seconds that a response may take to end after it said that it's done; then its connection is closed instead."""
 
+_DONE = frozenset({b"[DONE]", b'"[DONE]"', b"DONE"})
+"""OpenAI's end of a stream, and how others write it."""
+
 _TAGS = ("<think>", "</think>")
 """What the library takes for tags, where they're a piece of their own; by them it's told of thinking in the text."""
 
@@ -149,7 +152,7 @@ class ChunkReader:
         try:
             while not done and (arrived := await self._read()):
                 for data in stream.feed(arrived):
-                    if data.startswith(b"[DONE]"):
+                    if len(data) < 20 and data.strip().upper() in _DONE:
                         done = True
                         break
                     for spoken in self._answer.take(data):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pydantic_ai.messages import ToolReturnPart
+from pydantic_ai.messages import TextContent, ToolReturnPart, UserContent
 
 from netra_backend.app.agents.shortening import shortened
 
@@ -32,9 +33,26 @@ class ResultAllowance:
     def cut(self, result: ToolReturnPart) -> ToolReturnPart:
         """The result as it is handed over: itself, or its text with a note where it was too long."""
         text = result.content if isinstance(result.content, str) else result.model_response_str()
+        short = self._short(text)
+        if short is text:
+            return result
+        return replace(result, content=[short, *result.files] if result.files else short)
+
+    def cut_said(self, said: str | Sequence[UserContent]) -> str | Sequence[UserContent]:
+        """What a tool said besides its result, in the user's voice; files are as they are."""
+        if isinstance(said, str):
+            return self._short(said)
+        cut: list[UserContent] = []
+        for piece in said:
+            if isinstance(piece, str):
+                cut.append(self._short(piece))
+            elif isinstance(piece, TextContent) and (short := self._short(piece.content)) is not piece.content:
+                cut.append(TextContent(short))
+            else:
+                cut.append(piece)
+        return cut
+
+    def _short(self, text: str) -> str:
         most = min(self._each, max(self._left, _AT_LEAST))
         self._left -= min(len(text), most)
-        if len(text) <= most:
-            return result
-        short = shortened(text, most)
-        return replace(result, content=[short, *result.files] if result.files else short)
+        return text if len(text) <= most else shortened(text, most)

@@ -12,7 +12,14 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from pydantic_ai.messages import BinaryContent, ToolReturn, is_multi_modal_content, tool_return_ta
+from pydantic_ai.messages import (
+    BinaryContent,
+    CachePoint,
+    TextContent,
+    ToolReturn,
+    is_multi_modal_content,
+    tool_return_ta,
+)
 
 from netra_backend.app.agents.clean import clean_json, clean_text
 from netra_backend.app.agents.runtime import Json
@@ -59,6 +66,9 @@ def _read(result: object, most_chars: int) -> Returned:
         content = clean_text(content)
     elif content is not None:
         content = [clean_text(piece) if isinstance(piece, str) else piece for piece in content]
+        for piece in content:
+            if not isinstance(piece, str | TextContent | CachePoint) and not is_multi_modal_content(piece):
+                raise Unusable(f"a value of type {_type(piece)} can't be said to a model")
     return Returned(replace(wrapped, return_value=value, content=content), value, shown)
 
 

@@ -205,11 +205,14 @@ class ToolCalls:
             if call.anonymous and not all(before.arguments for before in self._calls[:number]):
                 raise UnclearCalls("arguments came without saying which of several tool calls they belong to")
             name = "".join(call.names[:1])
-            for share in ((("index", call.index), name), (("id", call.identity), name)):
-                if share[0][1] is not None:
-                    (full if call.arguments else bare).add(share)
+            shares = (
+                [("index", call.index)] if call.identity is None else [("index", call.index), ("id", call.identity)]
+            )
+            for share in shares:
+                # Without an index all calls share that, whatever their ids are.
+                (full if call.arguments else bare).add((share, name))
         if bare & full:
-            raise UnclearCalls("a tool was called twice under one index or id, once without arguments")
+            raise UnclearCalls("a tool was called twice under one index or id, or without any, once without arguments")
 
     def _piece(self, piece: Mapping[str, object], index: Index) -> None:
         said = _function(piece)

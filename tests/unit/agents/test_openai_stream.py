@@ -240,6 +240,20 @@ def test_json_that_is_no_chunk(player: Player, data: str) -> None:
     assert sdk.failure
 
 
+@pytest.mark.parametrize("done", ["[done]", " [DONE] ", '"[DONE]"', "DONE"])
+def test_an_end_in_another_hand_is_one(player: Player, done: str) -> None:
+    lean, sdk = player.both([stream(text("a"), STOP, done)])
+    assert (lean.shown, lean.failure, sdk.failure) == ([("text", "a")], "", "")
+
+
+def test_a_list_of_chunks_is_no_whole_answer(player: Player) -> None:
+    """Only the first would be read of it."""
+    for data in ([text("a"), text("b")], [text("a")], text("a")):
+        lean, sdk = player.both([json.dumps(data).encode()])
+        assert lean.failure
+        assert sdk.failure
+
+
 def test_what_is_missing_at_the_end_is_not_invented(player: Player) -> None:
     half, _ = player.both([STREAMS["no finish reason"]])
     assert half.shown == [("text", "half")]

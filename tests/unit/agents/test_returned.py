@@ -19,7 +19,7 @@ from pydantic import BaseModel, field_serializer, model_serializer
 from pydantic_ai import BinaryContent, RunContext, ToolReturn
 from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.exceptions import SkipToolExecution
-from pydantic_ai.messages import ToolCallPart
+from pydantic_ai.messages import TextContent, ToolCallPart
 from pydantic_ai.tools import ToolDefinition
 
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Json
@@ -55,6 +55,48 @@ class Stubborn(BaseModel):
     @model_serializer
     def refuse(self) -> dict[str, int]:
         raise RuntimeError("hunter2")
+
+
+async def kept_beside() -> ToolReturn[int]:
+    """The library keeps any value beside a result, for the agent's own code."""
+    return ToolReturn(1, content=["said", TextContent("too", metadata=object())], metadata=object())
+
+
+async def test_what_is_kept_beside_a_result_costs_nothing(server: FakeModelServer, runtime_of: RuntimeOf) -> None:
+    server.queue += [[ToolCall("kept_beside", {})], [Text("done")]]
+    sink = Sink()
+    result = await runtime_of(kept_beside).start(a_turn("go"), sink).wait()
+    assert (sink.shown_text, set(sink.statuses.values())) == ("done", {"ok"})
+    assert b"said" not in (result.history or b"")
+    assert "metadata" not in (result.history or b"").decode()
+
+
+async def test_what_cant_be_said_to_a_model_fails_by_name(server: FakeModelServer, runtime_of: RuntimeOf) -> None:
+    async def speak() -> ToolReturn[int]:
+        said: Any = [object()]
+        return ToolReturn(1, content=said)
+
+    server.queue += [[ToolCall("speak", {})], [Text("done")]]
+    with pytest.raises(AgentFailure) as failed:
+        await runtime_of(speak).start(a_turn("go"), Sink()).wait()
+    assert failed.value.code is FailureCode.TOOL_FAILED
+    assert "object" in failed.value.message
+
+
+@pytest.mark.parametrize("said", ["x" * 300_000, ["x" * 300_000, TextContent("y" * 300_000)]], ids=["text", "pieces"])
+async def test_what_a_tool_says_besides_is_bounded_as_its_result_is(
+    server: FakeModelServer, runtime_of: RuntimeOf, said: Any
+) -> None:
+    async def speak() -> ToolReturn[str]:
+        return ToolReturn("ok", content=said)
+
+    server.queue += [*([ToolCall("speak", {}, f"call_{n}")] for n in range(8)), [Text("done")]]
+    limits = {"tool_result_chars": 20_000, "request_results_chars": 50_000}
+    await runtime_of(speak, **limits).start(a_turn("go"), Sink()).wait()
+    sizes = [len(json.dumps(request.body)) for request in server.requests]
+    assert sizes[1] > 20_000
+    assert max(sizes) < 80_000
+    assert "are left out here" in json.dumps(server.requests[-1].body)
 
 
 class Leaving(BaseModel):

@@ -180,6 +180,7 @@ UNCLEAR: dict[str, bytes] = {
     "one index for two, and no id": answer(piece(0, name="look", args=LEFT), piece(0, name="look", args=UP)),
     "twice under one index, once bare": answer(piece(0, "a", "look", ""), piece(0, "b", "look", LEFT)),
     "twice under one id, once bare": answer(piece(0, "a", "look", ""), piece(1, "a", "look", LEFT)),
+    "a new id for every piece, the name too, and no index": answer(piece(id="a", name="look", args=""), piece(id="b", name="look", args=LEFT)),
     "arguments without a call, mixed": answer(
         piece(id="a", name="look", args=""), piece(id="b", name="see", args=""), piece(args=LEFT)
     ),

@@ -14,6 +14,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
 import pytest
+from websockets.http11 import Request
 
 from netra_backend.app.doors.http import MAX_PIPELINED
 from netra_backend.app.doors.visit import LEGAL_STEPS, Phase, Visit
@@ -356,6 +357,10 @@ async def test_frames_without_content_are_not_kept(server: RunningServer) -> Non
         b"GET ftp://localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET http:///x HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET http://[::1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        get("/ws", *HANDSHAKE, "Content-Length: 3") + b"abc",
+        get("/ws", *HANDSHAKE, "Content-Length: 3"),
+        get("/ws", *HANDSHAKE, "Transfer-Encoding: chunked") + b"0\r\n\r\n",
+        get("/ws", *HANDSHAKE, "Content-Length: 0").replace(b"GET", b"POST").replace(b": 0", b": 1") + b"x",
     ],
 )
 async def test_what_is_no_request_is_refused_and_the_connection_closed(server: RunningServer, sent: bytes) -> None:
@@ -385,6 +390,7 @@ async def test_what_is_no_request_is_refused_and_the_connection_closed(server: R
         (get("http://localhost/ws", *HANDSHAKE), 101),
         (get("/health/live", HOST, "Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AA"), 200),
         (get("/ws", *HANDSHAKE[:-1]), 400),
+        (get("/ws", *HANDSHAKE, "Content-Length: 0"), 101),
         (get("/api/about", HOST, "Cookie: " + "netra=; " * 900), 401),
     ],
 )
@@ -401,6 +407,33 @@ async def test_an_upgrade_behind_a_request_is_not_mixed_up_with_its_answer(serve
         first = await http.answer()
         assert (first.status, first.header("connection")) == (200, "close")
         assert await http.rest() == b""
+
+
+async def test_a_handshake_that_cannot_be_read_holds_no_connection(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it is that websockets doesn't like: it answers nothing then."""
+
+    def refuse(_read_line: object) -> None:
+        raise ValueError("something about it")
+
+    monkeypatch.setattr(Request, "parse", refuse)
+    async with RawHttp(server.port) as http:
+        http.send(get("/ws", *HANDSHAKE))
+        assert await http.rest() == b""
+
+
+async def test_strangers_write_nothing_into_the_log(server: RunningServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("WARNING")
+    assert (await ask(server.port, get("/ws", *HANDSHAKE).replace(b"localhost", b"evil.example"))).status == 421
+    assert (await ask(server.port, get("/ws", *HANDSHAKE, "Cookie: netra=x", "Origin: http://evil"))).status == 403
+    assert (await ask(server.port, get("/other", *HANDSHAKE))).status == 403
+    assert (await ask(server.port, get("/health/live", HOST, "Upgrade: x", "Connection: Upgrade"))).status == 200
+    assert (await ask(server.port, b"nonsense\r\n\r\n")).status == 400
+    async with RawSocket(server.port, None) as peer:
+        peer.send(TEXT, b"\xff")
+        assert await peer.close_code() == 1007
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 # The table

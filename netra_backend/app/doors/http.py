@@ -161,8 +161,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         parser = cast("httptools.HttpRequestParser", self.parser)  # which calls this
-        self._check_head(parser.get_http_version(), parser.get_method())
         self._upgrading = parser.should_upgrade()
+        self._check_head(parser.get_http_version(), parser.get_method())
         cast("dict[str, Any]", self.scope)["extensions"] = {CONNECTION: {"admit": self.visit.admit}}
         if self._proxied:
             try:
@@ -221,6 +221,9 @@ class BoundedHttp(HttpToolsProtocol):
         if version == "1.0" and any(name == b"transfer-encoding" for name, _ in self.headers):
             # Whoever stands in front may have framed it otherwise (RFC 9112, 6.1).
             self._stop_parsing(400, "HTTP/1.0 has no Transfer-Encoding")
+        if self._upgrading and self._should_upgrade() and any(map(_says_body, self.headers)):
+            # A handshake is a head and nothing else (RFC 6455, 4.1); websockets reads no further, and doesn't say so.
+            self._stop_parsing(400, "a WebSocket's handshake has no body")
         if not self.url.startswith(b"/") and self.url != b"*":
             self._take_whole_address()
         try:
@@ -325,3 +328,8 @@ class BoundedHttp(HttpToolsProtocol):
         self.bounded.write_eof()
         self.flow.resume_reading()
         return True
+
+
+def _says_body(header: tuple[bytes, bytes]) -> bool:
+    name, value = header
+    return name == b"transfer-encoding" or (name == b"content-length" and value != b"0")

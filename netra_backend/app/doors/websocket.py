@@ -42,6 +42,12 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             self.visit.step(Phase.GONE)
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.handshake_initiated and not self.bounded.is_closing():
+            # The head came whole. What websockets can't read of it is never answered, and nothing waits for more.
+            self.transport.close()
+
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         if not self.handshake_complete:  # else it was refused, and there is no scope
@@ -61,9 +67,24 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         if event.data or event.fin:
             super().handle_cont(event)
 
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                # uvicorn closes as well, but writes a traceback into the log each time: anybody could fill it.
+                self.frames = []
+                self.conn.fail(1007, "a text frame holds UTF-8")
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
+
     async def send(self, message: ASGISendEvent) -> None:
         greets = message["type"] == "websocket.accept" and self.visit.phase is Phase.ANSWERING
         await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            # It was answered, by a refusal; uvicorn would call that a defect of ours, in a line of the log each time.
+            self.handshake_complete = True
         if not greets or self.visit.phase is not Phase.ANSWERING:
             return
         if self.visit.admitted:

@@ -1,4 +1,4 @@
-"""Builds the wheel: the parts that every run spends its time in are compiled with mypyc."""
+"""Builds the wheel: all but a few modules are compiled with mypyc."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class CompiledParts(BuildHookInterface[Any]):
         self.workshop = tempfile.TemporaryDirectory(prefix="awaitguard-build-")
         built = Path(self.workshop.name)
         shutil.copytree(Path(self.root, "src/awaitguard"), built / "awaitguard")
-        modules = [f"awaitguard/{name}.py" for name in self.config["modules"]]
+        modules = [f"awaitguard/{name}" for name in compiled(built / "awaitguard", self.config["not-compiled"])]
         environment = {"MYPYC_OPT_LEVEL": "2", "MYPYC_DEBUG_LEVEL": "0", **os.environ}
         done = subprocess.run(
             # An empty name of a configuration: whatever mypy finds set up on this machine is not about these sources.
@@ -64,6 +64,21 @@ class CompiledParts(BuildHookInterface[Any]):
     def warn(self, why: str) -> None:
         """Say that the wheel will have the sources alone."""
         self.app.display_warning(f"awaitguard is built without compiled parts, and will be slower: {why}")
+
+
+def compiled(sources: Path, left_out: list[str]) -> list[str]:
+    """The modules below a directory that are compiled: all that no pattern names.
+
+    Raises:
+        ValueError: a pattern names nothing, so it was misspelt or what it named is gone.
+    """
+    kept = {path.relative_to(sources).as_posix() for path in sources.rglob("*.py")}
+    for pattern in left_out:
+        named = {path.relative_to(sources).as_posix() for path in sources.glob(pattern)}
+        if not named:
+            raise ValueError(f"not-compiled in pyproject.toml: no module is called {pattern}")
+        kept -= named
+    return sorted(kept)
 
 
 def missing_tool() -> str:

@@ -34,9 +34,9 @@ from pathlib import Path
 import psutil
 from awaitguard.cache import Cache
 from awaitguard.config import Config
-from awaitguard.discovery import discover
 from awaitguard.engine import check, no_progress, refresh
-from awaitguard.walker import Walker
+from awaitguard.read.discovery import discover
+from awaitguard.read.walker import Walker
 
 PROJECT = Path(__file__).parents[1] / "awaitguard"
 PEERS = ("pyrefly", "mypy", "ty", "ruff")

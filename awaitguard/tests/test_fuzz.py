@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from awaitguard.memory import check_sources
-from awaitguard.source import summarise
+from awaitguard.read.source import summarise
 
 NAMES = st.sampled_from(
     ["load", "Store", "x", "self", "asyncio", "main", "print", "gather", "create_task", "data", "__init__"]

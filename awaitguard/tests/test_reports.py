@@ -12,7 +12,7 @@ import pytest
 from awaitguard.finding import Cause, Finding
 from awaitguard.report import Report, github, junit, sarif, text
 from awaitguard.report import json as json_report
-from awaitguard.rules import RULES
+from awaitguard.rules.registry import RULES
 
 FACTORY = Cause("create", "shop/core.py", 3, "sync", "(user)")
 FINDINGS = [

@@ -13,7 +13,7 @@ import pytest
 
 from awaitguard.config import Config
 from awaitguard.engine import Outcome, run
-from awaitguard.walker import Walker
+from awaitguard.read.walker import Walker
 
 WRONG = "def load():\n    return 1\n\nasync def main():\n    await load()\n"
 

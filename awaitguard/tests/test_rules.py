@@ -2,10 +2,10 @@
 
 import pytest
 
-from awaitguard.explain import explain_code, list_codes
 from awaitguard.finding import LEVELS
 from awaitguard.memory import check_sources as check
-from awaitguard.rules import RULES
+from awaitguard.report.explain import explain_code, list_codes
+from awaitguard.rules.registry import RULES
 
 CODES = sorted(RULES)
 

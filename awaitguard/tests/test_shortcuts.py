@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from awaitguard import engine, work
-from awaitguard.check import FileCheck
 from awaitguard.config import Config
 from awaitguard.engine import Outcome, run
-from awaitguard.resolver import Resolver
-from awaitguard.rules import GROUPS
+from awaitguard.infer.resolver import Resolver
+from awaitguard.rules.file_check import FileCheck
+from awaitguard.rules.registry import GROUPS
 from awaitguard.rules.rule import ALWAYS
 
 LIBRARY = Path(sysconfig.get_paths()["stdlib"])

@@ -21,8 +21,8 @@ if (
 ):
     del sys.path[0]
 
-from awaitguard.compliance import Mismatch, assert_family, assert_same_interface, check_interface
-from awaitguard.live import Parameter, Signature, signature
+from awaitguard.testing.compliance import Mismatch, assert_family, assert_same_interface, check_interface
+from awaitguard.testing.live import Parameter, Signature, signature
 from awaitguard.version import __version__
 
 __all__ = [

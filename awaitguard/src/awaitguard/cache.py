@@ -13,8 +13,8 @@ from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from awaitguard.source import summarise
-from awaitguard.summary import FORMAT
+from awaitguard.read.source import summarise
+from awaitguard.read.summary import FORMAT
 
 LAYOUT = f"{FORMAT}-{sys.version_info[0]}.{sys.version_info[1]}"
 SCHEMA = """

@@ -2,173 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from awaitguard.finding import Cause, Finding
-from awaitguard.resolver import Resolver
-from awaitguard.rules import CALL_GROUPS, CHOOSY_GROUPS, GROUPS, VALUE_GROUPS
-from awaitguard.rules.rule import ALWAYS, Group, Rule
-from awaitguard.signature import colour_of_scope, signature_of_scope
-from awaitguard.summary import (
-    FLAGS,
-    NONE,
-    OP_ATTR,
-    OP_CALL,
-    OP_GETATTR,
-    OP_NAME,
-    SLICE,
-    Expr,
-    Flag,
-    Scope,
-    Site,
-    Summary,
-    qualname,
-    tells,
-    unpack_position,
-)
-from awaitguard.value import UNKNOWN_KIND, Definition, Value, Values
+from awaitguard.finding import Finding
+from awaitguard.infer.resolver import Resolver
+from awaitguard.infer.value import UNKNOWN_KIND, Values
+from awaitguard.read.summary import FLAGS, OP_CALL, Expr, Flag, Site, Summary, tells
+from awaitguard.rules.file_check import FileCheck
+from awaitguard.rules.registry import CALL_GROUPS, CHOOSY_GROUPS, GROUPS, VALUE_GROUPS
+from awaitguard.rules.rule import ALWAYS, Group
 
 Interest = tuple[tuple[Group, ...], tuple[Group, ...]]
 
 
-class FileCheck:
-    """One file under check, as the rules see it."""
+class Interests:
+    """Which groups of rules may say something about the calls of a file; it counts those that can't be resolved."""
 
-    def __init__(self, path: str, summary: Summary, resolver: Resolver) -> None:
-        self.path = path
-        self.summary = summary
-        self.resolver = resolver
+    def __init__(self, file: FileCheck) -> None:
+        self.file = file
         self.unresolved = 0
-        self.known: dict[int, Values] = {}
-        self.names: dict[tuple[int, str], Values | None] = {}
-        self.variables: dict[tuple[int, str], bool] = {}
-        self.interest: dict[Values, Interest] = {}
+        self.known: dict[Values, Interest] = {}
 
-    def values(self, expr: int) -> Values:
-        """What an expression of this file may stand for."""
-        found = self.known.get(expr)
-        if found is None:
-            found = self.known[expr] = self.held(expr) or self.resolver.infer(self.path, expr)
-        return found
-
-    def held(self, expr: int) -> Values | None:
-        """A name that is the same all over a function, which is most often seen before."""
-        if expr <= NONE or self.summary.exprs[expr][0] != OP_NAME:
-            return None
-        _, text, block = self.summary.exprs[expr]
-        key = (self.summary.scope_of(block) if block >= 0 else block, text)
-        found = self.names.get(key)
-        if found is None and key not in self.names:
-            found = self.names[key] = self.resolver.held_name(self.path, self.summary, expr, self.summary.exprs[expr])
-        return found
-
-    def may_be(self, name: int, is_it: Callable[[Value], bool]) -> bool:
-        """Whether one of the values that are given to a local variable anywhere is of a kind.
-
-        It is asked before the values that reach one place are worked out, which takes longer.
-        """
-        _, text, block = self.summary.exprs[name]
-        scope = self.summary.scopes[self.summary.scope_of(block)]
-        if scope.kind == "module" or text not in scope.bindings or any(param.name == text for param in scope.params):
-            return True
-        key = (scope.position, text)
-        found = self.variables.get(key)
-        if found is None:
-            bound = scope.bindings[text]
-            found = self.variables[key] = any(
-                one.kind != "unknown" and (one.kind != "value" or any(map(is_it, self.values(one.value))))
-                for one in bound
-            )
-        return found
-
-    def interested(self, call: Expr) -> tuple[Group, ...]:
-        """The groups of rules that may say something about a call, by what is called and by what it is given."""
-        targets = self.values(call[1])
+    def of(self, call: Expr) -> tuple[Group, ...]:
+        """The groups by what is called and by what it is given."""
+        targets = self.file.values(call[1])
         if targets[0].kind == UNKNOWN_KIND:
             self.unresolved += 1
-        found = self.interest.get(targets)
+        found = self.known.get(targets)
         if found is None:
-            key, resolver = ("interest", targets), self.resolver
-            found = self.interest[targets] = resolver.remember(key, lambda: interest(resolver, targets))
+            key, resolver = ("interest", targets), self.file.resolver
+            found = self.known[targets] = resolver.remember(key, lambda: interest(resolver, targets))
         return found[tells(call)] if found[1] else found[0]
-
-    def expr(self, index: int) -> Expr:
-        return self.summary.exprs[index]
-
-    def function(self, scope: int) -> Scope | None:
-        """The function that code in `scope` runs in; None at module and class level."""
-        found = self.summary.scopes[scope]
-        return found if found.kind in ("function", "lambda") else None
-
-    def text(self, index: int) -> str:
-        """An expression in short, for messages."""
-        for _ in range(6):
-            if index < 0:
-                break
-            expr = self.summary.exprs[index]
-            if expr[0] == OP_NAME:
-                return str(expr[1])
-            if expr[0] in (OP_ATTR, OP_GETATTR):
-                return f"{self.text(expr[1])}.{expr[2]}"
-            if expr[0] == OP_CALL:
-                return f"{self.text(expr[1])}()"
-            if expr[0] == "s":
-                key = "..." if expr[2] is None else ":" if expr[2] == SLICE else repr(expr[2])
-                return f"{self.text(expr[1])}[{key}]"
-            if expr[0] in "wie":
-                index = expr[1]
-                continue
-            break
-        return "the value"
-
-    def cause(self, origin: Definition | str | None) -> Cause | None:
-        """Describe the definition that explains a finding."""
-        if origin is None:
-            return None
-        if isinstance(origin, str):
-            return Cause(origin, "", 0, "library", "")
-        path, index = origin
-        summary = self.resolver.table.summary(path)
-        if summary is None or index < 0:
-            return None
-        scope = summary.scopes[index]
-        line = unpack_position(scope.position)[0]
-        names = self.resolver.decorator_names(summary, scope)
-        return Cause(qualname(summary, index), path, line, colour_of_scope(scope, names), signature_of_scope(scope))
-
-    def finding(
-        self, rule: Rule, position: int, message: str, origin: Definition | str | None = None, level: str = ""
-    ) -> Finding:
-        line, column, end_line, end_column = unpack_position(position)
-        return Finding(
-            rule.code,
-            rule.name,
-            level or rule.level,
-            self.path,
-            line,
-            column + 1,
-            end_line,
-            end_column + 1,
-            message,
-            self.cause(origin),
-        )
 
 
 def check_file(path: str, summary: Summary, resolver: Resolver) -> tuple[list[Finding], int]:
     """All findings of one file and the number of calls that couldn't be resolved."""
     file = FileCheck(path, summary, resolver)
+    interests = Interests(file)
     found: list[Finding] = []
     exprs, scopes = summary.exprs, summary.scopes.raw
     for raw in summary.sites:
         use, index, scope, _, _, _ = raw
         expr = exprs[index]
-        groups = file.interested(expr) if expr[0] == OP_CALL else VALUE_GROUPS[use]
+        groups = interests.of(expr) if expr[0] == OP_CALL else VALUE_GROUPS[use]
         for group in groups:
             if use in group.uses and (not group.in_coroutines or scopes[scope][FLAGS] & Flag.ASYNC):
                 found.extend(group.site(file, Site(raw)))
     for group in GROUPS:
         found.extend(group.file(file))
-    return deduplicate(found), file.unresolved
+    return deduplicate(found), interests.unresolved
 
 
 def interest(resolver: Resolver, targets: Values) -> Interest:

@@ -15,14 +15,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from awaitguard import walker
-from awaitguard.baseline import BaselineError, apply_baseline, write_baseline
 from awaitguard.config import Config, ConfigError, find_root, load_config
 from awaitguard.engine import no_progress, run
-from awaitguard.explain import explain_code, list_codes
-from awaitguard.ignores import apply_ignores
 from awaitguard.interfaces import find_interfaces
+from awaitguard.read import walker
 from awaitguard.report import Report, github, json, junit, sarif, text
+from awaitguard.report.baseline import BaselineError, apply_baseline, write_baseline
+from awaitguard.report.explain import explain_code, list_codes
+from awaitguard.report.ignores import apply_ignores
 from awaitguard.report.interfaces import render_interfaces
 from awaitguard.version import __version__
 

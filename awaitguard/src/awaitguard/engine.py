@@ -11,12 +11,12 @@ from typing import Any, NamedTuple, cast
 
 from awaitguard.cache import LAYOUT, Cache, FileRow, digest
 from awaitguard.config import Config
-from awaitguard.discovery import SourceFile, discover
-from awaitguard.facts import ProjectFacts, PublicFunction, Renaming
 from awaitguard.finding import CERTAIN, HINT, Cause, Finding
-from awaitguard.modules import Modules, ignored_paths
-from awaitguard.rules import GROUPS
-from awaitguard.summary import Ignore
+from awaitguard.infer.modules import Modules, ignored_paths
+from awaitguard.read.discovery import SourceFile, discover
+from awaitguard.read.summary import Ignore
+from awaitguard.rules.facts import ProjectFacts, PublicFunction, Renaming
+from awaitguard.rules.registry import GROUPS
 from awaitguard.version import __version__
 from awaitguard.work import Checker, batches, check_files, spread, start_checker, summarise_files
 
@@ -88,7 +88,7 @@ def run(config: Config, starts: Iterable[Path], jobs: int = 0, progress: Progres
 def own_state() -> list[int]:
     """When awaitguard's own files changed: what another version of it found isn't believed."""
     here = Path(__file__).parent
-    return sorted(path.stat().st_mtime_ns for path in (*here.glob("*.py"), *here.glob("rules/*.py")))
+    return sorted(path.stat().st_mtime_ns for path in here.rglob("*.py"))
 
 
 def refresh(

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from awaitguard.cache import Cache, Reader
-from awaitguard.check import FileCheck
 from awaitguard.config import Config
-from awaitguard.discovery import discover
 from awaitguard.engine import no_progress, refresh
 from awaitguard.finding import Cause
-from awaitguard.modules import Modules
-from awaitguard.resolver import Resolver
-from awaitguard.summary import NONE, OP_CALL, OP_NAME, Site, Summary, Use, load, unpack_position
-from awaitguard.table import Table
-from awaitguard.value import CLASS, FUNCTION, Definition, Values
+from awaitguard.infer.modules import Modules
+from awaitguard.infer.resolver import Resolver
+from awaitguard.infer.table import Table
+from awaitguard.infer.value import CLASS, FUNCTION, Definition, Values
+from awaitguard.read.discovery import discover
+from awaitguard.read.summary import NONE, OP_CALL, OP_NAME, Site, Summary, Use, load, unpack_position
+from awaitguard.rules.file_check import FileCheck
 
 
 class Place(NamedTuple):

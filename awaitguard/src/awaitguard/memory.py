@@ -1,13 +1,13 @@
 """Check sources that are given as text, without files or a cache."""
 
 from awaitguard.check import check_file
-from awaitguard.facts import ProjectFacts, file_facts
 from awaitguard.finding import Finding
-from awaitguard.modules import Modules
-from awaitguard.resolver import Resolver
-from awaitguard.rules import GROUPS
-from awaitguard.source import summarise
-from awaitguard.table import Table
+from awaitguard.infer.modules import Modules
+from awaitguard.infer.resolver import Resolver
+from awaitguard.infer.table import Table
+from awaitguard.read.source import summarise
+from awaitguard.rules.facts import ProjectFacts, file_facts
+from awaitguard.rules.registry import GROUPS
 
 
 def check_sources(files: dict[str, str], families: tuple[tuple[str, ...], ...] = ()) -> list[Finding]:

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 from awaitguard.cache import Reader, digest
 from awaitguard.check import check_file
-from awaitguard.facts import file_facts
-from awaitguard.modules import Modules
-from awaitguard.resolver import Resolver
-from awaitguard.source import UnreadableSourceError, summarise, unreadable
-from awaitguard.summary import load
-from awaitguard.table import Table
+from awaitguard.infer.modules import Modules
+from awaitguard.infer.resolver import Resolver
+from awaitguard.infer.table import Table
+from awaitguard.read.source import UnreadableSourceError, summarise, unreadable
+from awaitguard.read.summary import load
+from awaitguard.rules.facts import file_facts
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

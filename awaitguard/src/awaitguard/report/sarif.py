@@ -6,10 +6,10 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-from awaitguard.baseline import fingerprint
 from awaitguard.finding import CERTAIN, LIKELY, Finding
 from awaitguard.report import Report
-from awaitguard.rules import RULES
+from awaitguard.report.baseline import fingerprint
+from awaitguard.rules.registry import RULES
 from awaitguard.version import __version__
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from awaitguard.finding import Finding
 from awaitguard.report import Grouped, Report
-from awaitguard.rules import RULES
+from awaitguard.rules.registry import RULES
 
 SHOWN = 12  # places that a group lists before it only counts
 ADVICE = {

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
+from awaitguard.infer.value import CLASS, FUNCTION, INSTANCE, LIBRARY, PARTIAL, Value
+from awaitguard.read.summary import NONE, OP_CALL, OP_NAME, Use
 from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
 from awaitguard.rules.signatures import ANYTHING, Parameters, parameters_of
-from awaitguard.summary import NONE, OP_CALL, OP_NAME, Use
-from awaitguard.value import CLASS, FUNCTION, INSTANCE, LIBRARY, PARTIAL, Value
 
 if TYPE_CHECKING:
-    from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
-    from awaitguard.resolver import Resolver
-    from awaitguard.summary import Expr, Site
+    from awaitguard.infer.resolver import Resolver
+    from awaitguard.read.summary import Expr, Site
+    from awaitguard.rules.file_check import FileCheck
 
 SEND: Final = "def send(user, text, *, retries=1):\n    return user, text, retries\n\n"
 POINT: Final = "from dataclasses import dataclass\n\n@dataclass\nclass Point:\n    x: int\n    y: int = 0\n\n"

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, LIKELY
-from awaitguard.library_calls import is_loop
-from awaitguard.rules.rule import Group, Rule
-from awaitguard.summary import NO_EXPR, NONE, OP_ATTR, OP_CALL, OP_ELEMENT, OP_ITEM, OP_NAME, Flag, Use
-from awaitguard.value import (
+from awaitguard.infer.library_calls import is_loop
+from awaitguard.infer.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
     CLASS,
@@ -29,11 +27,13 @@ from awaitguard.value import (
     Value,
     Values,
 )
+from awaitguard.read.summary import NO_EXPR, NONE, OP_ATTR, OP_CALL, OP_ELEMENT, OP_ITEM, OP_NAME, Flag, Use
+from awaitguard.rules.rule import Group, Rule
 
 if TYPE_CHECKING:
-    from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
-    from awaitguard.summary import Binding, Site
+    from awaitguard.read.summary import Binding, Site
+    from awaitguard.rules.file_check import FileCheck
 
 ERROR: Final = "At run time Python raises TypeError: object can't be used in 'await' expression."
 SYNC: Final = Rule("AG101", "await-sync-function", CERTAIN, "await of a plain function",

@@ -6,7 +6,20 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, LIKELY
-from awaitguard.library import (
+from awaitguard.infer.value import (
+    CLASS,
+    COROUTINE,
+    FUNCTION,
+    INSTANCE,
+    LIBRARY,
+    METHOD,
+    NONE_KIND,
+    PARTIAL,
+    Value,
+    Values,
+    is_unknown,
+)
+from awaitguard.read.library import (
     EXECUTOR_CLASSES,
     EXECUTORS,
     EXIT_HANDLERS,
@@ -15,9 +28,7 @@ from awaitguard.library import (
     SORTS,
     THREAD_TARGETS,
 )
-from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
-from awaitguard.rules.signatures import parameter
-from awaitguard.summary import (
+from awaitguard.read.summary import (
     DECORATORS,
     FLAGS,
     NO_EXPR,
@@ -33,25 +44,14 @@ from awaitguard.summary import (
     ParamUse,
     Use,
 )
-from awaitguard.value import (
-    CLASS,
-    COROUTINE,
-    FUNCTION,
-    INSTANCE,
-    LIBRARY,
-    METHOD,
-    NONE_KIND,
-    PARTIAL,
-    Value,
-    Values,
-    is_unknown,
-)
+from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
+from awaitguard.rules.signatures import parameter
 
 if TYPE_CHECKING:
-    from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
-    from awaitguard.resolver import Resolver
-    from awaitguard.summary import Expr, Param, Site, Summary
+    from awaitguard.infer.resolver import Resolver
+    from awaitguard.read.summary import Expr, Param, Site, Summary
+    from awaitguard.rules.file_check import FileCheck
 
 WHY: Final = "It is called like a plain function, which makes a coroutine that no one awaits: nothing of it runs. "
 START: Final = "import {0}\n\nasync def work(*args):\n    return 1\n\ndef plain(*args):\n    return 1\n\n"

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN
+from awaitguard.infer.value import ASYNC_GENERATOR, COROUTINE, FUNCTION, GENERATOR, Value, Values
+from awaitguard.read.summary import NO_EXPR, NONE, OP_NAME, Flag, Use
 from awaitguard.rules.rule import Group, Rule
 from awaitguard.rules.signatures import type_name
-from awaitguard.summary import NO_EXPR, NONE, OP_NAME, Flag, Use
-from awaitguard.value import ASYNC_GENERATOR, COROUTINE, FUNCTION, GENERATOR, Value, Values
 
 if TYPE_CHECKING:
-    from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
-    from awaitguard.summary import Site
+    from awaitguard.read.summary import Site
+    from awaitguard.rules.file_check import FileCheck
 
 SESSION: Final = "from contextlib import asynccontextmanager, contextmanager\n\n@asynccontextmanager\nasync def session():\n    yield 1\n\n\n@contextmanager\ndef lock():\n    yield 2\n\n"
 WITH: Final = Rule("AG141", "with-async-context-manager", CERTAIN, "`with` on an async context manager",

@@ -8,13 +8,13 @@ import posixpath
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.facts import RETURNING, VERBS
 from awaitguard.finding import CERTAIN, HINT, LIKELY, Cause, Finding
+from awaitguard.read.summary import unpack_position
+from awaitguard.rules.facts import RETURNING, VERBS
 from awaitguard.rules.rule import Group, Rule
-from awaitguard.summary import unpack_position
 
 if TYPE_CHECKING:
-    from awaitguard.facts import ProjectFacts, PublicFunction
+    from awaitguard.rules.facts import ProjectFacts, PublicFunction
 
 COLOURS: Final = Rule("AG201", "one-name-two-colours", LIKELY, "one name, two colours in a package",
     "Two functions of one package have the same name, and one has to be awaited while the other must not be. Which one a caller gets "

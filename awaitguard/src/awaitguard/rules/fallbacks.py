@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
+from awaitguard.infer.value import CLASS, COROUTINE, FUNCTION, UNKNOWN_KIND, Value, Values
+from awaitguard.read.summary import BINDINGS, FALLBACK, KIND, KNOWN_ARMS, TRIED, Binding
 from awaitguard.rules.rule import Group, Rule
 from awaitguard.rules.signatures import Parameters, parameters_of
-from awaitguard.summary import BINDINGS, FALLBACK, KIND, KNOWN_ARMS, TRIED, Binding
-from awaitguard.value import CLASS, COROUTINE, FUNCTION, UNKNOWN_KIND, Value, Values
 
 if TYPE_CHECKING:
-    from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
+    from awaitguard.rules.file_check import FileCheck
 
 FAST: Final = "# file: shop/__init__.py\n# file: shop/fast.py\nasync def load(key):\n    return key\n# file: shop/core.py\ntry:\n    from shop.fast import load\nexcept ImportError:\n"
 COLOUR: Final = Rule("AG207", "fallback-other-colour", CERTAIN, "an ImportError fallback of another colour",

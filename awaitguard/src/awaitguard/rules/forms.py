@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
-from awaitguard.rules.awaits import hands_on
-from awaitguard.rules.signatures import type_name
-from awaitguard.summary import NONE, OP_CALL, OP_NAME, OP_SUBSCRIPTED, Flag, Scope, Summary
-from awaitguard.value import (
+from awaitguard.infer.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
     CONTEXT,
@@ -20,9 +17,12 @@ from awaitguard.value import (
     Value,
     is_unknown,
 )
+from awaitguard.read.summary import NONE, OP_CALL, OP_NAME, OP_SUBSCRIPTED, Flag, Scope, Summary
+from awaitguard.rules.awaits import hands_on
+from awaitguard.rules.signatures import type_name
 
 if TYPE_CHECKING:
-    from awaitguard.check import FileCheck
+    from awaitguard.rules.file_check import FileCheck
 
 ENTERED: Final = {"with": "__enter__", "async with": "__aenter__"}
 GUESSED: Final = "a plain function (def)"

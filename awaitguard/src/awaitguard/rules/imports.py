@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, Cause, Finding
-from awaitguard.modules import STANDARD_LIBRARY
+from awaitguard.infer.modules import STANDARD_LIBRARY
+from awaitguard.read.summary import Flag, Import
 from awaitguard.rules.rule import Group, Rule
-from awaitguard.summary import Flag, Import
 
 if TYPE_CHECKING:
-    from awaitguard.check import FileCheck
+    from awaitguard.rules.file_check import FileCheck
 
 SHOP: Final = "# file: shop/__init__.py\n# file: shop/core.py\ndef create():\n    return 1\n# file: app.py\n"
 MODULE: Final = Rule("AG301", "missing-module", CERTAIN, "import of a project module that isn't there",

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN
-from awaitguard.library import LOCKS
+from awaitguard.infer.value import OBJECT
+from awaitguard.read.library import LOCKS
+from awaitguard.read.summary import Use
 from awaitguard.rules.rule import Group, Rule
-from awaitguard.summary import Use
-from awaitguard.value import OBJECT
 
 if TYPE_CHECKING:
-    from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
-    from awaitguard.summary import Site
+    from awaitguard.read.summary import Site
+    from awaitguard.rules.file_check import FileCheck
 
 LOCK: Final = Rule("AG171", "thread-lock-across-await", CERTAIN, "a thread's lock is held across an await",
     "While the coroutine waits, every other coroutine that wants the lock blocks the whole loop, and if the lock's owner needs the loop, "

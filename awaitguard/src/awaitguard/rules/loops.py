@@ -7,18 +7,18 @@ from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.discovery import is_test
 from awaitguard.finding import CERTAIN, HINT, LIKELY
-from awaitguard.library import RUNNERS
+from awaitguard.infer.value import CLASS, FUNCTION, INSTANCE, LIBRARY, METHOD, PROPERTY, Definition, Value
+from awaitguard.read.discovery import is_test
+from awaitguard.read.library import RUNNERS
+from awaitguard.read.summary import NONE, OP_ATTR, OP_CALL, OP_METHOD, OP_NAME, TRIED, Flag, Summary, Use, qualname
 from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
-from awaitguard.summary import NONE, OP_ATTR, OP_CALL, OP_METHOD, OP_NAME, TRIED, Flag, Summary, Use, qualname
-from awaitguard.value import CLASS, FUNCTION, INSTANCE, LIBRARY, METHOD, PROPERTY, Definition, Value
 
 if TYPE_CHECKING:
-    from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
-    from awaitguard.resolver import Resolver
-    from awaitguard.summary import Site
+    from awaitguard.infer.resolver import Resolver
+    from awaitguard.read.summary import Site
+    from awaitguard.rules.file_check import FileCheck
 
 LOAD: Final = "import asyncio\n\nasync def load():\n    return 1\n\n"
 RUN: Final = Rule("AG151", "asyncio-run-in-loop", CERTAIN, "asyncio.run inside a running loop",

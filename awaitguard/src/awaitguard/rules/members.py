@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
+from awaitguard.infer.value import CLASS, INSTANCE, MODULE, UNKNOWN_KIND, Value, Values, is_unknown
+from awaitguard.read.summary import OP_ATTR, OP_CALL, OP_GETATTR, OP_NAME, Use
 from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
-from awaitguard.summary import OP_ATTR, OP_CALL, OP_GETATTR, OP_NAME, Use
-from awaitguard.value import CLASS, INSTANCE, MODULE, UNKNOWN_KIND, Value, Values, is_unknown
 
 if TYPE_CHECKING:
-    from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
-    from awaitguard.resolver import Resolver
-    from awaitguard.summary import Expr, Site
+    from awaitguard.infer.resolver import Resolver
+    from awaitguard.read.summary import Expr, Site
+    from awaitguard.rules.file_check import FileCheck
 
 OF_TYPES: Final = frozenset(dir(type))  # what every class has
 HALVES: Final = (

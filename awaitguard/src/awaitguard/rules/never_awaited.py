@@ -6,24 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
-from awaitguard.library import AWAITABLE_TYPES, GIVES_AWAITABLE
-from awaitguard.lookup import reaching_bindings
-from awaitguard.rules.rule import ALWAYS, FOLLOWING, NEVER, Group, Rule
-from awaitguard.rules.signatures import parameter
-from awaitguard.summary import (
-    DECORATORS,
-    FLAGS,
-    NO_EXPR,
-    NONE,
-    OP_CALL,
-    OP_NAME,
-    OP_SUBSCRIPTED,
-    OP_UNION,
-    Flag,
-    ParamUse,
-    Use,
-)
-from awaitguard.value import (
+from awaitguard.infer.lookup import reaching_bindings
+from awaitguard.infer.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
     AWAITABLE,
@@ -36,13 +20,29 @@ from awaitguard.value import (
     Values,
     is_unknown,
 )
-from awaitguard.vocabulary import OF_BOTH, OF_COROUTINES
+from awaitguard.read.library import AWAITABLE_TYPES, GIVES_AWAITABLE
+from awaitguard.read.summary import (
+    DECORATORS,
+    FLAGS,
+    NO_EXPR,
+    NONE,
+    OP_CALL,
+    OP_NAME,
+    OP_SUBSCRIPTED,
+    OP_UNION,
+    Flag,
+    ParamUse,
+    Use,
+)
+from awaitguard.read.vocabulary import OF_BOTH, OF_COROUTINES
+from awaitguard.rules.rule import ALWAYS, FOLLOWING, NEVER, Group, Rule
+from awaitguard.rules.signatures import parameter
 
 if TYPE_CHECKING:
-    from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
-    from awaitguard.resolver import Resolver
-    from awaitguard.summary import Binding, Scope, Site
+    from awaitguard.infer.resolver import Resolver
+    from awaitguard.read.summary import Binding, Scope, Site
+    from awaitguard.rules.file_check import FileCheck
 
 WHY: Final = "Calling an async function only makes a coroutine; until it is awaited, nothing of it runs. "
 LOAD: Final = "async def load():\n    return {'a': 1}\n\n"

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.discovery import is_test
 from awaitguard.finding import CERTAIN, HINT, LIKELY
+from awaitguard.infer.value import Definition
+from awaitguard.read.discovery import is_test
+from awaitguard.read.summary import BASES, KIND, NONE, OP_NAME, OP_SCOPE, Flag, qualname
 from awaitguard.rules.forms import AWAITED, FORMS, differ
 from awaitguard.rules.protocols import PROTOCOL
 from awaitguard.rules.rule import Group, Rule
-from awaitguard.summary import BASES, KIND, NONE, OP_NAME, OP_SCOPE, Flag, qualname
-from awaitguard.value import Definition
 
 if TYPE_CHECKING:
-    from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
+    from awaitguard.rules.file_check import FileCheck
 
 BASE: Final = "class Store:\n    async def load(self):\n        return 1\n\n"
 OVERRIDE: Final = Rule("AG204", "override-other-colour", CERTAIN, "an override of another colour",

@@ -7,10 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, HINT
-from awaitguard.resolver import CONTAINER_TYPES, MAPPING_TYPES
-from awaitguard.rules.forms import differ
-from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
-from awaitguard.summary import (
+from awaitguard.infer.resolver import CONTAINER_TYPES, MAPPING_TYPES
+from awaitguard.infer.value import CLASS, FUNCTION, INSTANCE, Definition, Value
+from awaitguard.read.summary import (
     ANNOTATION,
     KIND,
     NO_EXPR,
@@ -26,14 +25,15 @@ from awaitguard.summary import (
     Param,
     Use,
 )
-from awaitguard.value import CLASS, FUNCTION, INSTANCE, Definition, Value
-from awaitguard.vocabulary import BUILTINS
+from awaitguard.read.vocabulary import BUILTINS
+from awaitguard.rules.forms import differ
+from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
 
 if TYPE_CHECKING:
-    from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
-    from awaitguard.resolver import Resolver
-    from awaitguard.summary import Site
+    from awaitguard.infer.resolver import Resolver
+    from awaitguard.read.summary import Site
+    from awaitguard.rules.file_check import FileCheck
 
 PROTOCOL_BASE: Final = (
     "from typing import Protocol\n\nclass Loads(Protocol):\n    async def load(self):\n        ...\n\n"

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from awaitguard.check import FileCheck
-    from awaitguard.facts import ProjectFacts
     from awaitguard.finding import Finding
-    from awaitguard.resolver import Resolver
-    from awaitguard.summary import Site
-    from awaitguard.value import Value
+    from awaitguard.infer.resolver import Resolver
+    from awaitguard.infer.value import Value
+    from awaitguard.read.summary import Site
+    from awaitguard.rules.facts import ProjectFacts
+    from awaitguard.rules.file_check import FileCheck
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from awaitguard.calls import KEEPING
-from awaitguard.resolver import Resolver
-from awaitguard.summary import (
+from awaitguard.infer.calls import KEEPING
+from awaitguard.infer.resolver import Resolver
+from awaitguard.infer.value import CLASS, FUNCTION, INSTANCE, Definition, Value
+from awaitguard.read.summary import (
     ABSENT,
     NO_EXPR,
     NONE,
@@ -22,10 +23,9 @@ from awaitguard.summary import (
     Scope,
     Summary,
 )
-from awaitguard.value import CLASS, FUNCTION, INSTANCE, Definition, Value
 
 if TYPE_CHECKING:
-    from awaitguard.check import FileCheck
+    from awaitguard.rules.file_check import FileCheck
 
 SELVES: Final = frozenset({"self", "cls", "this", "klass", "mcs", "s", "me"})
 # Routes by which something else may be called than what is seen.

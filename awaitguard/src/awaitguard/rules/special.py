@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.discovery import is_test
 from awaitguard.finding import CERTAIN, HINT
+from awaitguard.infer.value import FUNCTION, Definition, Value
+from awaitguard.read.discovery import is_test
+from awaitguard.read.summary import KIND, Flag
 from awaitguard.rules.rule import Group, Rule
-from awaitguard.summary import KIND, Flag
-from awaitguard.value import FUNCTION, Definition, Value
 
 if TYPE_CHECKING:
-    from awaitguard.check import FileCheck
     from awaitguard.finding import Finding
-    from awaitguard.resolver import Resolver
+    from awaitguard.infer.resolver import Resolver
+    from awaitguard.rules.file_check import FileCheck
 
 SPECIAL: Final = Rule("AG211", "special-method-other-colour", CERTAIN, "a special method of a colour that Python doesn't expect",
     "Python calls these methods itself: `__init__` and `__len__` without await, `__aenter__` and `__anext__` with it. In the other "

@@ -6,11 +6,10 @@ import posixpath
 from collections.abc import Callable
 from typing import Final, TypeVar, cast
 
-from awaitguard.modules import STANDARD_LIBRARY, Modules
-from awaitguard.summary import OP_DEFAULT, Binding, Block, Flag, Lazy, Scope, Summary
-from awaitguard.table import Table
-from awaitguard.trail import NOTHING, Names
-from awaitguard.value import (
+from awaitguard.infer.modules import STANDARD_LIBRARY, Modules
+from awaitguard.infer.table import Table
+from awaitguard.infer.trail import NOTHING, Names
+from awaitguard.infer.value import (
     CLASS,
     CONTAINER,
     FUNCTION,
@@ -25,6 +24,7 @@ from awaitguard.value import (
     Values,
     merge,
 )
+from awaitguard.read.summary import OP_DEFAULT, Binding, Block, Flag, Lazy, Scope, Summary
 
 DEPTH: Final = 14
 LATE: Final = 1 << 60

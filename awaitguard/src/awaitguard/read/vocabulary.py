@@ -7,7 +7,7 @@ import builtins
 import sys
 from typing import Final
 
-from awaitguard.summary import Use
+from awaitguard.read.summary import Use
 
 BUILTINS: Final = frozenset(dir(builtins))
 # Builtins whose calls are followed; all others give plain values.

@@ -6,9 +6,9 @@ import ast
 from collections.abc import Collection, Iterator
 from typing import Any, Final, cast
 
-from awaitguard.constants import Constants
-from awaitguard.naming import dotted_name
-from awaitguard.nodes import (
+from awaitguard.read.constants import Constants
+from awaitguard.read.naming import dotted_name
+from awaitguard.read.nodes import (
     Assign,
     AsyncFunctionDef,
     Attribute,

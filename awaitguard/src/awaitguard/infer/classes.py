@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from awaitguard.library import ASYNC_METHODS, FUTURE_METHODS, SYNC_METHODS
-from awaitguard.lookup import LATE, Lookup
-from awaitguard.summary import ABSENT, OP_ANNOTATED, Binding, Flag, Scope, Summary
-from awaitguard.value import (
+from awaitguard.infer.lookup import LATE, Lookup
+from awaitguard.infer.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
     AWAITABLE,
@@ -36,6 +34,8 @@ from awaitguard.value import (
     Values,
     merge,
 )
+from awaitguard.read.library import ASYNC_METHODS, FUTURE_METHODS, SYNC_METHODS
+from awaitguard.read.summary import ABSENT, OP_ANNOTATED, Binding, Flag, Scope, Summary
 
 # Bases that add nothing a rule asks about.
 NEUTRAL_BASES: Final = frozenset({"builtins.object", "typing.Generic", "typing.Protocol", "abc.ABC", "typing_extensions.Protocol",

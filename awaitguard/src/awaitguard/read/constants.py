@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from awaitguard.nodes import Assign, Constant, Name
+from awaitguard.read.nodes import Assign, Constant, Name
 
 
 class Constants:

@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from awaitguard.classes import Classes
-from awaitguard.library import (
-    ASYNC_METHODS,
-    FUTURE_METHODS,
-    GIVES_AWAITABLE,
-    OBJECTS,
-    PASSES_THROUGH,
-    PLAIN_BUILTINS,
-    PLAIN_MODULES,
-    SYNC_METHODS,
-)
-from awaitguard.modules import STANDARD_LIBRARY
-from awaitguard.summary import NO_EXPR, NONE, OP_NAME
-from awaitguard.value import (
+from awaitguard.infer.classes import Classes
+from awaitguard.infer.modules import STANDARD_LIBRARY
+from awaitguard.infer.value import (
     AWAITABLE,
     CONTAINER,
     COROUTINE,
@@ -37,6 +26,17 @@ from awaitguard.value import (
     is_unknown,
     merge,
 )
+from awaitguard.read.library import (
+    ASYNC_METHODS,
+    FUTURE_METHODS,
+    GIVES_AWAITABLE,
+    OBJECTS,
+    PASSES_THROUGH,
+    PLAIN_BUILTINS,
+    PLAIN_MODULES,
+    SYNC_METHODS,
+)
+from awaitguard.read.summary import NO_EXPR, NONE, OP_NAME
 
 
 class LibraryCalls(Classes):

@@ -5,15 +5,15 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from awaitguard.assignments import Assignments
-from awaitguard.frame import Frame, raw_binding
-from awaitguard.naming import dotted_name, position
-from awaitguard.nodes import (
+from awaitguard.read.assignments import Assignments
+from awaitguard.read.frame import Frame, raw_binding
+from awaitguard.read.naming import dotted_name, position
+from awaitguard.read.nodes import (
     AsyncFunctionDef,
     Starred,
     Subscript,
 )
-from awaitguard.summary import (
+from awaitguard.read.summary import (
     FLAGS,
     NONE,
     OP_CALL,
@@ -24,8 +24,8 @@ from awaitguard.summary import (
     RawBinding,
     Use,
 )
-from awaitguard.syntax import decorator_names, hands_on, is_skipped, is_stub, telling_properties
-from awaitguard.vocabulary import QUIET_LIBRARY
+from awaitguard.read.syntax import decorator_names, hands_on, is_skipped, is_stub, telling_properties
+from awaitguard.read.vocabulary import QUIET_LIBRARY
 
 
 class Definitions(Assignments):

@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
-from awaitguard.constants import Constants
-from awaitguard.definitions import Definitions
-from awaitguard.expressions import VISITORS, Expressions, asks_for_awaitable
-from awaitguard.frame import Frame, raw_binding
-from awaitguard.naming import dotted_name
-from awaitguard.nodes import (
+from awaitguard.read.constants import Constants
+from awaitguard.read.definitions import Definitions
+from awaitguard.read.expressions import VISITORS, Expressions, asks_for_awaitable
+from awaitguard.read.frame import Frame, raw_binding
+from awaitguard.read.naming import dotted_name
+from awaitguard.read.nodes import (
     And,
     AsyncFor,
     AsyncWith,
@@ -25,7 +25,7 @@ from awaitguard.nodes import (
     MatchValue,
     Name,
 )
-from awaitguard.summary import (
+from awaitguard.read.summary import (
     KNOWN_ARMS,
     NONE,
     OP_CALL,
@@ -36,7 +36,7 @@ from awaitguard.summary import (
     Flag,
     Use,
 )
-from awaitguard.syntax import (
+from awaitguard.read.syntax import (
     asks_version,
     called_names,
     caught_names,

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from awaitguard.live import Signature, signature
-from awaitguard.signature import PROPERTY
+from awaitguard.infer.signature import PROPERTY
+from awaitguard.testing.live import Signature, signature
 
 
 class Mismatch(NamedTuple):

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, cast
 from unittest import mock
 
-from awaitguard.discovery import discover
-from awaitguard.modules import Modules
-from awaitguard.resolver import Resolver
-from awaitguard.signature import (
+from awaitguard.infer.modules import Modules
+from awaitguard.infer.resolver import Resolver
+from awaitguard.infer.signature import (
     ASYNC,
     ASYNC_CONTEXT_MANAGER,
     ASYNC_GENERATOR,
@@ -29,10 +28,11 @@ from awaitguard.signature import (
     annotation_source,
     colour_of_scope,
 )
-from awaitguard.source import summarise
-from awaitguard.table import Table
-from awaitguard.value import FUNCTION, MODULE, Value, Values
-from awaitguard.value import PROPERTY as PROPERTY_KIND
+from awaitguard.infer.table import Table
+from awaitguard.infer.value import FUNCTION, MODULE, Value, Values
+from awaitguard.infer.value import PROPERTY as PROPERTY_KIND
+from awaitguard.read.discovery import discover
+from awaitguard.read.source import summarise
 
 KINDS = {
     inspect.Parameter.POSITIONAL_ONLY: "positional-only",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from awaitguard.finding import CERTAIN, Finding
-from awaitguard.summary import FOREIGN_REASON, Ignore
+from awaitguard.read.summary import FOREIGN_REASON, Ignore
 
 UNUSED: Final = "AG002"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import posixpath
 from typing import Any, Final, NamedTuple
 
-from awaitguard.resolver import Resolver, called_name
-from awaitguard.signature import colour_of_scope, signature_of_scope
-from awaitguard.summary import (
+from awaitguard.infer.resolver import Resolver, called_name
+from awaitguard.infer.signature import colour_of_scope, signature_of_scope
+from awaitguard.infer.value import CLASS, COROUTINE, FUNCTION, INSTANCE, Value
+from awaitguard.read.summary import (
     BINDINGS,
     NO_EXPR,
     NONE,
@@ -21,7 +22,6 @@ from awaitguard.summary import (
     pack_position,
     unpack_position,
 )
-from awaitguard.value import CLASS, COROUTINE, FUNCTION, INSTANCE, Value
 
 ASIDE: Final = frozenset({"tests", "test", "testing", "examples", "example", "docs", "doc", "docs_src", "scripts",
     "benchmarks", "benchmark", "samples", "tools", "demo", "demos", "_testbase", "testutils", "test_utils",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from awaitguard.summary import PLAIN, UNKNOWN, Flag, RawBinding, RawSite
+from awaitguard.read.summary import PLAIN, UNKNOWN, Flag, RawBinding, RawSite
 
 Owner = tuple[str, str]
 

@@ -4,26 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from awaitguard.library import (
-    AWAITABLE_TYPES,
-)
-from awaitguard.library_calls import LibraryCalls
-from awaitguard.summary import (
-    ABSENT,
-    FLAGS,
-    NO_EXPR,
-    NONE,
-    OP_CALL,
-    OP_NAME,
-    VAR_KEYWORD,
-    VAR_POSITIONAL,
-    Binding,
-    Flag,
-    ParamUse,
-    Scope,
-    Summary,
-)
-from awaitguard.value import (
+from awaitguard.infer.library_calls import LibraryCalls
+from awaitguard.infer.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
     AWAITABLE,
@@ -47,6 +29,24 @@ from awaitguard.value import (
     Values,
     is_unknown,
     merge,
+)
+from awaitguard.read.library import (
+    AWAITABLE_TYPES,
+)
+from awaitguard.read.summary import (
+    ABSENT,
+    FLAGS,
+    NO_EXPR,
+    NONE,
+    OP_CALL,
+    OP_NAME,
+    VAR_KEYWORD,
+    VAR_POSITIONAL,
+    Binding,
+    Flag,
+    ParamUse,
+    Scope,
+    Summary,
 )
 
 # Decorators of the library that leave a function as callable as it was, and as coloured.

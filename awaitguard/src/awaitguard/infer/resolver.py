@@ -5,37 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from awaitguard.defaults import Defaults
-from awaitguard.library import AWAITABLE_TYPES, OBJECTS
-from awaitguard.summary import (
-    ABSENT,
-    NO_EXPR,
-    NONE,
-    OP_ANNOTATED,
-    OP_ATTR,
-    OP_AWAIT,
-    OP_CALL,
-    OP_COMPREHENSION,
-    OP_DEFAULT,
-    OP_DICT,
-    OP_ELEMENT,
-    OP_ENTER,
-    OP_GETATTR,
-    OP_ITEM,
-    OP_LIST,
-    OP_METHOD,
-    OP_NAME,
-    OP_SCOPE,
-    OP_SUBSCRIPTED,
-    OP_UNION,
-    OP_UNPACK,
-    PLAIN,
-    Expr,
-    Summary,
-    tells,
-)
-from awaitguard.trail import NOTHING
-from awaitguard.value import (
+from awaitguard.infer.defaults import Defaults
+from awaitguard.infer.trail import NOTHING
+from awaitguard.infer.value import (
     ALIAS,
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -64,7 +36,35 @@ from awaitguard.value import (
     is_unknown,
     merge,
 )
-from awaitguard.vocabulary import TELLING_METHODS
+from awaitguard.read.library import AWAITABLE_TYPES, OBJECTS
+from awaitguard.read.summary import (
+    ABSENT,
+    NO_EXPR,
+    NONE,
+    OP_ANNOTATED,
+    OP_ATTR,
+    OP_AWAIT,
+    OP_CALL,
+    OP_COMPREHENSION,
+    OP_DEFAULT,
+    OP_DICT,
+    OP_ELEMENT,
+    OP_ENTER,
+    OP_GETATTR,
+    OP_ITEM,
+    OP_LIST,
+    OP_METHOD,
+    OP_NAME,
+    OP_SCOPE,
+    OP_SUBSCRIPTED,
+    OP_UNION,
+    OP_UNPACK,
+    PLAIN,
+    Expr,
+    Summary,
+    tells,
+)
+from awaitguard.read.vocabulary import TELLING_METHODS
 
 STEPS: Final = 1500  # expressions that are looked at to answer one question
 CHAIN: Final = 20  # attributes in a row that are followed

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from typing import Final, cast
 
-from awaitguard.expressions import Expressions
-from awaitguard.frame import Frame, raw_binding
-from awaitguard.naming import dotted_name, position
-from awaitguard.nodes import (
+from awaitguard.read.expressions import Expressions
+from awaitguard.read.frame import Frame, raw_binding
+from awaitguard.read.naming import dotted_name, position
+from awaitguard.read.nodes import (
     Attribute,
     Call,
     Constant,
@@ -18,7 +18,7 @@ from awaitguard.nodes import (
     Subscript,
     Tuple,
 )
-from awaitguard.summary import (
+from awaitguard.read.summary import (
     ABSENT,
     NONE,
     OP_ANNOTATED,

@@ -6,10 +6,10 @@ import ast
 import itertools
 from typing import Any, Final, cast
 
-from awaitguard.constants import Constants
-from awaitguard.frame import Frame, Owner, raw_binding
-from awaitguard.library import AWAITABLE_TYPES
-from awaitguard.nodes import (
+from awaitguard.read.constants import Constants
+from awaitguard.read.frame import Frame, Owner, raw_binding
+from awaitguard.read.library import AWAITABLE_TYPES
+from awaitguard.read.nodes import (
     Attribute,
     BinOp,
     BitOr,
@@ -23,7 +23,7 @@ from awaitguard.nodes import (
     Subscript,
     Tuple,
 )
-from awaitguard.summary import (
+from awaitguard.read.summary import (
     NONE,
     OP_ATTR,
     OP_CALL,
@@ -43,7 +43,7 @@ from awaitguard.summary import (
     Use,
     pack_position,
 )
-from awaitguard.vocabulary import (
+from awaitguard.read.vocabulary import (
     ASKS_COLOUR,
     ASKS_KIND,
     ASKS_LOOP,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from awaitguard.rules import RULES
+from awaitguard.rules.registry import RULES
 from awaitguard.rules.rule import Rule
 
 GENERAL = {

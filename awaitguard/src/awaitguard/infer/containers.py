@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from awaitguard.calls import Calls
-from awaitguard.summary import (
-    NO_EXPR,
-    NONE,
-    OP_CALL,
-    OP_NAME,
-    OP_SUBSCRIPTED,
-    SLICE,
-    Binding,
-    Expr,
-    Summary,
-)
-from awaitguard.value import (
+from awaitguard.infer.calls import Calls
+from awaitguard.infer.value import (
     ASYNC_GENERATOR,
     CONTAINER,
     GENERATOR,
@@ -30,6 +19,17 @@ from awaitguard.value import (
     is_unknown,
     merge,
     stand_ins,
+)
+from awaitguard.read.summary import (
+    NO_EXPR,
+    NONE,
+    OP_CALL,
+    OP_NAME,
+    OP_SUBSCRIPTED,
+    SLICE,
+    Binding,
+    Expr,
+    Summary,
 )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from typing import Any, Final
 
-from awaitguard.naming import Names, dotted_name
-from awaitguard.nodes import (
+from awaitguard.read.naming import Names, dotted_name
+from awaitguard.read.nodes import (
     Attribute,
     Await,
     BinOp,
@@ -22,7 +22,7 @@ from awaitguard.nodes import (
     Starred,
     Tuple,
 )
-from awaitguard.summary import (
+from awaitguard.read.summary import (
     NONE,
     OP_AWAIT,
     OP_DEFAULT,
@@ -35,8 +35,8 @@ from awaitguard.summary import (
     Flag,
     Use,
 )
-from awaitguard.syntax import constant_truth
-from awaitguard.vocabulary import CONTAINER_NODES, LOOKS_AT, OF_COROUTINES, SITED_USES
+from awaitguard.read.syntax import constant_truth
+from awaitguard.read.vocabulary import CONTAINER_NODES, LOOKS_AT, OF_COROUTINES, SITED_USES
 
 # Functions that are awaited and call what they are given in a thread, so that it has to be plain.
 IN_THREADS: Final = frozenset(

@@ -13,8 +13,8 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.summary import FOREIGN_REASON
-from awaitguard.walker import IGNORE, Walker
+from awaitguard.read.summary import FOREIGN_REASON
+from awaitguard.read.walker import IGNORE, Walker
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from awaitguard.modules import Modules
-from awaitguard.source import summarise
-from awaitguard.summary import Summary, load
-from awaitguard.trail import Trail
+from awaitguard.infer.modules import Modules
+from awaitguard.infer.trail import Trail
+from awaitguard.read.source import summarise
+from awaitguard.read.summary import Summary, load
 
 KEPT: Final = 16_000_000  # bytes of stored summaries that are unpacked in memory at a time
 

@@ -6,10 +6,10 @@ import ast
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from awaitguard.frame import Frame
-from awaitguard.library import AWAITABLE_TYPES, PASSES_THROUGH, PLAIN_BUILTINS, PLAIN_MODULES
-from awaitguard.naming import dotted_name, position
-from awaitguard.nodes import (
+from awaitguard.read.frame import Frame
+from awaitguard.read.library import AWAITABLE_TYPES, PASSES_THROUGH, PLAIN_BUILTINS, PLAIN_MODULES
+from awaitguard.read.naming import dotted_name, position
+from awaitguard.read.nodes import (
     Attribute,
     Call,
     Compare,
@@ -21,8 +21,8 @@ from awaitguard.nodes import (
     Starred,
     Tuple,
 )
-from awaitguard.operators import Operators
-from awaitguard.summary import (
+from awaitguard.read.operators import Operators
+from awaitguard.read.summary import (
     NONE,
     OP_ATTR,
     OP_CALL,
@@ -39,7 +39,7 @@ from awaitguard.summary import (
     ParamUse,
     Use,
 )
-from awaitguard.vocabulary import (
+from awaitguard.read.vocabulary import (
     CONTAINER_NODES,
     FILLING_METHODS,
     HANDED_OVER,

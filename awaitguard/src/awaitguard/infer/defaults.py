@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from awaitguard.containers import Containers
-from awaitguard.summary import NO_EXPR, NONE, OP_CALL, OP_NAME, Binding, Expr, Scope, Summary
-from awaitguard.value import (
+from awaitguard.infer.containers import Containers
+from awaitguard.infer.value import (
     ASYNC_GENERATOR,
     COROUTINE,
     FUNCTION,
@@ -19,6 +18,7 @@ from awaitguard.value import (
     merge,
     stand_ins,
 )
+from awaitguard.read.summary import NO_EXPR, NONE, OP_CALL, OP_NAME, Binding, Expr, Scope, Summary
 
 INJECTING: Final = frozenset({"Depends", "Security"})  # FastAPI's: the parameter is what the given function gives
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from awaitguard.summary import NONE, OP_NAME, OP_SUBSCRIPTED, OP_UNION, Scope, Summary
+from awaitguard.read.summary import NONE, OP_NAME, OP_SUBSCRIPTED, OP_UNION, Scope, Summary
 
 SYNC, ASYNC, GENERATOR, ASYNC_GENERATOR = "sync", "async", "generator", "async generator"
 CONTEXT_MANAGER, ASYNC_CONTEXT_MANAGER, PROPERTY = "context manager", "async context manager", "property"

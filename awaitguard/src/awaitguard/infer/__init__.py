@@ -1,0 +1,1 @@
+"""Work out what names and expressions stand for, across files."""

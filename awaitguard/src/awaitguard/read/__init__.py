@@ -1,0 +1,1 @@
+"""Read source files: what is kept of each after one walk over its syntax tree."""

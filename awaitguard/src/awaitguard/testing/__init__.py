@@ -1,0 +1,1 @@
+"""For tests: colours and signatures of live objects."""

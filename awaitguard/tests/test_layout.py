@@ -11,7 +11,7 @@ MAY_KNOW = {
     "read": set[str](),
     "infer": {"read"},
     "rules": {"read", "infer", "finding"},
-    "report": {"finding", "rules", "interfaces", "read", "version"},
+    "report": {"codes", "finding", "rules", "interfaces", "read", "version"},
     "testing": {"read", "infer"},
 }
 

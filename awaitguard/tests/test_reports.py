@@ -12,7 +12,6 @@ import pytest
 from awaitguard.finding import Cause, Finding
 from awaitguard.report import Report, github, junit, sarif, text
 from awaitguard.report import json as json_report
-from awaitguard.rules.registry import RULES
 
 FACTORY = Cause("create", "shop/core.py", 3, "sync", "(user)")
 FINDINGS = [
@@ -168,12 +167,3 @@ def test_the_code_frame_holds_nothing_that_a_terminal_obeys(report: Report, tmp_
     rendered = text.render(report)
     assert "# ?[2J?" in rendered
     assert not set(rendered) & {"\x1b", "\x00"}
-
-
-def test_every_code_says_what_to_do():
-    for code in RULES:
-        said = text.advice(FINDINGS[0]._replace(code=code))
-        assert said
-        assert ("Leave out" in said) == (code < "AG120" and code not in ("AG108", "AG109", "AG111", "AG112")), code
-        assert ("Import it" in said) == ("AG301" <= code <= "AG304"), code
-        assert ("Pass what it takes" in said) == ("AG305" <= code <= "AG309"), code

@@ -74,11 +74,46 @@ def test_a_template_of_python_is_counted_and_no_more(tmp_path: Path):
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="this Python knows the grammar")
 @pytest.mark.parametrize(
-    "line", ["type Alias = int\n", "def f[T](x: T) -> T:\n    return x\n", "class Box[T]:\n    pass\n"]
+    "line",
+    [
+        "type Alias = int\n",
+        "def f[T](x: T) -> T:\n    return x\n",
+        "class Box[T]:\n    pass\n",
+        # f-strings of 3.12: quotes used again, backslashes, comments and lines inside.
+        "x = f'{d['key']}'\n",
+        'x = f"{"\\n".join(rows)}"\n',
+        'x = f"""{\n    rows  # all of them\n}"""\n',
+        'x = f"{\nrows}"\n',
+        'x = "a" f"{d["a"]:>{d["b"]}}" "c"\n',
+        'x = f"{f"{f"{1}"}"}"  # it\'s\n',
+        "try:\n    pass\nexcept ValueError, KeyError:\n    pass\n",
+        "x = t'{name}'\n",
+    ],
 )
-def test_a_newer_grammar_is_told_as_such(tmp_path: Path, line: str):
+def test_a_newer_grammar_is_told_as_such_and_is_no_certain_mistake(tmp_path: Path, line: str):
     (tmp_path / "new.py").write_text(line)
-    assert "newer Python" in check(tmp_path).findings[0].message
+    (finding,) = check(tmp_path).findings
+    assert finding.level == "likely"
+    assert "newer Python" in finding.message
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x = f'{d['key'}'\n",
+        "x = f'{}'\n",
+        "x = f'{a b}'\n",
+        "x = f'{d['key']}' y\n",
+        "x = f'{d['key']\n",
+        "x = f'}{d['key']}'\n",
+        "try:\n    pass\nexcept ValueError, error:\n    pass\n",
+        "print 'hello'\n",
+    ],
+)
+def test_what_no_python_reads_is_a_certain_mistake(tmp_path: Path, line: str):
+    (tmp_path / "wrong.py").write_text(line)
+    (finding,) = check(tmp_path).findings
+    assert (finding.level, "newer" in finding.message) == ("certain", False)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +226,7 @@ def test_a_tree_that_changes_between_listing_and_reading(tmp_path: Path, monkeyp
     (tmp_path / "gone.py").write_text(WRONG)
     listed = engine.discover(tmp_path, [tmp_path])
     (tmp_path / "gone.py").unlink()
-    monkeypatch.setattr(engine, "discover", lambda *_: listed)
+    monkeypatch.setattr(engine, "discover", lambda *_, **__: listed)
     assert codes(check(tmp_path)) == [("gone.py", "AG001")]
 
 

@@ -100,5 +100,5 @@ def test_new_subclasses_and_attributes_concern_only_who_asks(tmp_path: Path, mon
         "other.py": "def alone():\n    return 1\n\nalone()\n",
         "far.py": "x = 1\n",
     }
-    change = "def extend(thing):\n    thing.save = print\n\n\nclass Far(Near):\n    pass\n"
+    change = "from core import Store\n\nStore.save = print\n\n\nclass Far(Near):\n    pass\n"
     assert checked_again(sources, "far.py", change, tmp_path, monkeypatch) == ["far.py", "user.py"]

@@ -15,11 +15,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from awaitguard.config import Config, ConfigError, find_root, load_config
+from awaitguard.codes import UnknownCodeError, prefixes
+from awaitguard.config import Config, ConfigError, find_root, is_project, load_config
 from awaitguard.engine import no_progress, run
+from awaitguard.finding import LEVELS
 from awaitguard.interfaces import find_interfaces
 from awaitguard.read import walker
-from awaitguard.report import Report, github, json, junit, sarif, text
+from awaitguard.report import Report, github, in_order, json, junit, sarif, text
 from awaitguard.report.baseline import BaselineError, apply_baseline, write_baseline
 from awaitguard.report.explain import explain_code, list_codes
 from awaitguard.report.ignores import apply_ignores
@@ -49,13 +51,23 @@ class Format(str, Enum):  # noqa: UP042 - Typer shows the values of this kind of
     junit = "junit"
 
 
+class Level(str, Enum):  # noqa: UP042 - as above
+    """How sure a finding is."""
+
+    certain = "certain"
+    likely = "likely"
+    hint = "hint"
+
+
 Paths = Annotated[
     list[Path] | None,
     typer.Argument(help="Files and directories; the current directory if there are none.", show_default=False),
 ]
 Select = Annotated[
     list[str] | None,
-    typer.Option(help="Only these codes, by prefix: AG1 stands for all of AG1xx. Repeatable, or comma-separated."),
+    typer.Option(
+        help="Only these codes, by prefix: AG1 stands for all of AG1xx, async for all about colour. Repeatable, or comma-separated."
+    ),
 ]
 Ignore = Annotated[list[str] | None, typer.Option(help="Not these codes, by prefix.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Read everything anew and keep nothing.")]
@@ -90,10 +102,17 @@ def check(
     jobs: Jobs = 0,
     hints: Annotated[bool, typer.Option("--hints", help="Show findings of level hint too.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Say how many calls could not be resolved.")] = False,
+    fail_on: Annotated[
+        Level | None,
+        typer.Option(
+            help="Exit with 1 only for findings of this level or a surer one. Default: for all that are shown."
+        ),
+    ] = None,
+    exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 whatever is found.")] = False,
 ) -> None:
-    """Check files and directories. Exit code 0: clean, 1: findings, 2: could not run."""
+    """Check a project, and report what is found below PATHS. Exit code 0: clean, 1: findings, 2: could not run."""
     with failures():
-        report = collect(paths, select, ignore, no_cache, jobs, hints, baseline)
+        report = collect(paths, select, ignore, no_cache, jobs, hints or fail_on is Level.hint, baseline)
         colour = output is None and format is Format.text and sys.stdout.isatty()
         if format is Format.text:
             rendered = text.render(report, colour, verbose=verbose)
@@ -106,7 +125,9 @@ def check(
             sys.stdout.write(rendered)
         else:
             output.write_text(rendered, encoding="utf-8")
-    raise typer.Exit(FOUND if report.findings else CLEAN)
+    worst = LEVELS if fail_on is None else LEVELS[: LEVELS.index(fail_on.value) + 1]
+    failing = not exit_zero and any(one.level in worst for one in report.findings)
+    raise typer.Exit(FOUND if failing else CLEAN)
 
 
 @app.command("baseline")
@@ -120,7 +141,7 @@ def baseline_command(
 ) -> None:
     """Write today's findings to a file, so that `check --baseline` shows only new ones."""
     with failures():
-        report = collect(paths, select, ignore, no_cache, jobs, hints=False, baseline=None)
+        report = collect(paths, select, ignore, no_cache, jobs, hints=False, baseline=None, use_baseline=False)
         number = write_baseline(output, report.findings)
         typer.echo(f"{number} finding(s) written to {output}; check with: awaitguard check --baseline {output}")
 
@@ -167,10 +188,11 @@ def configure(
     config = load_config(root)
     return replace(
         config,
+        whole=is_project(root),
         cache=None if no_cache else root / CACHE,
         hints=hints or config.hints,
-        select=split(select) if select else config.select,
-        ignore=(*config.ignore, *split(ignore or [])),
+        select=prefixes(split(select), "--select") if select else config.select,
+        ignore=(*config.ignore, *prefixes(split(ignore or []), "--ignore")),
     )
 
 
@@ -180,7 +202,7 @@ def split(values: list[str]) -> tuple[str, ...]:
 
 def collect(
     paths: list[Path] | None, select: list[str] | None, ignore: list[str] | None, no_cache: bool, jobs: int, hints: bool,
-    baseline: Path | None,
+    baseline: Path | None, use_baseline: bool = True,
 ) -> Report:  # fmt: skip
     """Run, and leave out what configuration, comments and the baseline silence."""
     config = configure(paths, select, ignore, no_cache, hints)
@@ -189,9 +211,12 @@ def collect(
     findings: list[Finding] = [
         one for one in apply_ignores(outcome.findings, outcome.ignores) if config.shows(one.code, one.level, one.path)
     ]
+    baseline = baseline or (config.baseline if use_baseline else None)
     if baseline is not None:
         findings = apply_baseline(baseline, findings)
-    return Report(findings, str(config.root), outcome.files, outcome.unparsed, outcome.unresolved, outcome.seconds)
+    return Report(
+        in_order(findings), str(config.root), outcome.files, outcome.unparsed, outcome.unresolved, outcome.seconds
+    )
 
 
 @contextmanager
@@ -227,7 +252,7 @@ def failures() -> Generator[None]:
     """Errors that a user can mend are told in a line, with exit code 2."""
     try:
         yield
-    except (ConfigError, BaselineError, FileNotFoundError) as error:
+    except (ConfigError, UnknownCodeError, BaselineError, FileNotFoundError) as error:
         typer.echo(f"awaitguard: {error}", err=True)
         raise typer.Exit(FAILED) from None
     except PermissionError as error:

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from awaitguard.codes import UnknownCodeError, prefixes
+from awaitguard.read.discovery import nearest_path
+
 
 class ConfigError(Exception):
     """The configuration can't be used; the message says where and why."""
@@ -15,7 +18,10 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class Config:
-    """What the user chose. `root` is the directory that paths in reports are relative to."""
+    """What the user chose. `root` is the directory that paths in reports are relative to.
+
+    `whole` says that everything below it is one project, which is read whole whatever part is reported.
+    """
 
     root: Path
     select: tuple[str, ...] = ()
@@ -25,6 +31,8 @@ class Config:
     roots: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     hints: bool = False
+    whole: bool = True
+    baseline: Path | None = None
     cache: Path | None = field(default=None)
 
     def shows(self, code: str, level: str, path: str) -> bool:
@@ -46,12 +54,14 @@ KNOWN = frozenset({"select", "ignore", "per-file-ignores", "families", "roots", 
 
 
 def find_root(start: Path) -> Path:
-    """The nearest directory upwards with a pyproject.toml or a repository, else `start` itself."""
+    """The nearest directory upwards that is a project's, else `start` itself."""
     start = start if start.is_dir() else start.parent
-    for directory in (start, *start.parents):
-        if (directory / "pyproject.toml").is_file() or (directory / ".git").exists():
-            return directory
-    return start
+    return next((directory for directory in (start, *start.parents) if is_project(directory)), start)
+
+
+def is_project(directory: Path) -> bool:
+    """Whether a directory has a pyproject.toml or is a repository."""
+    return (directory / "pyproject.toml").is_file() or (directory / ".git").exists()
 
 
 def load_config(root: Path) -> Config:
@@ -81,17 +91,58 @@ def load_config(root: Path) -> Config:
         raise ConfigError(f"[tool.awaitguard] in {path.name}: per-file-ignores is a table and families a list of lists")
     return Config(
         root,
-        names(table, "select", path),
-        names(table, "ignore", path),
+        codes(table, "select", path),
+        codes(table, "ignore", path),
         tuple(
-            (str(pattern), names(cast("dict[str, Any]", per_file), str(pattern), path))
+            (str(pattern), codes(cast("dict[str, Any]", per_file), str(pattern), path))
             for pattern in cast("dict[str, Any]", per_file)
         ),
         tuple(names({"families": one}, "families", path) for one in cast("list[Any]", families)),
-        names(table, "roots", path),
+        directories(table, "roots", path),
         names(table, "exclude", path),
-        table.get("hints", False) is True,
+        hints=flag(table, "hints", path),
+        baseline=baseline_path(table, path),
     )
+
+
+def codes(table: dict[str, Any], key: str, path: Path) -> tuple[str, ...]:
+    """The beginnings of codes that a setting names.
+
+    Raises:
+        ConfigError: one of them is no code's.
+    """
+    try:
+        return prefixes(names(table, key, path), f"[tool.awaitguard] in {path.name}, {key}")
+    except UnknownCodeError as error:
+        raise ConfigError(str(error)) from None
+
+
+def directories(table: dict[str, Any], key: str, path: Path) -> tuple[str, ...]:
+    """The directories that a setting names.
+
+    Raises:
+        ConfigError: one of them isn't there.
+    """
+    found = names(table, key, path)
+    for one in found:
+        if not (path.parent / one).is_dir():
+            near = nearest_path(path.parent / one)
+            raise ConfigError(f"[tool.awaitguard] in {path.name}, {key}: there is no directory {one}{near}")
+    return found
+
+
+def flag(table: dict[str, Any], key: str, path: Path) -> bool:
+    value = table.get(key, False)
+    if not isinstance(value, bool):
+        raise ConfigError(f"[tool.awaitguard] in {path.name}: {key} has to be true or false")
+    return value
+
+
+def baseline_path(table: dict[str, Any], path: Path) -> Path | None:
+    value = table.get("baseline")
+    if value is not None and not isinstance(value, str):
+        raise ConfigError(f"[tool.awaitguard] in {path.name}: baseline has to be the path of a file")
+    return None if value is None else path.parent / value
 
 
 def names(table: dict[str, Any], key: str, path: Path) -> tuple[str, ...]:

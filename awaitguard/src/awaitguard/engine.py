@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from awaitguard.cache import LAYOUT, Cache, FileRow, digest
+from awaitguard.codes import UNREADABLE
 from awaitguard.config import Config
-from awaitguard.finding import CERTAIN, HINT, Cause, Finding
+from awaitguard.finding import CERTAIN, HINT, LIKELY, Cause, Finding
 from awaitguard.infer.modules import Modules, ignored_paths
+from awaitguard.infer.words import Words, collect_words, digest_text
 from awaitguard.read.discovery import SourceFile, discover
 from awaitguard.read.summary import Ignore
 from awaitguard.rules.facts import ProjectFacts, PublicFunction, Renaming
@@ -20,7 +22,6 @@ from awaitguard.rules.registry import GROUPS
 from awaitguard.version import __version__
 from awaitguard.work import Checker, batches, check_files, spread, start_checker, summarise_files
 
-UNPARSED = "AG001"
 BATCH = 400_000  # bytes of source in one task of summarising
 # Tasks of checking: files of one package ask for the same definitions, so each process gets long stretches.
 STRETCH = 4_000_000
@@ -43,7 +44,7 @@ def no_progress(step: str, done: int, total: int) -> None:
 
 
 def run(config: Config, starts: Iterable[Path], jobs: int = 0, progress: Progress = no_progress) -> Outcome:
-    """Check files and directories.
+    """Read a project whole, and report what was found below the starting points.
 
     `jobs` is the number of processes, 0 for one per processor; `progress(step, done, total)` is called as files are done.
 
@@ -52,11 +53,14 @@ def run(config: Config, starts: Iterable[Path], jobs: int = 0, progress: Progres
     """
     began = time.perf_counter()
     root = str(config.root)
-    discovery = discover(config.root, starts, config.exclude)
+    asked = discover(config.root, starts, config.exclude)
+    discovery = (
+        asked.joined(discover(config.root, [config.root], config.exclude, wanted=False)) if config.whole else asked
+    )
     unreadable = [unparsed(path, 1, 0, reason) for path, reason in discovery.unreadable]
     jobs = jobs or os.cpu_count() or 1
     with Cache(config.cache) as cache:
-        digests, names = refresh(cache, root, discovery.files, jobs, progress)
+        digests, words = refresh(cache, root, discovery.files, jobs, progress)
         paths = [file.path for file in discovery.files]
         salt = digest(
             repr(
@@ -71,18 +75,24 @@ def run(config: Config, starts: Iterable[Path], jobs: int = 0, progress: Progres
                 )
             ).encode()
         )
-        key = digest(salt + repr((config.families, sorted(names))).encode() + b"".join(digests[path] for path in paths))
+        key = digest(salt + repr((config.families, sorted(words))).encode() + b"".join(digests[path] for path in paths))
         stored = cache.run(key)
         outcome = unpack(stored) if stored else None
         if outcome is None:
-            outcomes = check(cache, root, config, discovery.files, digests, salt, names, jobs, progress)
+            outcomes = check(cache, root, config, discovery.files, digests, salt, words, jobs, progress)
             outcome = collect(outcomes, config)
             cache.store_run(key, pack(outcome))
-    findings, ignores, broken, unresolved = outcome
+    findings, ignores, unresolved = outcome
+    wanted = asked.paths()
+    shown = sorted((one for one in (*unreadable, *findings) if one.path in wanted), key=lambda one: one.sort_key)
     return Outcome(
-        sorted([*unreadable, *findings], key=lambda one: one.sort_key), ignores, len(paths), broken + len(unreadable), unresolved,
+        shown,
+        {path: found for path, found in ignores.items() if path in wanted},
+        len(asked.files),
+        sum(one.code == UNREADABLE for one in shown),
+        sum(number for path, number in unresolved.items() if path in wanted),
         time.perf_counter() - began,
-    )  # fmt: skip
+    )
 
 
 def own_state() -> list[int]:
@@ -93,9 +103,9 @@ def own_state() -> list[int]:
 
 def refresh(
     cache: Cache, root: str, files: Sequence[SourceFile], jobs: int, progress: Progress
-) -> tuple[dict[str, bytes], frozenset[str]]:
-    """Bring the cached summaries up to date; gives the digest of each file's summary, and the project's names."""
-    names: set[str] = set()
+) -> tuple[dict[str, bytes], Words]:
+    """Bring the cached summaries up to date; gives the digest of each file's summary, and the words of the project."""
+    said: list[tuple[str, str]] = []
     known = cache.known()
     digests: dict[str, bytes] = {}
     changed: list[tuple[tuple[str, bytes | None], int]] = []
@@ -104,7 +114,7 @@ def refresh(
         old = known.get(file.path)
         if old is not None and old[0] == file.size and old[1] == file.changed and old[2]:
             digests[file.path] = old[3]
-            names.update(old[4].split())
+            said.append((file.path, old[4]))
         else:
             changed.append(((file.path, old[2] if old else None), file.size + 500))
     tasks = [(root, batch) for batch in batches(changed, BATCH)]
@@ -115,11 +125,11 @@ def refresh(
             file = by_path[path]
             if summary is None:
                 digests[path] = known[path][3]
-                names.update(known[path][4].split())
+                said.append((path, known[path][4]))
                 cache.touch_files([(file.size, file.changed, path)])
             else:
                 digests[path] = of_summary
-                names.update(found.split())
+                said.append((path, found))
                 rows.append((path, file.size, file.changed, content, of_summary, found, summary))
         cache.store_files(rows)
         done += len(results)
@@ -127,12 +137,12 @@ def refresh(
     gone = [path for path in known if path not in by_path and not os.path.exists(os.path.join(root, path))]
     if gone:
         cache.drop_files(gone)
-    return digests, frozenset(names)
+    return digests, collect_words(said)
 
 
 def check(
     cache: Cache, root: str, config: Config, files: Sequence[SourceFile], digests: dict[str, bytes], salt: bytes,
-    names: frozenset[str], jobs: int, progress: Progress,
+    words: Words, jobs: int, progress: Progress,
 ) -> dict[str, bytes]:  # fmt: skip
     """Check the files whose results don't stand any more; gives the outcome of every file."""
     outcomes: dict[str, bytes] = {}
@@ -140,7 +150,7 @@ def check(
     stale: list[tuple[str, int]] = []
     for file in files:
         row = stored.get(file.path)
-        outcome = fitting(row, file.path, digests, salt, names) if row else None
+        outcome = fitting(row, file.path, digests, salt, words) if row else None
         if outcome is None:
             stale.append((file.path, file.size + 500))
         else:
@@ -151,10 +161,10 @@ def check(
     done = 0
     jobs = jobs if len(stale) > 40 else 1
     tasks = batches(stale, STRETCH, BATCH, 4 * jobs)
-    for results in spread(check_files, tasks, jobs, start_checker, (cache.path, modules, names)):
+    for results in spread(check_files, tasks, jobs, start_checker, (cache.path, modules, words)):
         rows: list[tuple[str, bytes, bytes]] = []
         for path, touched, outcome in results:
-            rows.append((path, depends(path, touched, digests, salt, names), marshal.dumps((touched, outcome))))
+            rows.append((path, depends(path, touched, digests, salt, words), marshal.dumps((touched, outcome))))
             outcomes[path] = outcome
         cache.store_results(rows)
         done += len(results)
@@ -166,11 +176,11 @@ def check(
 
 
 def depends(
-    path: str, touched: Iterable[str], digests: dict[str, bytes], salt: bytes, names: frozenset[str]
+    path: str, touched: Iterable[str], digests: dict[str, bytes], salt: bytes, words: Words
 ) -> bytes:  # fmt: skip
     """The key of a result: everything that it was worked out from, be it files or words of the project."""
     parts = [salt, digests.get(path, b"")]
-    parts += [digests.get(one) or (b"1" if one in names else outside(one)) for one in touched]
+    parts += [digests.get(one) or digest_text(words, one) or outside(one) for one in touched]
     return digest(b"".join(parts))
 
 
@@ -190,42 +200,40 @@ def outside(path: str) -> bytes:
     return STATUS[path]
 
 
-def fitting(
-    row: tuple[bytes, bytes], path: str, digests: dict[str, bytes], salt: bytes, names: frozenset[str]
-) -> bytes | None:
+def fitting(row: tuple[bytes, bytes], path: str, digests: dict[str, bytes], salt: bytes, words: Words) -> bytes | None:
     """A stored outcome, if what it was worked out from is as it was."""
     key, data = row
     try:
         touched, outcome = cast("tuple[tuple[str, ...], bytes]", marshal.loads(data))  # noqa: S302 - our own cache
     except (ValueError, EOFError, TypeError):
         return None
-    return outcome if key == depends(path, touched, digests, salt, names) else None
+    return outcome if key == depends(path, touched, digests, salt, words) else None
 
 
-Collected = tuple[list[Finding], dict[str, list[Ignore]], int, int]
+Collected = tuple[list[Finding], dict[str, list[Ignore]], dict[str, int]]  # and unresolved calls, by file
 
 
 def collect(outcomes: dict[str, bytes], config: Config) -> Collected:
     """Put the files' outcomes together and run the rules about the whole project."""
     findings: list[Finding] = []
     ignores: dict[str, list[Ignore]] = {}
-    broken = unresolved = 0
+    unresolved: dict[str, int] = {}
     facts = ProjectFacts({}, [], config.families)
     for path in sorted(outcomes):
         plain, missed, (functions, renamings), comments, error = marshal.loads(outcomes[path])  # noqa: S302 - our own
         findings.extend(revive(one) for one in plain)
-        unresolved += missed
+        if missed:
+            unresolved[path] = missed
         if comments:
             ignores[path] = [Ignore(*one) for one in comments]
         if error is not None:
-            broken += 1
             findings.append(unparsed(path, *error))
         for function in functions:
             facts.functions.setdefault(function[0], []).append(PublicFunction(*function))
         facts.renamings.extend(Renaming(*one) for one in renamings)
     for group in GROUPS:
         findings.extend(group.project(facts))
-    return in_characters(findings, config.root), ignores, broken, unresolved
+    return in_characters(findings, config.root), ignores, unresolved
 
 
 def in_characters(findings: list[Finding], root: Path) -> list[Finding]:
@@ -258,12 +266,12 @@ def is_template(path: str) -> bool:
     return any("{{" in part or "template" in part.lower() or "cookiecutter" in part for part in path.split("/")[:-1])
 
 
-def unparsed(path: str, line: int, column: int, reason: str) -> Finding:
+def unparsed(path: str, line: int, column: int, reason: str, is_newer: bool = False) -> Finding:
     line = max(line, 1)
     return Finding(
-        UNPARSED,
+        UNREADABLE,
         "unreadable-file",
-        HINT if is_template(path) else CERTAIN,
+        HINT if is_template(path) else LIKELY if is_newer else CERTAIN,
         path,
         line,
         max(column, 0) + 1,
@@ -279,17 +287,15 @@ def revive(plain: tuple[Any, ...]) -> Finding:
 
 
 def pack(outcome: Collected) -> bytes:
-    findings, ignores, broken, unresolved = outcome
+    findings, ignores, unresolved = outcome
     plain = [(*one[:-1], tuple(one.cause) if one.cause else None) for one in findings]
-    return marshal.dumps(
-        (plain, {path: [tuple(one) for one in found] for path, found in ignores.items()}, broken, unresolved)
-    )
+    return marshal.dumps((plain, {path: [tuple(one) for one in found] for path, found in ignores.items()}, unresolved))
 
 
 def unpack(data: bytes) -> Collected | None:
     try:
-        plain, ignores, broken, unresolved = marshal.loads(data)  # noqa: S302 - our own cache
+        plain, ignores, unresolved = marshal.loads(data)  # noqa: S302 - our own cache
         findings = [revive(one) for one in plain]
-        return findings, {path: [Ignore(*one) for one in found] for path, found in ignores.items()}, broken, unresolved
+        return findings, {path: [Ignore(*one) for one in found] for path, found in ignores.items()}, unresolved
     except (ValueError, EOFError, TypeError):
         return None

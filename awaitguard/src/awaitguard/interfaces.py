@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,17 +44,20 @@ class Interfaces(NamedTuple):
 
 
 def find_interfaces(config: Config, starts: Iterable[Path], name: str, jobs: int = 1) -> Interfaces:
-    """Look a name up in a tree.
+    """Look a name up in a project, and show what of it is below the starting points.
 
     Raises:
         FileNotFoundError: a starting point isn't there.
     """
-    discovery = discover(config.root, starts, config.exclude)
+    asked = discover(config.root, starts, config.exclude)
+    discovery = (
+        asked.joined(discover(config.root, [config.root], config.exclude, wanted=False)) if config.whole else asked
+    )
     with Cache(config.cache) as cache:
-        _, names = refresh(cache, str(config.root), discovery.files, jobs, no_progress)
+        _, words = refresh(cache, str(config.root), discovery.files, jobs, no_progress)
         reader = Reader(cache.path)
         paths = {file.path for file in discovery.files}
-        table = Table(Modules(str(config.root), paths, config.roots), reader.summary, names)
+        table = Table(Modules(str(config.root), paths, config.roots), reader.summary, words)
         last = name.rpartition(".")[2]
         search = Search(name, table)
         new, files = {last}, dict[str, Summary]()
@@ -74,7 +77,7 @@ def find_interfaces(config: Config, starts: Iterable[Path], name: str, jobs: int
             if summary.error is None:
                 search.file(path, summary)
         reader.close()
-    return search.result()
+    return search.result(asked.paths())
 
 
 class Search:
@@ -159,9 +162,18 @@ class Search:
         if not found:
             self.unresolved.append(place)
 
-    def result(self) -> Interfaces:
+    def result(self, shown: Container[str]) -> Interfaces:
+        """What was found in the files that are to be shown; definitions elsewhere if these call or export them."""
         wanted = self.name if "." in self.name else ""
-        found = [one for one in self.interfaces.values() if not wanted or one.cause.name.endswith(wanted)]
-        return Interfaces(
-            self.name, sorted(found, key=lambda one: (one.cause.path, one.cause.line)), sorted(set(self.unresolved))
-        )
+        found = [
+            Interface(one.cause, within(one.exports, shown), within(one.callers, shown))
+            for one in self.interfaces.values()
+            if not wanted or one.cause.name.endswith(wanted)
+        ]
+        found = [one for one in found if one.cause.path in shown or one.exports or one.callers]
+        found.sort(key=lambda one: (one.cause.path, one.cause.line))
+        return Interfaces(self.name, found, sorted(set(within(self.unresolved, shown))))
+
+
+def within(places: list[Place], shown: Container[str]) -> list[Place]:
+    return [place for place in places if place.path in shown]

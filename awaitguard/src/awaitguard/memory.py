@@ -5,6 +5,7 @@ from awaitguard.finding import Finding
 from awaitguard.infer.modules import Modules
 from awaitguard.infer.resolver import Resolver
 from awaitguard.infer.table import Table
+from awaitguard.infer.words import collect_words
 from awaitguard.read.source import summarise
 from awaitguard.rules.facts import ProjectFacts, file_facts
 from awaitguard.rules.registry import GROUPS
@@ -18,7 +19,9 @@ def check_sources(files: dict[str, str], families: tuple[tuple[str, ...], ...] =
     """
     made = {path: summarise(text.encode()) for path, text in files.items()}
     stored = {path: data for path, (data, _) in made.items()}
-    table = Table(Modules("/nonexistent", stored), stored.get, [names for _, names in made.values()])
+    table = Table(
+        Modules("/nonexistent", stored), stored.get, collect_words((path, words) for path, (_, words) in made.items())
+    )
     found: list[Finding] = []
     facts = ProjectFacts({}, [], families)
     resolver = Resolver(table)

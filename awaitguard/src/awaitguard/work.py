@@ -15,6 +15,7 @@ from awaitguard.check import check_file
 from awaitguard.infer.modules import Modules
 from awaitguard.infer.resolver import Resolver
 from awaitguard.infer.table import Table
+from awaitguard.infer.words import Words
 from awaitguard.read.source import UnreadableSourceError, summarise, unreadable
 from awaitguard.read.summary import load
 from awaitguard.rules.facts import file_facts
@@ -54,10 +55,10 @@ class Checker:
 
     current: Checker | None = None
 
-    def __init__(self, cache: str, modules: Modules, names: frozenset[str]) -> None:
+    def __init__(self, cache: str, modules: Modules, words: Words) -> None:
         self.reader = Reader(cache)
         self.root = modules.root
-        self.table = Table(modules, self.fetch, names)
+        self.table = Table(modules, self.fetch, words)
         self.resolver = Resolver(self.table)
 
     def fetch(self, path: str) -> bytes | None:
@@ -97,9 +98,9 @@ class Checker:
         return path, touched, marshal.dumps((plain, unresolved, plain_facts, ignores, None))
 
 
-def start_checker(cache: str, modules: Modules, names: frozenset[str]) -> None:
+def start_checker(cache: str, modules: Modules, words: Words) -> None:
     """Prepare a process for `check_files`."""
-    Checker.current = Checker(cache, modules, names)
+    Checker.current = Checker(cache, modules, words)
 
 
 def check_files(paths: Sequence[str]) -> list[Checked]:

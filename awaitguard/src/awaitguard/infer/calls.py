@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from awaitguard.infer import places
 from awaitguard.infer.library_calls import LibraryCalls
 from awaitguard.infer.value import (
     ASYNC_CONTEXT,
@@ -349,7 +350,7 @@ class Calls(LibraryCalls):
         summary = self.table.summary(value.module)
         if (
             summary is not None
-            and any(key == "metaclass" for key, _ in summary.scopes[value.scope].keywords)
+            and any(key in ("metaclass", "**") for key, _ in summary.scopes[value.scope].keywords)
             and not self.bases(*value.definition)[1]
         ):
             return UNKNOWN_VALUES
@@ -383,7 +384,7 @@ class Calls(LibraryCalls):
             summary is not None
             and not definition[0].startswith("/")
             and not self.table.is_subclassed(summary.scopes[definition[1]].name)
-            and not self.table.is_set_outside(name)
+            and places.set_on(self, definition, name) != places.SURELY
             and not self.library_bases(definition) - {"builtins.object"}
             and self.lineage(definition)[0] == [definition]
         )

@@ -13,6 +13,7 @@ from awaitguard.infer.value import (
     CONTAINER,
     CONTEXT,
     COROUTINE,
+    DOUBLE_VALUE,
     FUNCTION,
     GENERATOR,
     INSTANCE,
@@ -34,6 +35,7 @@ from awaitguard.infer.value import (
     Values,
     merge,
 )
+from awaitguard.infer.words import STARRED
 from awaitguard.read.library import ASYNC_METHODS, FUTURE_METHODS, SYNC_METHODS
 from awaitguard.read.summary import ABSENT, OP_ANNOTATED, Binding, Flag, Scope, Summary
 
@@ -120,7 +122,9 @@ class Classes(Lookup):
             else:
                 complete = False
         for key, value in scope.keywords:
-            if key == "metaclass":
+            if key == "**":
+                complete = False  # a metaclass may be among them
+            elif key == "metaclass":
                 metaclass = self.infer(path, value) if value >= 0 else UNKNOWN_VALUES
                 neutral = {"abc.ABCMeta", "enum.EnumMeta", "enum.EnumType", "builtins.type"}
                 if not all(one.kind == LIBRARY and one.extra in neutral for one in metaclass):
@@ -299,7 +303,7 @@ class Classes(Lookup):
             return (Value(METHOD, extra=name, origin=value.extra),)
         if kind in KNOWN_METHODS and name in KNOWN_METHODS[kind]:
             return (Value(METHOD, extra=name, origin=kind),)
-        return UNKNOWN_VALUES
+        return (value,) if value == DOUBLE_VALUE else UNKNOWN_VALUES
 
     def is_generated_before(self, definition: Definition, owner: Definition | None) -> bool:
         """Whether a dataclass comes before the base that has a written `__init__`, with the one that it is given."""
@@ -393,7 +397,22 @@ class Classes(Lookup):
         if value.extra not in ("self", "declared"):
             return False
         summary = self.table.summary(value.module)
-        return summary is None or self.table.is_subclassed(summary.scopes[value.scope].name)
+        return (
+            summary is None
+            or self.table.is_subclassed(summary.scopes[value.scope].name)
+            or self.remember(("starred", value.definition), lambda: self.is_starred(value.definition))
+        )
+
+    def is_starred(self, definition: Definition) -> bool:
+        """Whether a class may be in a list of bases somewhere: `class App(*commands)`."""
+        for path, bases in self.table.places(STARRED):
+            for value in self.infer(path, bases):
+                if value.kind != CONTAINER:
+                    return True  # nobody knows what is in it
+                for one in merge(list(value.extra)):
+                    if one.kind not in (CLASS, LIBRARY) or one.definition == definition:
+                        return True
+        return False
 
     def property_value(self, member: Value) -> Values:
         values = self.result(member)

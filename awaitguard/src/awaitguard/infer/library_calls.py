@@ -10,6 +10,7 @@ from awaitguard.infer.value import (
     AWAITABLE,
     CONTAINER,
     COROUTINE,
+    DOUBLE_VALUE,
     FUNCTION,
     INSTANCE,
     LIBRARY,
@@ -72,7 +73,9 @@ class LibraryCalls(Classes):
             return (Value(AWAITABLE, origin=name),)
         if name in OBJECTS:
             return (Value(OBJECT, extra=name, origin=name),)
-        if name.startswith(("unittest.mock.", "mock.")) or rest.rpartition(".")[2] in ("cast", "TypeVar", "NewType"):
+        if name.startswith(("unittest.mock.", "mock.")) or name == "types.SimpleNamespace":
+            return (DOUBLE_VALUE,)
+        if rest.rpartition(".")[2] in ("cast", "TypeVar", "NewType"):
             return UNKNOWN_VALUES
         expanded = self.expand(value)
         if expanded and not any(one.kind == LIBRARY for one in expanded):

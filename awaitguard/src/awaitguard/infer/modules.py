@@ -9,6 +9,8 @@ import sysconfig
 from collections.abc import Iterable
 from typing import Final
 
+from awaitguard.infer.roots import named_roots
+
 SUFFIXES: Final = (".pyi", "/__init__.pyi", ".py", "/__init__.py")
 # Files of these kinds beside the sources give modules too, but say nothing that could be read.
 COMPILED: Final = (
@@ -46,7 +48,8 @@ class Modules:
         self.root = root
         self.paths = frozenset(paths)
         self.packages: set[str] = {posixpath.dirname(path) for path in self.paths if path.endswith("/__init__.py")}
-        self.sources: set[str] = {"", *(one.strip("/").removeprefix("./") for one in extra_roots)}
+        extra = [one.strip("/").removeprefix("./") for one in extra_roots]
+        self.sources: set[str] = {"", *extra}
         self.holders = {posixpath.dirname(path) for path in self.paths}
         self.ignored = ignored_paths(root)
         self.names: dict[str, list[str]] = {}
@@ -64,6 +67,7 @@ class Modules:
         for path in self.paths:
             if path.startswith("src/") or "/src/" in path:
                 self.sources.add(path[: path.index("src/") + 3])
+        self.named = named_roots(root, self.paths, self.sources, extra)
         self.aside: set[str] = {one for one in self.sources if set(one.lower().split("/")) & ASIDE}
         for path in sorted(self.paths):
             self.register(path)
@@ -146,6 +150,21 @@ class Modules:
         if len(found) == 1:
             return found[0]
         return max(found, key=lambda path: (shared(path, importer), -len(path)))
+
+    def guessed(self, name: str, importer: str) -> list[str]:
+        """The files of a top-level package, if nothing but their place says that it can be imported by this name.
+
+        Empty where the directory above one of them is surely on the path: by configuration, or as that of the importer.
+        """
+        found: list[str] = []
+        for path in self.names.get(name, ()):
+            above = (
+                posixpath.dirname(posixpath.dirname(path)) if path.endswith("/__init__.py") else posixpath.dirname(path)
+            )
+            if above in self.named or above == posixpath.dirname(importer):
+                return []
+            found.append(path)
+        return found
 
     def is_hidden(self, name: str, importer: str) -> bool:
         """Whether a top-level name stands for packages that the importer can't see, so that it means something else."""

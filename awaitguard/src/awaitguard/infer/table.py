@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 from awaitguard.infer.modules import Modules
 from awaitguard.infer.trail import Trail
+from awaitguard.infer.words import IMPORTED, Words
 from awaitguard.read.source import summarise
 from awaitguard.read.summary import Summary, load
 
@@ -17,10 +18,10 @@ KEPT: Final = 16_000_000  # bytes of stored summaries that are unpacked in memor
 class Table:
     """Summaries by path, read through `fetch` from wherever they are stored."""
 
-    def __init__(self, modules: Modules, fetch: Callable[[str], bytes | None], names: Iterable[str] = ()) -> None:
+    def __init__(self, modules: Modules, fetch: Callable[[str], bytes | None], words: Words | None = None) -> None:
         self.modules = modules
         self.fetch = fetch
-        self.words = frozenset(word for line in names for word in line.split())
+        self.words: Words = words or {}
         self.loaded: dict[str, Summary] = {}
         self.weight = 0
         self.trail = Trail()
@@ -30,13 +31,20 @@ class Table:
         """Whether a class somewhere has a base with this last name."""
         return self.has(">" + name)
 
-    def is_set_outside(self, name: str) -> bool:
-        """Whether some code sets an attribute of this name on another object."""
-        return self.has("=" + name)
+    def places(self, word: str) -> list[tuple[str, int]]:
+        """The places that say one of the words that have places: file, and expression of what the word is about."""
+        self.trail.note(word)
+        found: list[tuple[str, int]] = []
+        for path in self.words.get(word, ()):
+            summary = self.summary(path)
+            if summary is not None:
+                found.extend((path, receiver) for said, receiver in summary.places if said == word)
+        return found
 
-    def may_be_either(self, name: str) -> bool:
-        """Whether some code asks what colour a method of this name has, and so takes both."""
-        return self.has("?" + name)
+    def imports_of(self, package: str) -> tuple[str, ...]:
+        """What files of the project import from below a top-level package: `core`, `core.create`."""
+        self.trail.note(IMPORTED + package)
+        return self.words.get(IMPORTED + package, ())
 
     def is_awaited(self, name: str) -> bool:
         """Whether some code awaits the result of a method of this name."""

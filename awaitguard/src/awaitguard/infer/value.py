@@ -71,6 +71,8 @@ ALIAS: Final = (
 METHOD: Final = "method"  # a telling method of an unknown object; extra: its name
 
 UNKNOWN_VALUE: Final = Value(UNKNOWN_KIND)
+# Can't be followed either, but is surely no object of the project's own classes.
+DOUBLE_VALUE: Final = Value(UNKNOWN_KIND, extra="double")
 NONE_VALUE: Final = Value(NONE_KIND)
 PLAIN_VALUE: Final = Value(PLAIN_KIND)
 UNKNOWN_VALUES: Final = (UNKNOWN_VALUE,)

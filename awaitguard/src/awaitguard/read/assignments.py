@@ -77,7 +77,7 @@ class Assignments(Expressions):
     def take(self, name: str, called: str, arguments: list[ast.expr]) -> None:
         """Remember what `run = getattr(job, "run", None)` takes, and `result = run()` after it."""
         if called == "getattr" and len(arguments) > 1 and type(arguments[1]) is Constant:
-            self.frame.taken[name] = str(arguments[1].value)
+            self.frame.taken[name] = (str(arguments[1].value), arguments[0])
         elif called in self.frame.taken:
             self.frame.methods[name] = self.frame.taken[called]
 
@@ -89,7 +89,7 @@ class Assignments(Expressions):
             name = cast("ast.Name", target).id
             use, self.owner = Use.ASSIGN, ("name", name)
             if type(value) is Call and type(value.func) is Attribute:
-                self.frame.methods[name] = value.func.attr
+                self.frame.methods[name] = (value.func.attr, value.func.value)
             elif type(value) is Call and type(value.func) is Name:
                 self.take(name, value.func.id, value.args)
         elif kind is Attribute:
@@ -102,6 +102,8 @@ class Assignments(Expressions):
             use = Use.ITERATE if type(value) is Call else Use.OTHER
         index = self.visit(value, use)
         self.owner = None
+        if type(value) is Call and self.is_get_logger(value.func):
+            self.loggers.add(target.attr if type(target) is Attribute else target.id if type(target) is Name else "")
         if (
             type(value) is Subscript
             and kind is Name
@@ -110,6 +112,12 @@ class Assignments(Expressions):
         ):
             return self.annotation(value)
         return index
+
+    def is_get_logger(self, function: ast.expr) -> bool:
+        """Whether a call of this gives a logger of the standard library."""
+        root, _, rest = dotted_name(function).partition(".")
+        origin = self.frame.quiet.get(root) or self.module.quiet.get(root) or ""
+        return f"{origin}.{rest}".strip(".") == "logging.getLogger"
 
     def is_self(self, name: str) -> bool:
         """Whether a name is the first parameter of the method around this code."""

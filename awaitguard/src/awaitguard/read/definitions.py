@@ -36,7 +36,6 @@ class Definitions(Assignments):
         self.blocks: list[list[Any]] = [[UNKNOWN, 0, 0, 0, False, False, False, False]]
         self.scopes: list[Any] = [None]
         self.imports: list[tuple[Any, ...]] = []
-        self.base_names: set[str] = set()
         self.statements = 0
         self.guarded_imports: int = 0
 
@@ -113,6 +112,8 @@ class Definitions(Assignments):
             ]
         if frame.tested:
             self.drop_tested(frame)
+        if frame.driven and self.shown:
+            self.drop_shown(frame)
         parent = frame.parent
         if parent is not None:
             late = 1 << 60
@@ -128,6 +129,14 @@ class Definitions(Assignments):
                 raw = self.scopes[index]
                 self.scopes[index] = (*raw[:FLAGS], raw[FLAGS] | Flag.HANDS_ON, *raw[FLAGS + 1 :])
         self.scopes[frame.index] = frame.finish()
+
+    def drop_shown(self, frame: Frame) -> None:
+        """A coroutine that is awaited here, or handed to someone who may, is shown on purpose: `log.debug("%s", task)`."""
+        self.sites[frame.site_start :] = [
+            site
+            for site in self.sites[frame.site_start :]
+            if site[2] != frame.index or site[1] not in self.shown or self.exprs[site[1]][1] not in frame.driven
+        ]
 
     def drop_tested(self, frame: Frame) -> None:
         """Sites on names whose colour or kind the function asks about are the author's own affair."""
@@ -243,7 +252,8 @@ class Definitions(Assignments):
                 self.visit(base.slice, Use.OTHER)
                 bases.append(self.base_class(base.value))
             elif type(base) is Starred:
-                bases.append(self.visit(base, Use.OTHER))
+                bases.append(UNKNOWN)
+                self.places.add((">*", self.visit(base.value, Use.OTHER)))
             else:
                 bases.append(self.base_class(base))
         keywords = tuple([(one.arg or "**", self.visit(one.value, Use.OTHER)) for one in node.keywords])
@@ -262,6 +272,7 @@ class Definitions(Assignments):
         """A base class is followed even when its module is of no interest otherwise."""
         dotted = dotted_name(node)
         if not dotted:
+            self.note_bases(node)
             return self.visit(node, Use.OTHER)
         self.frame.loads[dotted.partition(".")[0]] = len(self.exprs)
         self.base_names.add(dotted.rpartition(".")[2])

@@ -6,6 +6,7 @@ import fnmatch
 import os
 import stat
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,67 +27,114 @@ class Discovery(NamedTuple):
     files: list[SourceFile]
     unreadable: list[tuple[str, str]]
 
+    def joined(self, other: Discovery) -> Discovery:
+        """What both found."""
+        files = {file.path: file for file in (*other.files, *self.files)}
+        return Discovery(sorted(files.values()), sorted({*self.unreadable, *other.unreadable}))
 
-def discover(root: Path, starts: Iterable[Path], exclude: tuple[str, ...] = ()) -> Discovery:
+    def paths(self) -> frozenset[str]:
+        """Everything that was found, whether or not it can be read."""
+        return frozenset([file.path for file in self.files] + [path for path, _ in self.unreadable])
+
+
+def discover(root: Path, starts: Iterable[Path], exclude: tuple[str, ...] = (), wanted: bool = True) -> Discovery:
     """All Python files under the starting points.
 
     Symbolic links to directories aren't followed, so loops can't trap the search. Hidden directories, environments
     and build output are left out.
 
     Raises:
-        FileNotFoundError: a starting point isn't there.
+        FileNotFoundError: a starting point isn't there, or is `wanted` and has no Python file below it.
     """
-    base = os.path.abspath(root)
-    found: dict[str, SourceFile] = {}
-    unreadable: list[tuple[str, str]] = []
-    waiting: list[str] = []
+    search = Search(os.path.abspath(root), exclude)
     for start in starts:
+        if not search.start(start) and wanted:
+            raise FileNotFoundError(f"there is no Python file in {start}")
+    return Discovery(sorted(search.found.values()), search.unreadable)
+
+
+class Search:
+    """Goes through directories, one starting point after the other."""
+
+    def __init__(self, base: str, exclude: tuple[str, ...]) -> None:
+        self.base = base
+        self.exclude = exclude
+        self.found: dict[str, SourceFile] = {}
+        self.unreadable: list[tuple[str, str]] = []
+        self.seen: int = 0  # files and directories that count, those that the configuration excludes among them
+
+    def start(self, start: Path) -> bool:
+        """Take in a file, or everything below a directory; gives whether there is any.
+
+        Raises:
+            FileNotFoundError: it isn't there.
+        """
+        before = self.seen
         absolute = os.path.abspath(start)
         if os.path.isdir(absolute):
-            waiting.append(absolute)
+            waiting = [absolute]
+            while waiting:
+                self.directory(waiting.pop(), waiting)
         elif os.path.exists(absolute):
-            status = os.stat(absolute)
-            path = relative(absolute, base)
-            if not stat.S_ISREG(status.st_mode):
-                unreadable.append((path, "is no regular file"))
-                continue
-            found[path] = SourceFile(path, status.st_size, status.st_mtime_ns)
+            self.file(relative(absolute, self.base), os.stat(absolute))
         else:
-            raise FileNotFoundError(f"{start} doesn't exist")
-    while waiting:
-        directory = waiting.pop()
+            raise FileNotFoundError(f"{start} doesn't exist{nearest_path(start)}")
+        return self.seen > before
+
+    def file(self, path: str, status: os.stat_result) -> None:
+        self.seen += 1
+        if self.is_excluded(path):
+            return
+        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
+            self.unreadable.append((path, "is no regular file"))
+            return
+        self.found[path] = SourceFile(path, status.st_size, status.st_mtime_ns)
+
+    def directory(self, directory: str, waiting: list[str]) -> None:
         try:
             with os.scandir(directory) as entries:
                 listed = list(entries)
         except OSError as error:
-            unreadable.append((relative(directory, base), error.strerror or str(error)))
-            continue
+            self.fail(directory, error)
+            return
         if any(entry.name == "pyvenv.cfg" for entry in listed):
-            continue
+            return
         for entry in listed:
-            name = entry.name
             try:
                 if entry.is_dir(follow_symlinks=False):
-                    package = name in ("env", "build", "dist") and os.path.exists(
-                        os.path.join(entry.path, "__init__.py")
-                    )
-                    if (
-                        not name.startswith(".")
-                        and (name not in SKIPPED or package)
-                        and not excluded(relative(entry.path, base), exclude)
-                    ):
-                        waiting.append(entry.path)
-                elif name.endswith(".py") and not entry.is_dir():
-                    path = relative(entry.path, base)
-                    if not exclude or not excluded(path, exclude):
-                        status = entry.stat()
-                        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
-                            unreadable.append((path, "is no regular file"))
-                            continue
-                        found[path] = SourceFile(path, status.st_size, status.st_mtime_ns)
+                    if is_source(entry):
+                        if self.is_excluded(relative(entry.path, self.base)):
+                            self.seen += 1
+                        else:
+                            waiting.append(entry.path)
+                elif entry.name.endswith(".py") and not entry.is_dir():
+                    self.file(relative(entry.path, self.base), entry.stat())
             except OSError as error:
-                unreadable.append((relative(entry.path, base), error.strerror or str(error)))
-    return Discovery(sorted(found.values()), unreadable)
+                self.fail(entry.path, error)
+
+    def fail(self, path: str, error: OSError) -> None:
+        self.seen += 1
+        self.unreadable.append((relative(path, self.base), error.strerror or str(error)))
+
+    def is_excluded(self, path: str) -> bool:
+        return bool(self.exclude) and excluded(path, self.exclude)
+
+
+def is_source(entry: os.DirEntry[str]) -> bool:
+    """Whether a directory may hold sources: it isn't hidden, no environment and no build's output."""
+    name = entry.name
+    package = name in ("env", "build", "dist") and os.path.exists(os.path.join(entry.path, "__init__.py"))
+    return not name.startswith(".") and (name not in SKIPPED or package)
+
+
+def nearest_path(missing: Path) -> str:
+    """`, did you mean tests?`: what stands beside a path that isn't there and is spelt alike; or nothing."""
+    try:
+        there = sorted(one.name for one in missing.parent.iterdir())
+    except OSError:
+        return ""
+    near = get_close_matches(missing.name, there, 1)
+    return f", did you mean {missing.parent / near[0]}?" if near else ""
 
 
 def relative(path: str, base: str) -> str:

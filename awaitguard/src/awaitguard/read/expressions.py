@@ -23,6 +23,7 @@ from awaitguard.read.nodes import (
 )
 from awaitguard.read.operators import Operators
 from awaitguard.read.summary import (
+    BARE,
     NONE,
     OP_ATTR,
     OP_CALL,
@@ -51,6 +52,7 @@ from awaitguard.read.vocabulary import (
     PASSING_FUNCTIONS,
     PLAIN_METHODS,
     SCHEDULERS,
+    SHOWING,
     TELLING_CALLS,
     VALUE_CLASSES,
     VALUE_FUNCTIONS,
@@ -114,7 +116,7 @@ class Expressions(Operators):
                 argument_use = Use.VALUE_ARGUMENT
             elif name in self.module.quiet and name not in self.frame.bindings:
                 argument_use = self.quiet_use(self.module.quiet[name])
-            elif name == "isinstance" and not asks_for_awaitable(node):
+            elif name == "isinstance" and not asks_for_awaitable(node) and not self.is_given_kind(node):
                 argument_use = Use.VALUE_ARGUMENT
             elif (
                 name in PASSING_FUNCTIONS
@@ -127,6 +129,8 @@ class Expressions(Operators):
                 self.note_tests(name, node)
             elif self.frame.kind == "module" and remakes_module(name, node):
                 self.module.flags |= Flag.OWN_NAMESPACE
+            if name == "type" and len(node.args) == 3:
+                self.note_bases(node.args[1])
         elif type(function) is Attribute:
             name = function.attr
             if type(function.value) is Name:
@@ -141,8 +145,10 @@ class Expressions(Operators):
                 argument_use = Use.FORMAT
             if name in VALUE_METHODS:
                 argument_use = Use.VALUE_ARGUMENT
-            elif name in LOG_METHODS and dotted_name(function.value).rpartition(".")[2] in LOGGERS:
-                argument_use = Use.FORMAT
+            elif name in LOG_METHODS:
+                holder = dotted_name(function.value).rpartition(".")[2]
+                if holder in self.loggers or holder in LOGGERS:
+                    argument_use = Use.LOGGED
             if name in TELLING_CALLS:
                 self.note_tests(name, node)
             elif self.frame.kind == "module" and remakes_module(name, node):
@@ -190,6 +196,8 @@ class Expressions(Operators):
                 continue
             self.owner = fill[1] if fill else None
             index = self.visit(argument, argument_use)
+            if type(argument) is Name and (argument_use == Use.LOGGED or name in SHOWING):
+                self.shown.add(index)
             if index > NONE and passing:
                 self.site(Use.ITERATE, index, argument)
             if name in ("enumerate", "reversed") and type(argument) is Name:
@@ -227,8 +235,9 @@ class Expressions(Operators):
         if name in FILLING_METHODS and type(function) is Attribute and dotted_name(function.value) == "__all__":
             self.bind_name("__all__", UNKNOWN, node)
         if target < 0:
+            unknown = BARE if type(function) is Attribute and self.is_bare(name, argument_use, function) else UNKNOWN
             for index, argument, where in found:
-                self.argument_site(argument_use, index, argument, UNKNOWN, where)
+                self.argument_site(argument_use, index, argument, unknown, where)
             return self.plain_call(function)
         where_it_is = position(node)
         call = self.add((OP_CALL, target, tuple(arguments), tuple(keywords), has_star, where_it_is))
@@ -249,6 +258,18 @@ class Expressions(Operators):
         elif name == "release":
             frame.held.pop(dotted_name(function).removesuffix("release") + "acquire", None)
         return call
+
+    def is_bare(self, name: str, use: int, function: ast.Attribute) -> bool:
+        """Whether nothing but the name of a method says that it wants values."""
+        if use == Use.LOGGED:
+            holder = dotted_name(function.value)
+            return holder.rpartition(".")[2] not in self.loggers and self.module.quiet.get(holder) != "logging"
+        return name in VALUE_METHODS
+
+    def is_given_kind(self, node: ast.Call) -> bool:
+        """`isinstance(value, kind)` whose kind the caller chooses, be it that of coroutines."""
+        kind = node.args[1] if len(node.args) > 1 else None
+        return type(kind) is Name and kind.id in self.frame.param_use
 
     def note_method(self, node: ast.Call, function: ast.Attribute, use: int) -> None:
         """Remember how the results of methods are used, for who asks whether an override of another colour hurts."""
@@ -349,7 +370,9 @@ class Expressions(Operators):
     def visit_joined(self, node: ast.JoinedStr, use: int) -> int:
         for value in node.values:
             if type(value) is FormattedValue:
-                self.visit(value.value, Use.FORMAT)
+                index = self.visit(value.value, Use.FORMAT)
+                if type(value.value) is Name:
+                    self.shown.add(index)
                 if value.format_spec is not None:
                     self.visit(value.format_spec, Use.FORMAT)
         return PLAIN

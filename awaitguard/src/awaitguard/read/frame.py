@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any, Final
 
 from awaitguard.read.summary import PLAIN, UNKNOWN, Flag, RawBinding, RawSite
@@ -19,7 +20,7 @@ class Frame:
 
     __slots__ = (
         "annotation", "attributes", "awaits", "bases", "bindings", "block", "body", "calls", "consumed", "containers", "declared_plain",
-        "decorators", "exact", "flags", "forgettable", "fuzzy", "held", "index", "keywords", "kind", "loads", "methods", "name", "outer",
+        "decorators", "driven", "exact", "flags", "forgettable", "fuzzy", "held", "index", "keywords", "kind", "loads", "methods", "name", "outer",
         "param_use", "params", "parent", "pending", "position", "quiet", "replaced", "returns", "self_name",
         "site_start", "stars", "taken", "tested", "tracked", "wrappers", "yields",
     )  # fmt: skip
@@ -54,14 +55,16 @@ class Frame:
         self.tested: set[str] = set()
         # Attributes of other objects that are set here (`client.send = Mock()`): they aren't what their class says.
         self.replaced: set[str] = set()
-        # Names that hold what a method gave, and the name of the method.
-        self.methods: dict[str, str] = {}
+        # Names that hold what a method gave, the name of the method and its object.
+        self.methods: dict[str, tuple[str, ast.expr]] = {}
         # Functions inside that hand on all that they are given, and the parameter that gets it.
         self.wrappers: list[tuple[int, str]] = []
         # Names that hold a method that is taken by its name: `run = getattr(job, "run", None)`.
-        self.taken: dict[str, str] = {}
+        self.taken: dict[str, tuple[str, ast.expr]] = {}
         self.loads: dict[str, int] = {}
         self.consumed: set[str] = set()
+        # Names whose value is awaited here, or given to someone who may.
+        self.driven: set[str] = set()
         self.containers: dict[str, str] = {}
         # Containers that are declared to hold plain values.
         self.declared_plain: set[str] = set()

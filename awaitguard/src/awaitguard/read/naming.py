@@ -50,6 +50,7 @@ from awaitguard.read.vocabulary import (
     BUILTINS,
     CONTAINER_CALLS,
     CONTAINER_NODES,
+    DRIVING,
     FILLING_METHODS,
     FILLS_NAMESPACES,
     FOLLOWED_BUILTINS,
@@ -58,6 +59,7 @@ from awaitguard.read.vocabulary import (
     OF_BOTH,
     OF_COROUTINES,
     OWNED_USES,
+    PARENT_SITES,
     SITED_USES,
     TAKES_BOTH,
     TELLING_METHODS,
@@ -91,8 +93,14 @@ class Names:
         # Coroutines that functions put into names of the module, and the names that are handed to someone somewhere.
         self.stored_globals: list[tuple[str, RawSite]] = []
         self.handed: set[str] = set()
-        self.set_outside: set[str] = set()
-        self.asked: set[str] = set()
+        # `=name` where an attribute is set on another object (`=*Class`: any attribute of it), `?name` where somebody asks
+        # what colour it has, each with the expression of the object.
+        self.places: set[tuple[str, int]] = set()
+        self.base_names: set[str] = set()
+        # Arguments of functions that only show what they are given.
+        self.shown: set[int] = set()
+        # Names and attributes that hold what logging.getLogger() gave.
+        self.loggers: set[str] = set()
         # Methods whose results are awaited, and those whose results are used at once.
         self.awaited_methods: set[str] = set()
         self.plain_methods: set[str] = set()
@@ -177,6 +185,8 @@ class Names:
         """Note that the current scope reads `name`."""
         frame = self.frame
         frame.loads[name] = len(self.exprs)
+        if use in DRIVING:
+            frame.driven.add(name)
         uses = frame.param_use
         if name in uses:
             if use == Use.AWAIT or use == Use.SCHEDULED:
@@ -216,7 +226,7 @@ class Names:
                 and name in self.frame.tracked
                 and (self.frame.flags & Flag.ASYNC or (use == Use.RETURN and self.frame.annotation > NONE))
             )
-        ) and use != Use.VALUE_ARGUMENT:
+        ) and use not in PARENT_SITES:
             self.site(use, index, node)
         return index
 
@@ -307,22 +317,42 @@ class Names:
         """
         called = node.func if type(node) is Call else node
         if type(called) is Attribute:
-            self.asked.add(called.attr)
-        elif type(called) is Name and called.id in self.frame.methods:
-            self.asked.add(self.frame.methods[called.id])
-        elif type(called) is Name and called.id in self.frame.taken:
-            self.asked.add(self.frame.taken[called.id])
+            self.ask(called.attr, called.value)
+        elif type(called) is Name:
+            method = self.frame.methods.get(called.id) or self.frame.taken.get(called.id)
+            if method is not None:
+                self.ask(*method)
+
+    def ask(self, method: str, receiver: ast.expr) -> None:
+        """Somebody looks what colour a method or its result has, and so takes both."""
+        self.places.add(("?" + method, self.holder(receiver)))
 
     def note_set(self, node: ast.Call) -> None:
         """`setattr(module, "name", value)`, of pytest's monkeypatch too where it says that the name needn't be there."""
         is_patch = type(node.func) is Attribute
         if len(node.args) > 1 and type(node.args[1]) is Constant and (not is_patch or node.keywords):
-            self.set_outside.add(str(node.args[1].value))
+            self.places.add(("=" + str(node.args[1].value), self.holder(node.args[0])))
         elif len(node.args) > 1 and not is_patch and type(node.args[0]) is Name:
             # `setattr(Store, name, value)` in a loop: nobody knows what the class has, under its own name or another.
             for binding in self.module.bindings.get(node.args[0].id, ()):
                 if binding[0] in ("class", "from"):
-                    self.set_outside.add(binding[5] or node.args[0].id)
+                    name = binding[5] or node.args[0].id
+                    self.places.add((f"=*{name}", self.add((OP_NAME, node.args[0].id, self.block))))
+
+    def holder(self, node: ast.expr) -> int:
+        """The expression of an object whose attribute is set or asked about, if it can be followed."""
+        if type(node) is Call:
+            made = self.holder(node.func)
+            return self.add((OP_CALL, made, (), (), False, position(node))) if made > NONE else UNKNOWN
+        dotted = dotted_name(node)
+        known = dotted and self.is_known(dotted.partition(".")[0], Use.CALLEE)
+        return self.add((OP_NAME, dotted, self.block)) if known else UNKNOWN
+
+    def note_bases(self, node: ast.expr) -> None:
+        """`class Job(mixed(Base))` and `type("Job", (Base,), {})`: whatever is named there may get a subclass."""
+        for part in ast.walk(node):
+            if isinstance(part, ast.Attribute | ast.Name):
+                self.base_names.add(part.attr if isinstance(part, ast.Attribute) else part.id)
 
     def note_tests(self, name: str, node: ast.Call) -> None:
         """`isawaitable(x)`, `hasattr(x, ...)` and the like: the code knows that x may be of either kind."""
@@ -486,11 +516,10 @@ class Names:
                 binding = raw_binding(kind, value, len(self.exprs), self.block, target.lineno)
                 method.parent.attributes.setdefault(target.attr, []).append(binding)
             else:
-                self.set_outside.add(target.attr)
+                self.places.add(("=" + target.attr, self.holder(owner)))
                 frame.replaced.add(f"{owner.id}.{target.attr}")
         else:
-            self.set_outside.add(target.attr)
-            self.visit(owner, Use.ATTRIBUTE)
+            self.places.add(("=" + target.attr, self.visit(owner, Use.ATTRIBUTE)))
             if dotted_name(target):
                 frame.replaced.add(dotted_name(target))
 

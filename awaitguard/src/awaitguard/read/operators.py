@@ -76,7 +76,7 @@ class Operators(Names):
         if dotted_name(node.func).rpartition(".")[2] not in IN_THREADS:
             for argument in node.args:
                 if type(argument) is Attribute:
-                    self.asked.add(argument.attr)
+                    self.ask(argument.attr, argument.value)
                 elif type(argument) is Starred:
                     self.note_twice(argument.value.value if type(argument.value) is Await else argument.value)
 

@@ -13,6 +13,7 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from awaitguard.read.grammar import needs
 from awaitguard.read.summary import FOREIGN_REASON
 from awaitguard.read.walker import IGNORE, Walker
 
@@ -22,12 +23,6 @@ if TYPE_CHECKING:
 # Pure Python calls need no C stack, so a tree that the parser accepts can be walked at any depth.
 WALK_DEPTH: Final = 1_000_000
 TOO_DEEP: Final = "nested too deeply"
-NEWER: Final = re.compile(
-    r"^\s*(?:lazy\s+(?:import|from)\b|type\s+\w+\s*(?:\[.*\])?\s*=|(?:async\s+)?def\s+\w+\s*\[|class\s+\w+\s*\[)|except\s+\w+\s*,\s*\w+|\bt[\"']",
-    re.MULTILINE,
-)
-
-
 # What authors write to tell type checkers that a dropped coroutine, or an override of another kind, is meant.
 FOREIGN: Final = re.compile(
     r"#.*(?:(unused-coroutine|unused-awaitable|reportUnusedCoroutine|pyre-(?:ignore|fixme)\[1001\])"
@@ -38,11 +33,14 @@ FOREIGN_WORDS: Final = ("unused-coroutine", "unused-awaitable", "reportUnusedCor
 
 
 class UnreadableSourceError(Exception):
-    """A file that can't be summarised, with the line and column and the reason in words."""
+    """A file that can't be summarised, with the line and column and the reason in words.
 
-    def __init__(self, line: int, column: int, reason: str) -> None:
+    `is_newer` says that nothing is wrong with it: only this Python's grammar is too old.
+    """
+
+    def __init__(self, line: int, column: int, reason: str, is_newer: bool = False) -> None:
         super().__init__(reason)
-        self.line, self.column, self.reason = line, column, reason
+        self.line, self.column, self.reason, self.is_newer = line, column, reason, is_newer
 
 
 @contextmanager
@@ -93,17 +91,13 @@ def parse(data: bytes) -> tuple[ast.Module, str]:
             warnings.simplefilter("ignore")
             return ast.parse(text), text
     except SyntaxError as error:
-        reason = error.msg or "invalid syntax"
-        line = error.lineno or 1
-        offending = (
-            text.splitlines()[line - 1]
-            if 0 < line <= text.count("\n") + 1 and text.splitlines()[line - 1 : line]
-            else ""
-        )
-        if NEWER.search(offending):
-            version = ".".join(map(str, sys.version_info[:2]))
-            reason += f" in Python {version}; the file looks like it needs a newer Python to check it"
-        raise UnreadableSourceError(line, (error.offset or 1) - 1, f"syntax error: {reason}") from None
+        line, column = error.lineno or 1, (error.offset or 1) - 1
+        version = needs(text, line)
+        if version is None:
+            raise UnreadableSourceError(line, column, f"syntax error: {error.msg or 'invalid syntax'}") from None
+        newer, own = ".".join(map(str, version)), ".".join(map(str, sys.version_info[:2]))
+        reason = f"it is written for Python {newer} or newer, and awaitguard runs on {own}: run it on a newer Python"
+        raise UnreadableSourceError(line, column, reason, is_newer=True) from None
     except (RecursionError, MemoryError):
         raise UnreadableSourceError(1, 0, TOO_DEEP) from None
     except ValueError as error:
@@ -157,4 +151,4 @@ def summarise(data: bytes) -> tuple[bytes, str]:
 
 def unreadable(error: UnreadableSourceError) -> bytes:
     """The summary of a file that can't be read."""
-    return marshal.dumps(((), [], [], [], [], [], (error.line, error.column, error.reason)))
+    return marshal.dumps(((), [], [], [], [], [], [], (error.line, error.column, error.reason, error.is_newer)))

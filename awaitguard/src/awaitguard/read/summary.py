@@ -11,13 +11,14 @@ import marshal
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
-FORMAT: Final = 17  # part of the cache key: raise it when the walker or this layout changes
+FORMAT: Final = 18  # part of the cache key: raise it when the walker or this layout changes
 
 FOREIGN_REASON: Final = "said to another tool"  # the reason of ignores that are comments for type checkers
 UNKNOWN: Final = -1
 PLAIN: Final = 0
 NONE: Final = 1
 ABSENT: Final = -2
+BARE: Final = -3  # the call of a site where only the name of the method says what it does
 
 Expr = tuple[Any, ...]
 RawSite = tuple[int, int, int, int, int, int | str]  # the fields of a Site, as they are stored
@@ -79,8 +80,9 @@ class Use:
     UNPACKED: Final = 26
     RETURNED_LIST: Final = 27
     READ: Final = 28  # of a property that runs a loop; only there
+    LOGGED: Final = 29  # given to a method of a logger
 
-    ALL: Final = frozenset(range(28))
+    ALL: Final = frozenset({*range(28), 29})
 
 
 class ParamUse:
@@ -296,17 +298,19 @@ class Ignore(NamedTuple):
 class Summary:
     """Everything that later steps know about a file."""
 
-    __slots__ = ("blocks", "error", "exprs", "ignores", "imports", "scopes", "sites")
+    __slots__ = ("blocks", "error", "exprs", "ignores", "imports", "places", "scopes", "sites")
 
     def __init__(self, raw: tuple[Any, ...]) -> None:
-        exprs, blocks, scopes, sites, imports, ignores, error = raw
+        exprs, blocks, scopes, sites, imports, places, ignores, error = raw
         self.exprs: tuple[Expr, ...] = exprs
         self.blocks = Lazy(blocks, Block)
         self.scopes = Lazy(scopes, Scope)
         self.sites: list[RawSite] = sites
         self.imports: tuple[Import, ...] = tuple([Import(*one) for one in imports])
+        # `=name` where an attribute is set on another object, `?name` where its colour is asked, with the object's expression.
+        self.places: list[tuple[str, int]] = places
         self.ignores: tuple[Ignore, ...] = tuple([Ignore(*one) for one in ignores])
-        self.error: tuple[int, int, str] | None = error
+        self.error: tuple[int, int, str, bool] | None = error  # line, column, reason, whether a newer Python reads it
 
     def scope_of(self, block: int) -> int:
         """The scope that a block is in."""

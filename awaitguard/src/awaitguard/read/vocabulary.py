@@ -68,16 +68,24 @@ FOLLOWED_LIBRARY: Final = frozenset({"asyncio", "contextlib", "functools", "thre
     "weakref", "queue"})  # fmt: skip
 QUIET_LIBRARY: Final = frozenset(sys.stdlib_module_names) - FOLLOWED_LIBRARY
 
+# Functions that only show what they are given: a coroutine that is awaited elsewhere may be shown on purpose.
+SHOWING: Final = frozenset({"print", "str", "repr", "format", "ascii"})
+# Uses by which a coroutine in a variable comes to be awaited, here or elsewhere.
+DRIVING: Final = frozenset({Use.AWAIT, Use.SCHEDULED, Use.ARGUMENT, Use.YIELD, Use.ELEMENT, Use.RETURN})
 KEEP_UNKNOWN: Final = frozenset({Use.AWAIT, Use.ASYNC_WITH, Use.ASYNC_ITERATE, Use.SCHEDULED})
 # A container with coroutines is handed over in these uses, and whoever gets it may await them.
 HANDED_OVER: Final = frozenset({Use.ARGUMENT, Use.AWAIT, Use.YIELD, Use.CALLEE, Use.OTHER, Use.ITERATE, Use.ASYNC_ITERATE,
     Use.SCHEDULED, Use.SUBSCRIPT, Use.ATTRIBUTE, Use.WITH, Use.ASYNC_WITH, Use.UNPACKED})  # fmt: skip
-LOOKS_AT: Final = frozenset({Use.TRUTH, Use.COMPARE, Use.FORMAT, Use.VALUE_ARGUMENT, Use.STATEMENT, Use.OPERAND})
-TRACKED_USES: Final = frozenset({Use.TRUTH, Use.COMPARE, Use.FORMAT, Use.OPERAND, Use.SUBSCRIPT, Use.VALUE_ARGUMENT})
+LOOKS_AT: Final = frozenset(
+    {Use.TRUTH, Use.COMPARE, Use.FORMAT, Use.VALUE_ARGUMENT, Use.LOGGED, Use.STATEMENT, Use.OPERAND}
+)
+TRACKED_USES: Final = frozenset(
+    {Use.TRUTH, Use.COMPARE, Use.FORMAT, Use.OPERAND, Use.SUBSCRIPT, Use.VALUE_ARGUMENT, Use.LOGGED}
+)
 USES_OF_GLOBALS: Final = frozenset({Use.SUBSCRIPT, Use.OPERAND, Use.FORMAT})
 SITED_USES: Final = frozenset({Use.AWAIT, Use.WITH, Use.ASYNC_WITH, Use.ITERATE, Use.ASYNC_ITERATE, Use.UNPACKED})
 VALUE_USES: Final = frozenset({Use.ATTRIBUTE, Use.SUBSCRIPT, Use.OPERAND, Use.FORMAT, Use.COMPARE, Use.TRUTH, Use.ITERATE,
-    Use.UNPACKED, Use.VALUE_ARGUMENT})  # fmt: skip
+    Use.UNPACKED, Use.VALUE_ARGUMENT, Use.LOGGED})  # fmt: skip
 OWNED_USES: Final = frozenset({Use.ELEMENT, Use.STORED, Use.MAPPED})
-PARENT_SITES: Final = frozenset({Use.ARGUMENT, Use.VALUE_ARGUMENT, Use.SCHEDULED, Use.AWAIT})
+PARENT_SITES: Final = frozenset({Use.ARGUMENT, Use.VALUE_ARGUMENT, Use.LOGGED, Use.SCHEDULED, Use.AWAIT})
 CONTAINER_NODES: Final = frozenset({ast.List, ast.Tuple, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.DictComp})

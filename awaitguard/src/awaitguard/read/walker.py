@@ -94,6 +94,7 @@ class Walker(Definitions):
             self.scopes,
             self.sites,
             self.imports,
+            sorted(self.places),
             list(ignores),
             None,
         )
@@ -112,13 +113,18 @@ class Walker(Definitions):
     def names(self) -> str:
         """Names that the rest of the project should know.
 
-        `>Class` has subclasses here, `=name` is set on other objects, `?name` is a method whose colour is asked about,
+        `>Class` has subclasses here, `=name` is set on other objects (`=*Class`: something is, whatever it is called),
+        `?name` is a method whose colour is asked about,
         `!name` is one that is awaited, and `.name` one whose result is used without await; `*name` is a function whose
-        result's result is awaited.
+        result's result is awaited, `@package.module.name` something that is imported.
         """
-        marked = ((">", self.base_names), ("=", self.set_outside), ("?", self.asked), ("!", self.awaited_methods),
+        marked = ((">", self.base_names), ("!", self.awaited_methods),
                   (".", self.plain_methods), ("*", self.twice_awaited))  # fmt: skip
-        return " ".join(sorted([mark + name for mark, names in marked for name in names]))
+        placed = {word for word, _ in self.places}
+        for module, level, name, *_ in self.imports:
+            if not level and name != "*":
+                placed.add(f"@{module}.{name}" if name else f"@{module}")
+        return " ".join(sorted(placed.union([mark + name for mark, names in marked for name in names])))
 
     def body(self, statements: list[ast.stmt]) -> bool:
         for number, statement in enumerate(statements):

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
+from awaitguard.codes import GENERAL
+from awaitguard.rules.advice import advice
 from awaitguard.rules.registry import RULES
 from awaitguard.rules.rule import Rule
-
-GENERAL = {
-    "AG001": ("unreadable-file", "A file couldn't be checked: a syntax error, an encoding that doesn't fit, a grammar newer than the Python that runs "
-        "awaitguard, or no permission. Nothing is known about its calls."),
-    "AG002": ("unused-ignore", "An `# awaitguard: ignore[...]` comment silences nothing any more. Remove it, so that it can't hide a later mistake."),
-}  # fmt: skip
 
 
 def explain_code(code: str) -> str | None:
@@ -17,7 +13,7 @@ def explain_code(code: str) -> str | None:
     wanted = code.upper()
     if wanted in GENERAL:
         name, why = GENERAL[wanted]
-        return f"# {wanted} {name}\n\n{why}\n"
+        return f"# {wanted} {name}\n\n{why}\n\n{advice(wanted)}\n"
     rule = RULES.get(wanted) or next((one for one in RULES.values() if one.name == code.lower()), None)
     return page(rule) if rule else None
 
@@ -26,7 +22,7 @@ def page(rule: Rule) -> str:
     return (
         f"# {rule.code} {rule.name}\n\n"
         f"Finds {rule.title}. Level: {rule.level}.\n\n"
-        f"{rule.why}\n\n"
+        f"{rule.why}\n\n{advice(rule.code)}\n\n"
         f"## Bad\n\n```python\n{rule.bad.strip()}\n```\n\n"
         f"## Good\n\n```python\n{rule.good.strip()}\n```\n\n"
         f"## Silence it\n\n"

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
+from awaitguard.codes import UNUSED_IGNORE, is_known, nearest
 from awaitguard.finding import CERTAIN, Finding
 from awaitguard.read.summary import FOREIGN_REASON, Ignore
-
-UNUSED: Final = "AG002"
 
 
 def apply_ignores(findings: Iterable[Finding], ignores: dict[str, list[Ignore]]) -> list[Finding]:
@@ -41,7 +39,9 @@ def apply_ignores(findings: Iterable[Finding], ignores: dict[str, list[Ignore]])
                 if (path, ignore.line, code) not in used:
                     what = f"ignore[{code}]" if code else "ignore"
                     message = f"this `awaitguard: {what}` silences nothing: remove it"
+                    if code and not is_known(code):
+                        message = f"`awaitguard: {what}` names no code{nearest(code)}"
                     kept.append(
-                        Finding(UNUSED, "unused-ignore", CERTAIN, path, ignore.line, 1, ignore.line, 1, message)
+                        Finding(UNUSED_IGNORE, "unused-ignore", CERTAIN, path, ignore.line, 1, ignore.line, 1, message)
                     )
     return sorted(kept, key=lambda one: one.sort_key)

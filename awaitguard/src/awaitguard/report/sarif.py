@@ -6,9 +6,12 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+from awaitguard.codes import GENERAL
 from awaitguard.finding import CERTAIN, LIKELY, Finding
 from awaitguard.report import Report
 from awaitguard.report.baseline import fingerprint
+from awaitguard.report.explain import explain_code, page
+from awaitguard.rules.advice import advice
 from awaitguard.rules.registry import RULES
 from awaitguard.version import __version__
 
@@ -39,12 +42,20 @@ def render(report: Report) -> str:
 def describe(code: str, name: str) -> dict[str, Any]:
     rule = RULES.get(code)
     if rule is None:
-        return {"id": code, "name": name}
+        why = GENERAL[code][1]
+        return {
+            "id": code,
+            "name": name,
+            "shortDescription": {"text": name.replace("-", " ")},
+            "fullDescription": {"text": why},
+            "help": {"text": f"{why}\n{advice(code)}", "markdown": explain_code(code)},
+        }
     return {
         "id": code,
         "name": name,
         "shortDescription": {"text": rule.title},
         "fullDescription": {"text": rule.why},
+        "help": {"text": f"{rule.why}\n{advice(code)}", "markdown": page(rule)},
         "defaultConfiguration": {"level": LEVELS.get(rule.level, "note")},
     }
 

@@ -10,35 +10,9 @@ from rich.text import Text
 
 from awaitguard.finding import Finding
 from awaitguard.report import Grouped, Report
-from awaitguard.rules.registry import RULES
+from awaitguard.rules.advice import advice
 
 SHOWN = 12  # places that a group lists before it only counts
-ADVICE = {
-    "AG30": "Import it from where it is now, or bring it back.",
-    **dict.fromkeys(
-        ("AG305", "AG306", "AG307", "AG308", "AG309"), "Pass what it takes, or let it take what is passed."
-    ),
-    "AG310": "Check what the object really is, or give its class what is missing.",
-    "AG311": "Put the arguments into the order of the parameters, or pass them by name.",
-    "AG20": "Make the definitions agree, or give one of them another name.",
-    "AG210": "Make the definitions agree, or give one of them another name.",
-    "AG211": "Write it in the colour that Python expects.",
-    "AG109": "Give it a coroutine: call an async function.",
-    "AG111": "Call it: put parentheses behind the name.",
-    "AG112": "Enter it with `with` or `async with`.",
-    "AG108": "Iterate it with `for` or `async for`.",
-    "AG12": "Put `await` in front of the call.",
-    "AG13": "Put `await` in front of the call.",
-    "AG133": "Iterate it with `async for`, or enter it with `async with`.",
-    "AG146": "Put the decorator above the function.",
-    "AG147": "Call it: put parentheses behind the name.",
-    "AG14": "Use the other form of `with` or `for`.",
-    "AG15": "Await the coroutine instead of starting a loop.",
-    "AG168": "Give it an async function.",
-    "AG16": "Give it a plain function, or create a task from one.",
-    "AG17": "Use asyncio.Lock, or let the lock go before the await.",
-}
-AWAITED = "Leave out the `await`, or call the async function that was meant."
 
 
 def render(report: Report, colour: bool = False, width: int = 120, verbose: bool = False) -> str:
@@ -96,13 +70,7 @@ def print_group(console: Console, report: Report, group: Grouped) -> None:
         console.print(line)
     if len(findings) > SHOWN:
         console.print(Text(f"  ... and {len(findings) - SHOWN} more (--format json lists all)"))
-    console.print(Text(f"  {advice(first)}  More: awaitguard explain {first.code}\n", style="dim"))
-
-
-def advice(finding: Finding) -> str:
-    if finding.code in ("AG001", "AG002"):
-        return "Nothing in this file was checked." if finding.code == "AG001" else "Remove the comment."
-    return ADVICE.get(finding.code) or ADVICE.get(finding.code[:4], AWAITED if finding.code in RULES else "")
+    console.print(Text(f"  {advice(first.code)}  More: awaitguard explain {first.code}\n", style="dim"))
 
 
 def print_frame(console: Console, report: Report, finding: Finding) -> None:

@@ -9,7 +9,7 @@ from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.infer.value import CLASS, FUNCTION, INSTANCE, LIBRARY, PARTIAL, Value
 from awaitguard.read.summary import NONE, OP_CALL, OP_NAME, Use
 from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
-from awaitguard.rules.signatures import ANYTHING, Parameters, parameters_of
+from awaitguard.rules.signatures import ANYTHING, Parameters, is_doubted, parameters_of
 
 if TYPE_CHECKING:
     from awaitguard.finding import Finding
@@ -67,7 +67,8 @@ class Arguments(Group):
             if complaints and not self.asks_signature(file, site.scope):
                 rule, message = complaints[0]
                 name = f"{file.text(expr[1])}()"
-                level = LIKELY if "super" in targets[0].via or targets[0].extra == "self" else ""
+                unsure = "super" in targets[0].via or targets[0].extra == "self"
+                level = LIKELY if unsure or any(is_doubted(file.resolver, one) for one in targets) else ""
                 below = targets[0].origin if "decorated" in targets[0].via else targets[0].definition
                 yield file.finding(rule, expr[5], f"{name} {message}", below, level)
             return

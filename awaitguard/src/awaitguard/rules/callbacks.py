@@ -193,10 +193,16 @@ class Callbacks(Group):
             text, called = file.text(argument), file.text(expr[1])
             if makes_coroutine(file, values[0]):
                 plain = declared and all(file.resolver.is_awaitable(one) is False for one in declared)
+                if plain and awaits_all_the_same(file, target, param):
+                    continue  # what it does with it counts, not what the annotation says
                 if plain or (param.annotation < 0 and param.use & ~ParamUse.AS_VALUE == ParamUse.CALLED):
                     message = f"{called}() is given {text}, an async function, for `{param.name}`, which it calls without await"
                     yield file.finding(PARAMETER, expr[5], message, values[0].definition, "" if plain else LIKELY)
-            elif (declared and all(file.resolver.is_awaitable(one) for one in declared)) or awaits_result(param):
+            elif (
+                declared
+                and all(file.resolver.is_awaitable(one) for one in declared)
+                and param.use & ~ParamUse.AS_VALUE != ParamUse.CALLED
+            ) or awaits_result(param):
                 made = file.resolver.call(values[0])
                 if made and all(file.resolver.is_awaitable(one) is False for one in made):
                     message = (
@@ -261,6 +267,30 @@ def takes_function(resolver: Resolver, target: Value) -> bool:
 def awaits_result(param: Param) -> bool:
     """Whether a function does nothing with a parameter but call it and await what comes back."""
     return param.annotation < 0 and param.use & ~ParamUse.AS_VALUE == ParamUse.AWAITED | ParamUse.CALL_AWAITED
+
+
+def awaits_all_the_same(file: FileCheck, target: Value, param: Param) -> bool:
+    """Whether a function, or the class that keeps the parameter in an attribute, awaits what the callback gives."""
+    if param.use & ParamUse.CALL_AWAITED:
+        return True
+    summary = file.resolver.table.summary(target.module)
+    if summary is None:
+        return False
+    owner = target.scope if target.kind == CLASS else summary.scopes[target.scope].parent
+    scope = summary.scopes[owner]
+    if scope.kind != "class":
+        return False
+    kept = {param.name} if target.kind == CLASS else set[str]()
+    for name, bindings in scope.attributes.items():
+        values = [summary.exprs[one.value] for one in bindings if one.kind == "value" and one.value > 1]
+        if any(value[:2] == (OP_NAME, param.name) for value in values):
+            kept.add(name)
+    for raw in summary.sites:
+        called = summary.exprs[raw[1]]
+        function = summary.exprs[called[1]] if raw[0] == Use.AWAIT and called[0] == OP_CALL else NO_EXPR
+        if function[0] == OP_NAME and function[1].count(".") == 1 and function[1].partition(".")[2] in kept:
+            return True
+    return False
 
 
 def is_callable(summary: Summary, annotation: int) -> bool:

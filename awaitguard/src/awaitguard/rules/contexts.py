@@ -113,8 +113,9 @@ class Contexts(Group):
     def pushed(self, file: FileCheck, site: Site) -> Iterator[Finding]:
         """`stack.enter_async_context(x)` is `async with x`, and `stack.enter_context(x)` is `with x`."""
         function = file.expr(file.expr(site.call)[1]) if site.call > NONE and site.argument == 0 else NO_EXPR
-        if function[0] == OP_NAME and function[1].endswith(("enter_context", "enter_async_context")):
-            use = Use.ASYNC_WITH if "async" in function[1] else Use.WITH
+        method = str(function[1]).rpartition(".")[2] if function[0] == OP_NAME else ""
+        if method in ("enter_context", "enter_async_context"):
+            use = Use.ASYNC_WITH if method == "enter_async_context" else Use.WITH
             targets, values = file.values(file.expr(site.call)[1]), file.values(site.expr)
             stack = any(str(target.origin).endswith("ExitStack") for target in targets)
             if stack and values and self.is_other(file, use, values):

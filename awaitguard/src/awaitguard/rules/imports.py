@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.finding import CERTAIN, Cause, Finding
+from awaitguard.finding import CERTAIN, HINT, Cause, Finding
 from awaitguard.infer.modules import STANDARD_LIBRARY
 from awaitguard.read.summary import Flag, Import
 from awaitguard.rules.rule import Group, Rule
@@ -60,11 +60,28 @@ class Imports(Group):
                 )
 
     def report(self, file: FileCheck, rule: Rule, one: Import, message: str, name: str) -> Finding:
-        finding = file.finding(rule, one.position, message)
+        finding = file.finding(rule, one.position, message, level=HINT if self.is_guess(file, one) else "")
         if one.level:
             name = absolute(file, one, name)
         target = file.resolver.imported_module(file.path, one.module, one.level) or ""
         return finding._replace(cause=Cause(name, target.rstrip("/"), 0, "missing", ""))
+
+    @staticmethod
+    def is_guess(file: FileCheck, one: Import) -> bool:
+        """Whether it may be somebody else's package that is imported, under the name of a directory of the project.
+
+        Neither configuration nor the importer's place puts the directory's parent on the path, and no import of the
+        project finds anything in it by that name.
+        """
+        package = one.module.partition(".")[0]
+        places = file.resolver.modules.guessed(package, file.path) if not one.level else []
+        if not places:
+            return False
+        for rest in file.resolver.table.imports_of(package):
+            name = rest.partition(".")[0]
+            if name and any(file.resolver.member(path, name) is not None for path in places):
+                return False
+        return True
 
     def missing_module(self, file: FileCheck, one: Import) -> str:
         """The dotted name of the module if it should be in the project and isn't."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
+from awaitguard.infer import places
 from awaitguard.infer.value import CLASS, INSTANCE, MODULE, UNKNOWN_KIND, Value, Values, is_unknown
 from awaitguard.read.summary import OP_ATTR, OP_CALL, OP_GETATTR, OP_NAME, Use
 from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
@@ -64,7 +65,8 @@ class Members(Group):
         cause = file.cause(owner.definition) if owner.kind != MODULE else None
         holder = cause.name if cause else owner.module
         # An attribute of that name is set on some object, or another class in the place of this one.
-        if any(map(file.resolver.table.is_set_outside, (name, holder.rpartition(".")[2] if cause else name))):
+        given = max(self.given(file.resolver, one, name) for one in owners)
+        if given == places.SURELY:
             return
         level = CERTAIN if len(owners) == 1 and owner.origin == owner.definition else LIKELY
         for one in owners:
@@ -79,6 +81,8 @@ class Members(Group):
                     or file.resolver.is_protocol(one.definition)
                 )
                 level = HINT if unsure or len(owners) > 1 else LIKELY if level != HINT else level
+        if given == places.PERHAPS:
+            level = HINT  # what isn't there in the class is all the likelier what an object is given from outside
         yield file.finding(
             MEMBER, expr[5], f"{text} is of {what} {holder}, which has nothing called `{name}`", owner.definition, level
         )
@@ -93,6 +97,13 @@ class Members(Group):
             values = file.resolver.dotted(file.path, summary, index, base, function[2])
             return values, name
         return None
+
+    @staticmethod
+    def given(resolver: Resolver, owner: Value, name: str) -> int:
+        """Whether some code gives an object the attribute that its class or module lacks, or puts another class there."""
+        if owner.kind == MODULE:
+            return places.set_in_module(resolver, owner.module, name)
+        return max(places.set_on(resolver, owner.definition, name), places.replaces_class(resolver, owner.definition))
 
     @staticmethod
     def is_factory(file: FileCheck, owner: Value) -> bool:

@@ -22,6 +22,7 @@ from awaitguard.infer.value import (
 )
 from awaitguard.read.library import AWAITABLE_TYPES, GIVES_AWAITABLE
 from awaitguard.read.summary import (
+    BARE,
     DECORATORS,
     FLAGS,
     NO_EXPR,
@@ -98,7 +99,7 @@ BY_USE: Final = {Use.STATEMENT: STATEMENT, Use.FORGOTTEN: FORGOTTEN, Use.TRUTH: 
     Use.ASYNC_ITERATE: ITERATE, Use.FORMAT: FORMAT, Use.ELEMENT: STORED, Use.STORED: STORED, Use.RETURNED_DICT: STORED,
     Use.MAPPED: STORED, Use.RETURN: RETURNED, Use.ARGUMENT: PASSED, Use.VALUE_ARGUMENT: PASSED, Use.ATTRIBUTE: ATTRIBUTE,
     Use.SUBSCRIPT: SUBSCRIPT, Use.OPERAND: OPERAND, Use.UNPACKED: ITERATE, Use.RETURNED_LIST: STORED, Use.YIELD: RETURNED,
-    Use.CALLEE: CALLED}  # fmt: skip
+    Use.CALLEE: CALLED, Use.LOGGED: FORMAT, Use.SCHEDULED: PASSED}  # fmt: skip
 WHERE: Final = {
     Use.STATEMENT: "is never awaited: the call alone runs nothing",
     Use.FORGOTTEN: "is assigned to `{0}` and never awaited",
@@ -113,6 +114,7 @@ WHERE: Final = {
     Use.MAPPED: "is put into a container without await",
     Use.RETURN: "is returned without await: callers get a coroutine instead of a value",
     Use.VALUE_ARGUMENT: "is passed without await where a value is wanted",
+    Use.LOGGED: "is put into a text without await",
     Use.SUBSCRIPT: "is subscripted without await",
     Use.OPERAND: "is used as an operand without await",
     Use.UNPACKED: "is unpacked without await",
@@ -133,6 +135,8 @@ DROPPED: Final = {
     ASYNC_CONTEXT: "an async context manager that is never entered",
 }
 HANDED_OUT: Final = frozenset({Use.RETURN, Use.RETURNED_DICT, Use.RETURNED_LIST})
+# Arguments of what is known by its name to want values, or awaitables; the project may have something else by that name.
+WANTED: Final = frozenset({Use.VALUE_ARGUMENT, Use.LOGGED, Use.SCHEDULED})
 CONTAINED: Final = frozenset({Use.ELEMENT, Use.RETURNED_DICT, Use.RETURNED_LIST, Use.MAPPED})
 
 
@@ -205,10 +209,15 @@ class NeverAwaited(Group):
         level = LIKELY if partly or any(UNSURE & set(value.via) for value in values) else ""
         if level and any(overridden(file, value) for value in values):
             return
-        if use == Use.ARGUMENT or (use == Use.VALUE_ARGUMENT and self.is_given_to_project(file, site)):
+        given = use in WANTED and self.is_given_to_project(file, site)
+        if use == Use.ARGUMENT or given:
             level = self.wants_value(file, site)
             if not level:
                 return
+        elif use == Use.SCHEDULED:
+            return
+        elif use in WANTED and self.is_bare(file, site):
+            level = LIKELY
         if use in CONTAINED and file.summary.scopes[site.scope].annotation >= 0:
             level = self.declared_level(file, site)
             if not level:
@@ -221,7 +230,7 @@ class NeverAwaited(Group):
         text = file.text(site.expr)
         if use == Use.ATTRIBUTE:
             end = f"is used by its attribute `{site.argument}` without await"
-        elif use == Use.ARGUMENT:
+        elif use == Use.ARGUMENT or given:
             end = f"is passed without await to {file.text(file.expr(site.call)[1])}(), which wants a value"
         else:
             end = WHERE[use].format(site.argument)
@@ -308,12 +317,18 @@ class NeverAwaited(Group):
         targets = file.values(file.expr(site.call)[1]) if site.call >= 0 else ()
         return any(target.kind in (FUNCTION, CLASS) and not target.module.startswith("/") for target in targets)
 
+    @staticmethod
+    def is_bare(file: FileCheck, site: Site) -> bool:
+        """Whether nothing but the name of a method says that it wants a value: what it is called on can't be followed."""
+        if site.call < 0:
+            return site.call == BARE
+        function = file.expr(file.expr(site.call)[1])
+        return "." in str(function[1:]) and is_unknown(file.values(file.expr(site.call)[1]))
+
     def wants_value(self, file: FileCheck, site: Site) -> str:
         """How sure it is that the called function wants a value in this position; empty when it may want an awaitable."""
         level = CERTAIN
         targets = file.values(file.expr(site.call)[1])
-        if file.text(file.expr(site.call)[1]).rpartition(".")[2].startswith("assert"):
-            return ""  # a test may look at the coroutine itself
         for target in targets:
             found = parameter(file, target, site.argument)
             if found is None:

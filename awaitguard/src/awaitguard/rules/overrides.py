@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, HINT, LIKELY
+from awaitguard.infer import places
 from awaitguard.infer.value import Definition
 from awaitguard.read.discovery import is_test
 from awaitguard.read.summary import BASES, KIND, NONE, OP_NAME, OP_SCOPE, Flag, qualname
@@ -83,10 +84,11 @@ class Overrides(Group):
             if own[0].module == file.path
             else file.summary.scopes[index].position
         )
-        asked = file.resolver.table.may_be_either(name)
+        asked = places.asks_colour(file.resolver, definition, name)
+        seen = self.is_seen(file, name, FORMS[mine], FORMS[other])
         # An abstract async method says itself how it is called, and some code does so without asking.
         promised = rule is ABSTRACT and FORMS[other] == AWAITED and file.resolver.table.is_awaited(name)
-        if level == CERTAIN and (asked or not self.is_seen(file, name, FORMS[mine], FORMS[other])):
+        if level == CERTAIN and (asked or not seen):
             level = LIKELY
         holder = file.cause(owner)
         handles = name in VERBS and not file.resolver.lineage(definition)[1]
@@ -94,7 +96,7 @@ class Overrides(Group):
             handles
             or self.is_twin(file, index, owner)
             or name.lstrip("_").startswith(HOOKS)
-            or (asked and not promised)
+            or (asked and not promised and (asked == places.SURELY or not seen))
             or (is_test(file.path) and is_test(owner[0]))  # a double of a double, which its test knows
         ):
             level = HINT

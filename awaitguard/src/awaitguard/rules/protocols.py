@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import CERTAIN, HINT
+from awaitguard.infer import places
 from awaitguard.infer.resolver import CONTAINER_TYPES, MAPPING_TYPES
 from awaitguard.infer.value import CLASS, FUNCTION, INSTANCE, Definition, Value
 from awaitguard.read.summary import (
@@ -169,7 +170,8 @@ class Protocols(Group):
             if verdict:
                 own = file.cause(value.definition)
                 message = f"{own.name if own else 'the object'}.{name} is {verdict[0]}, but {scope.name}.{name} is {verdict[1]}"
-                level = HINT if file.resolver.table.may_be_either(name) else verdict[2]
+                asked = max(places.asks_colour(file.resolver, one, name) for one in (value.definition, protocol))
+                level = HINT if asked else verdict[2]
                 yield file.finding(PROTOCOL, position, message, mine[0].definition, level)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from awaitguard.infer import places
 from awaitguard.infer.calls import KEEPING
 from awaitguard.infer.resolver import Resolver
 from awaitguard.infer.value import CLASS, FUNCTION, INSTANCE, Definition, Value
@@ -62,6 +63,19 @@ def parameters_of(resolver: Resolver, target: Value) -> Parameters | None:
     return None
 
 
+def is_doubted(resolver: Resolver, target: Value) -> bool:
+    """Whether some object may have something else in the place of a method or class, a test's double most often."""
+    summary = resolver.table.summary(target.module)
+    scope = summary.scopes[target.scope] if summary is not None and target.scope >= 0 else None
+    if summary is None or scope is None:
+        return False
+    if target.kind == CLASS:
+        return places.replaces_class(resolver, target.definition) == places.PERHAPS
+    owner = scope.parent
+    is_method = owner >= 0 and summary.scopes[owner].kind == "class"
+    return is_method and places.set_on(resolver, (target.module, owner), scope.name) == places.PERHAPS
+
+
 def of_wrapped(resolver: Resolver, target: Value) -> Parameters | None:
     """The parameters of a function under a decorator whose wrapper hands on just what it is given."""
     if not isinstance(target.origin, tuple) or target.origin[0].startswith("/"):
@@ -89,8 +103,8 @@ def of_function(resolver: Resolver, target: Value) -> Parameters | None:
     if "overload" in resolver.decorator_names(summary, scope):
         return None
     parent = summary.scopes[scope.parent]
-    if parent.kind == "class" and resolver.table.is_set_outside(scope.name):
-        return None  # some object has another one, a test's double most often
+    if parent.kind == "class" and places.set_on(resolver, (target.module, scope.parent), scope.name) == places.SURELY:
+        return None
     if parent.kind == "class" and resolver.is_protocol((target.module, scope.parent)):
         return None  # what is called is something else, which may take more
     if parent.kind == "class" and is_interface(resolver, target, scope):
@@ -137,8 +151,11 @@ def of_class(resolver: Resolver, definition: Definition) -> Parameters | None:
         if summary is None or path.startswith("/"):
             return None
         scope = summary.scopes[index]
-        if resolver.table.is_set_outside(scope.name):
-            return None  # another class is put in its place
+        if places.SURELY in (
+            places.replaces_class(resolver, (path, index)),
+            places.set_on(resolver, (path, index), ""),
+        ):
+            return None
         if "__new__" in scope.bindings or scope.keywords:
             return None
         if scope.decorators and not resolver.is_dataclass(path, index):

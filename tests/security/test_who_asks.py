@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import httpx
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
-from netra_backend.app.routes.body_limit import STRANGERS_BODY
+from netra_backend.app.routes import body_limit
+from netra_backend.app.routes.body_limit import STRANGERS_BODY, BodyLimit
 from netra_backend.app.routes.websocket import FIRST_FRAMES
 from tests.harness.server import RunningServer
 from tests.security.raw_http import RawHttp, ask, get
@@ -109,3 +112,45 @@ async def test_a_socket_has_a_few_frames_to_say_whose_it_is(server: RunningServe
             assert b"not_authenticated" in (await peer.frame()).payload
         closed = await peer.frame()
         assert (closed.opcode, closed.code) == (CLOSE, 4401)
+
+
+async def test_large_bodies_of_one_user_are_worked_on_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    go = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, _send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        order.append(scope["user"])
+        await go.wait()
+
+    async def whose(scope: Scope) -> str:
+        return scope["user"]
+
+    async def send(_message: Message) -> None:
+        raise AssertionError("nothing is answered here")
+
+    def request(user: str, size: int) -> asyncio.Task[None]:
+        parts = [{"type": "http.request", "body": b"x" * size, "more_body": more} for more in (True, False)]
+
+        async def receive() -> Message:
+            return parts.pop(0)
+
+        return asyncio.create_task(limit({"type": "http", "headers": [], "user": user}, receive, send))
+
+    async def settle() -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(body_limit, "_see_who_asks", whose)
+    limit = BodyLimit(app, 100 * STRANGERS_BODY)
+    tasks = [request(user, STRANGERS_BODY) for user in ("alice", "alice", "alice", "bob")]
+    await settle()
+    assert order == ["alice", "bob"]
+    tasks.append(request("alice", 10))
+    await settle()
+    assert order == ["alice", "bob", "alice"], "small ones don't wait"
+    tasks[1].cancel()
+    go.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert sorted(order) == ["alice"] * 3 + ["bob"]

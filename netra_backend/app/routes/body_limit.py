@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from weakref import WeakValueDictionary
+
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
@@ -24,11 +27,14 @@ looks at who asks, and strangers may come in any number."""
 
 class BodyLimit:
     """Middleware: a body beyond `max_bytes` is answered with 413 `too_large`, before it is read where it says its
-    length, and otherwise when it passes the limit. Beyond `STRANGERS_BODY` it is read only for somebody known."""
+    length, and otherwise when it passes the limit. Beyond `STRANGERS_BODY` it is read only for somebody known, and
+    what one user sent of that size is worked on one after the other: reading the largest takes a quarter of a second,
+    and nobody else should wait for more than one of them."""
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self.app = app
         self.max_bytes = max_bytes
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -42,29 +48,38 @@ class BodyLimit:
             await response(scope, receive, send)
             return
         taken = 0
-        known = False
+        user_id: str | None = None
+        turn: asyncio.Lock | None = None
 
         async def counted() -> Message:
-            nonlocal taken, known
+            nonlocal taken, user_id, turn
             part = await receive()
             taken += len(part.get("body", b""))
             if taken > self.max_bytes:
                 # This kind, because FastAPI lets it pass while it reads a body.
                 raise HTTPException(413, message, {"Connection": "close"})
-            if taken > STRANGERS_BODY and not known:
-                await _see_who_asks(scope)
-                known = True
+            if taken > STRANGERS_BODY and user_id is None:
+                user_id = await _see_who_asks(scope)
+            if user_id is not None and turn is None and not part.get("more_body", False):
+                own = self._turns.setdefault(user_id, asyncio.Lock())
+                await own.acquire()
+                turn = own
             return part
 
-        await self.app(scope, counted, send)
+        try:
+            await self.app(scope, counted, send)
+        finally:
+            if turn is not None:
+                turn.release()
 
 
-async def _see_who_asks(scope: Scope) -> None:
+async def _see_who_asks(scope: Scope) -> str:
     connection = HTTPConnection(scope)
     try:
-        await auth_services(connection).authenticator.from_request(connection)
+        found = await auth_services(connection).authenticator.from_request(connection)
         # A route looks only once it has the whole body; until then a slow one would make room for strangers.
         admit(scope)
+        return found.user_id
     except (NotAuthenticated, ForbiddenOrigin) as error:
         status = 401 if isinstance(error, NotAuthenticated) else 403
         raise HTTPException(status, str(error), {"Connection": "close"}) from None

@@ -36,7 +36,7 @@ from pydantic_ai.messages import (
 
 from netra_backend.app.agents.result_allowance import ResultAllowance
 
-__all__ = ["NO_ANSWER", "conversation", "one_call_at_a_time", "short_id"]
+__all__ = ["NO_ANSWER", "call_in_words", "conversation", "one_call_at_a_time", "result_in_words", "short_id"]
 
 NO_ANSWER = "[No answer.]"
 _INTERRUPTED_CALL = "The tool call was interrupted before a result was produced."
@@ -152,7 +152,9 @@ class _Conversation:
             if isinstance(part, ToolCallPart):
                 call = self._named(part)
                 self._open.append((part.tool_call_id, call))
-                parts.append(TextPart(_call_in_words(part)) if self._without_tools else call)
+                parts.append(
+                    TextPart(call_in_words(part.tool_name, part.args_as_json_str())) if self._without_tools else call
+                )
             elif not isinstance(part, TextPart) or part.content.strip():
                 parts.append(part)
         if not any(isinstance(part, TextPart | ToolCallPart) for part in parts):
@@ -188,7 +190,7 @@ class _Conversation:
             answers.append(replace(result, content=content, tool_name=call.tool_name, tool_call_id=call.tool_call_id))
         self._open = []
         if self._without_tools:
-            words = "\n\n".join(_result_in_words(answer) for answer in answers)
+            words = "\n\n".join(result_in_words(each.tool_name, each.model_response_str()) for each in answers)
             self.messages.append(ModelRequest([UserPromptPart(words)]))
         else:
             self.messages.append(ModelRequest(answers))
@@ -270,9 +272,11 @@ def _joined(said: Sequence[Said]) -> Said:
     return together
 
 
-def _call_in_words(call: ToolCallPart) -> str:
-    return f"[The tool {call.tool_name} was called with {call.args_as_json_str()}]"
+def call_in_words(name: str, arguments: str) -> str:
+    """How a call is told to a model that knows of no tools."""
+    return f"[The tool {name} was called with {arguments}]"
 
 
-def _result_in_words(result: ToolReturnPart) -> str:
-    return f"[The tool {result.tool_name} answered:]\n{result.model_response_str()}"
+def result_in_words(name: str, result: str) -> str:
+    """The same of what it returned."""
+    return f"[The tool {name} answered:]\n{result}"

@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 
 from openai import APIStatusError, NotGiven, Omit
 
-from netra_backend.app.agents.conversation import short_id
+from netra_backend.app.agents.conversation import call_in_words, result_in_words, short_id
 from netra_backend.app.agents.server_words import structured, words_of
 
 __all__ = ["RequestForm", "refused_part"]
@@ -291,22 +291,28 @@ def _leave_out(form: dict[str, Any], part: str) -> None:
 
 
 def _without_tools(messages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The conversation without the calls in it, one answer for each question."""
-    before: dict[str, Any] | None = None
+    """The conversation with what was called and answered told in words, as `conversation` tells it without tools."""
+    names: dict[str, str] = {}
+    results: list[str] = []
     for message in messages:
         if message.get("role") == "tool":
+            name = names.get(message["tool_call_id"], "a tool")
+            results.append(result_in_words(name, str(message.get("content"))))
             continue
+        if results:
+            yield {"role": "user", "content": "\n\n".join(results)}
+            results = []
+        calls = _listed(message, "tool_calls")
+        if not calls:
+            yield message
+            continue
+        functions = [call["function"] for call in calls]
+        names |= {call["id"]: call["function"]["name"] for call in calls}
+        words = [call_in_words(function["name"], function["arguments"]) for function in functions]
         told = {key: value for key, value in message.items() if key != "tool_calls"}
-        if told.get("role") == "assistant" and not told.get("content"):
-            continue
-        if before is not None and before.get("role") == told.get("role") == "assistant":
-            before = {**before, "content": f"{before['content']}\n\n{told['content']}"}
-            continue
-        if before is not None:
-            yield before
-        before = told
-    if before is not None:
-        yield before
+        yield told | {"content": "\n\n".join([*([told["content"]] if told.get("content") else []), *words])}
+    if results:
+        yield {"role": "user", "content": "\n\n".join(results)}
 
 
 def _ids_in(messages: list[dict[str, Any]]) -> Iterator[str]:

@@ -278,8 +278,26 @@ async def test_without_tools_the_conversation_has_no_calls(server: FakeModelServ
     await runtime.start(a_turn("thanks", past), again).wait()
     assert again.shown_text == "well"
     body = server.requests[-1].body
-    assert [message["role"] for message in body["messages"]] == ["system", "user", "assistant", "user"]
+    roles = ["system", "user", "assistant", "user", "assistant", "user"]
+    assert [message["role"] for message in body["messages"]] == roles
     assert not any("tool_calls" in message for message in body["messages"])
+    assert "42" in body["messages"][3]["content"], "what the tool said is told all the same"
+
+
+@pytest.mark.parametrize("opening", [[Text("I look.")], []], ids=["after text", "alone"])
+async def test_tools_that_are_refused_after_one_ran(
+    server: FakeModelServer, runtime: AgentRuntime, opening: list[Any]
+) -> None:
+    """The model is told what was called and answered, in a form that every template takes."""
+    calls = [ToolCall("calculate", {"expression": "6*7"}, "a"), ToolCall("calculate", {"expression": "6*8"}, "b")]
+    server.queue += [[*opening, *calls], [Status(400, error("this model does not support tools"))], [Text("42")]]
+    assert (await say(runtime)).endswith("42")
+    *_, asked, answered = server.requests[-1].messages
+    assert (asked["role"], answered["role"]) == ("assistant", "user")
+    for words in ("6*7", "6*8"):
+        assert words in asked["content"]
+    for words in ("42", "48"):
+        assert words in answered["content"]
 
 
 async def test_it_is_forgotten_after_a_time() -> None:

@@ -312,3 +312,15 @@ async def test_a_run_that_is_gone_ends_quietly(log: EventLog, place: Place, open
     await stream.text("y")
     await stream.finish(lambda: Ending("completed"))
     assert await log.view(place.user_id, lambda view: view.runs.get(place.run_id)) is None
+
+
+async def test_what_was_shown_is_joined_once_however_often_it_is_asked_for(open_stream: OpenStream) -> None:
+    """A turn looks at it wherever text follows thinking; joining all of it each time would be quadratic work."""
+    stream = await open_stream()
+    for number in range(3):
+        await stream.text(f"a{number} ")
+        await stream.thinking(f"b{number} ")
+        assert stream.shown_text is stream.shown_text
+        assert stream.shown_thinking is stream.shown_thinking
+    assert (stream.shown_text, stream.shown_thinking) == ("a0 a1 a2 ", "b0 b1 b2 ")
+    await stream.finish(lambda: Ending(kind="completed"))

@@ -35,6 +35,9 @@ __all__ = ["AnswerLimits", "ChatModel", "ChunkReader"]
 DRAIN = 0.1
 """Seconds that a response may take to end after it said that it's done; then its connection is closed instead."""
 
+_MOST_TURNS = 1_000
+"""Changes between text and thinking in one answer. Each makes a part, and the library looks through all parts often."""
+
 _DONE = frozenset({b"[DONE]", b'"[DONE]"', b"DONE"})
 """OpenAI's end of a stream, and how others write it."""
 
@@ -109,6 +112,7 @@ class ChunkReader:
         self._size = 0
         # What grows now; its pieces that the library doesn't know, and those of them that aren't shown yet.
         self._growing: Growth | None = None
+        self._turns = 0
         self._inside_tags = False
         self._held: list[str] = []
         self._unshown: list[str] = []
@@ -242,6 +246,12 @@ class ChunkReader:
             self._inside_tags = False
             yield library_chunk(self._answer.head, {"content": _TAGS[1]})
         self._growing = grows
+        self._turns += grows is not None
+        if self._turns > _MOST_TURNS:
+            raise AgentFailure(
+                FailureCode.MODEL_BAD_RESPONSE,
+                f"The model's answer changed between text and thinking more than {_MOST_TURNS} times.",
+            )
         if grows is None:
             yield cast("ChatCompletionChunk", spoken)
             return

@@ -111,12 +111,12 @@ class RunStream:
     @property
     def shown_text(self) -> str:
         """The whole answer taken so far."""
-        return "".join(self._text)
+        return _joined(self._text)
 
     @property
     def shown_thinking(self) -> str:
         """The whole reasoning taken so far."""
-        return "".join(self._thinking)
+        return _joined(self._thinking)
 
     async def text(self, delta: str) -> None:
         """See `RunSink.text`."""
@@ -308,6 +308,13 @@ class RunStream:
     async def _wait_for_progress(self) -> None:
         self._progress.clear()
         await self._progress.wait()
+
+
+def _joined(pieces: list[str]) -> str:
+    """All of them, which are one piece from now on: who asks often mustn't join all of them every time."""
+    if len(pieces) > 1:
+        pieces[:] = ["".join(pieces)]
+    return pieces[0] if pieces else ""
 
 
 def _ms_since(began: float) -> int:

@@ -103,6 +103,11 @@ WITHOUT_END: dict[str, tuple[bytes, Callable[[int], bytes], set[FailureCode]]] =
     "choices": (
         OK, lambda _: stream({"choices": [{"index": n, "delta": {"content": "a"}} for n in range(1000)]}), {ODD},
     ),
+    "changes between text and thinking": (
+        OK, lambda _: stream(*[text("a"), chunk({"reasoning_content": "b"})] * 50), {ODD},
+    ),
+    "changes between text and thinking in tags": (OK, lambda _: stream(text("<think>a</think>b" * 50)), {ODD}),
+    "changes between parts of a content": (OK, lambda _: event({"content": [{"thinking": "a"}, "b"] * 50}), {ODD}),
     "a refusal's body": (BAD, lambda _: FILL, {FailureCode.MODEL_REJECTED_REQUEST}),
     "a redirection's body": (
         b"HTTP/1.1 307 Temporary Redirect\r\nlocation: /elsewhere\r\nconnection: close\r\n\r\n",

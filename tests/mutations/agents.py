@@ -26,6 +26,7 @@ _THREADS_TESTS = f"{_HERE}/test_sync_tools.py"
 _LOADER_TESTS = f"{_HERE}/test_loader.py"
 _OFFLINE = f"{_HERE}/test_offline.py"
 _ESCAPES = "tests/integration/test_escapes.py"
+_SOURCES = f"{_HERE}/test_sources.py"
 _CUT = "tests/integration/test_cut_answers.py"
 _ENDINGS = "tests/integration/test_every_ending.py"
 _OUTPUTS = "tests/integration/test_structured_output.py"
@@ -61,11 +62,6 @@ _TOOLS = Nearest("agents/tools.py", _OFFLINE)
 
 MUTATIONS = (
     # Tool calls in pieces
-    _CALLS.edit(
-        "calls-piece-of-no-index-to-the-open-one",
-        "        if open_call is None:\n            raise UnclearCalls",
-        "        if open_call is None and not self._calls:\n            return self._begin(index, None)\n        if open_call is None:\n            raise UnclearCalls",
-    ),
     _CALLS.edit(
         "calls-strays-are-taken",
         '                raise UnclearCalls("pieces of several tool calls came without saying which call they belong to")\n',
@@ -227,7 +223,21 @@ MUTATIONS = (
         "answer-sources-of-any-scheme",
         'not cited.startswith(("https://", "http://")) or',
         "not cited or",
+        _SOURCES,
     ),
+    _ANSWER.edit(
+        "answer-sources-under-a-call",
+        "or not self._cites or self._calls:",
+        "or not self._cites:",
+        _SOURCES,
+    ),
+    _ANSWER.edit(
+        "answer-sources-end-their-links",
+        '"".join(" " if sign in "[]<>`\\\\" else sign for sign in title[:200])',
+        "title[:200]",
+        _SOURCES,
+    ),
+    _ANSWER.edit("answer-sources-again", "list(dict.fromkeys(self._citations))", "list(self._citations)", _SOURCES),
     _STREAM.edit(
         "reader-response-without-bound",
         "        if self._size > self._limits.response:\n",
@@ -486,8 +496,7 @@ MUTATIONS = (
         "threads-keep-the-process",
         'name="netra-sync-tool", daemon=True)',
         'name="netra-sync-tool", daemon=False)',
-        _THREADS_TESTS,
-        "tests/chaos/test_ending.py",
+        "tests/chaos/test_hanging_ends.py",
     ),
     _RETURNED.edit("result-without-bound", "    if length > most_chars:\n", "    if length < 0:\n"),
     _RETURNED.edit("result-odd-is-read-on-the-loop", "    if _is_plain(result):\n", "    if threads:\n"),

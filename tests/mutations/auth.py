@@ -19,7 +19,7 @@ _PROXIES = "tests/unit/test_client_address.py"
 _FRONT = "tests/security/test_front_door.py"
 _CONTEXT_TESTS = "tests/security/test_execution_context.py"
 
-_AUTHENTICATOR = Nearest("auth/authenticator.py", _AUTHENTICATOR_TESTS, _SESSIONS_TESTS)
+_AUTHENTICATOR = Nearest("auth/authenticator.py", _AUTHENTICATOR_TESTS)
 _REGISTRY = Nearest("auth/session_registry.py", _REGISTRY_TESTS)
 _SIGN_IN = Nearest("auth/sign_in.py", _SIGN_IN_TESTS)
 _ATTEMPTS = Nearest("auth/attempts.py", _ATTEMPTS_TESTS, _SIGN_IN_TESTS)

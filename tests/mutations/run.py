@@ -154,7 +154,7 @@ class Copy:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Try the mutations, and say which the tests notice.")
-    parser.add_argument("pattern", nargs="*", help="only ids that begin with this text or match this pattern")
+    parser.add_argument("pattern", nargs="*", help="only ids or files that begin with this text or match it")
     parser.add_argument("--jobs", type=int, default=1, help="how many to try at once, each in a copy of its own")
     parser.add_argument("--trust", action="store_true", help="don't see first that the tests pass by themselves")
     given = parser.parse_args(arguments)
@@ -237,7 +237,10 @@ def _kill(session: int) -> None:
 
 
 def _matches(mutation: Mutation, patterns: Sequence[str]) -> bool:
-    return not patterns or any(mutation.id.startswith(text) or fnmatch.fnmatch(mutation.id, text) for text in patterns)
+    names = (mutation.id, mutation.file)
+    return not patterns or any(
+        name.startswith(text) or fnmatch.fnmatch(name, text) for name in names for text in patterns
+    )
 
 
 if __name__ == "__main__":

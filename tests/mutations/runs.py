@@ -325,6 +325,8 @@ MUTATIONS = (
         "row-open-of-all-users",
         "_OPEN = _SELECT.where(_OF_USER, runs.c.state.in_(OPEN_STATES))",
         '_OPEN = _SELECT.where(bindparam("of_user") != "", runs.c.state.in_(OPEN_STATES))',
+        _ROWS,
+        "tests/security/test_foreign_ids_over_sockets.py",
         _SCOPE,
         "tests/security/test_two_users.py",
     ),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from pydantic_ai import ModelRetry
 
+from netra_backend.app.agents import hooks
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Json, SinkClosed
 from tests.fakes.model_server import (
     Cut,
@@ -220,6 +221,23 @@ async def test_some_failures_are_not_repeated(
     server.queue.append(response)
     await failure(runtime_of(model_retries=3))
     assert len(server.requests) == 1
+
+
+async def test_a_server_gets_the_pause_that_it_asks_for_and_longer_ones_each_time(
+    server: FakeModelServer, runtime_of: RuntimeOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    real = asyncio.sleep
+
+    async def at_once(seconds: float) -> None:
+        pauses.append(seconds)
+        await real(0)
+
+    monkeypatch.setattr(hooks.asyncio, "sleep", at_once)
+    server.queue += [[Status(429, "", {"retry-after": "3"})], [Status(503, "")], [Status(503, "")], [Text("well")]]
+    await runtime_of(model_retries=3).start(a_turn("go"), sink := Sink()).wait()
+    assert sink.shown_text == "well"
+    assert [pause for pause in pauses if pause] == [3, 0.5, 1.0]
 
 
 async def test_a_stop_between_two_attempts(server: FakeModelServer, runtime_of: RuntimeOf) -> None:

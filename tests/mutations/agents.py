@@ -79,8 +79,18 @@ MUTATIONS = (
     ),
     _CALLS.edit(
         "calls-under-one-id-are-one",
-        "            if name is None or index is None or known.index in {None, index}:\n",
-        "            if name is None or index is None or known.index is not None:\n",
+        "                if name is not None and known.index is not None:\n",
+        "                if name is not None and known.index is None:\n",
+    ),
+    _CALLS.edit(
+        "calls-id-under-anothers-index",
+        "                    if under[-1].identity != identity:\n",
+        "                    if under[-1].identity is None:\n",
+    ),
+    _CALLS.edit(
+        "calls-id-of-several-is-the-last-ones",
+        "            if index != known.index and sum(call.identity == identity for call in self._calls) > 1:\n",
+        "            if index != known.index and not self._calls:\n",
     ),
     _CALLS.edit(
         "calls-cut-in-the-middle-run",
@@ -262,8 +272,8 @@ MUTATIONS = (
     ),
     _STREAM.edit(
         "reader-goes-on-after-its-end",
-        '                    if data.startswith(b"[DONE]"):\n                        done = True\n                        break\n',
-        '                    if data.startswith(b"[DONE]"):\n                        continue\n',
+        "                        done = True\n                        break\n",
+        "                        continue\n",
         _STREAMS,
         _CONNECTIONS,
         hangs="the response is read until the server ends it",
@@ -668,7 +678,7 @@ MUTATIONS = (
     ),
     _REFUSALS.edit(
         "refused-by-what-a-user-said",
-        '            if " ".join(said.casefold().split()) not in conversation:\n                return True\n',
+        "            if _letters(said) not in conversation:\n                return True\n",
         "            return True\n",
     ),
     _REFUSALS.edit(
@@ -693,13 +703,19 @@ MUTATIONS = (
     ),
     _WORDS.edit(
         "words-secrets-that-were-sent",
-        '            words = words.replace(secret, "…")\n',
+        '            words = words.replace(form, "…")\n',
         "            pass\n",
     ),
     _WORDS.edit(
         "words-that-look-secret",
         '_SECRETS.sub("…", words)',
         "words",
+        _REFUSED,
+    ),
+    _WORDS.edit(
+        "words-secrets-as-they-are-only",
+        '        yield from (each, quote(each, safe=""), json.dumps(each)[1:-1], html.escape(each))\n',
+        "        yield each\n",
         _REFUSED,
     ),
     _WORDS.edit("words-of-an-address", '_IN_URL.sub(r"\\1…@", ', '_IN_URL.sub(r"\\g<0>", ', _REFUSED),

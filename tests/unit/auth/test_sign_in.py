@@ -53,6 +53,20 @@ async def test_a_password_is_not_enough_if_it_was_changed_while_it_was_checked(h
         await house.sign_in.with_password("a@example.org", "correct horse", **FROM)
 
 
+async def test_a_password_that_was_changed_meanwhile_is_not_changed_once_more(house):
+    user = await house.add_user("a@example.org", "correct horse")
+    access = await house.registry.resolve(await house.token(user))
+    other = await house.passwords.hash("another horse")
+
+    async def change():
+        await house.log.write(lambda connection: Users(connection).set_password(user.id, other))
+
+    house.log.after_read = change
+    with pytest.raises(WrongPassword):
+        await house.sign_in.change_password(access, "correct horse", "a third horse")
+    await house.sign_in.with_password("a@example.org", "another horse", **FROM)
+
+
 async def test_signing_in_replaces_a_hash_of_an_older_profile(house):
     from argon2 import PasswordHasher
 

@@ -496,8 +496,8 @@ MUTATIONS = (
     ),
     _BODY.edit(
         "body-of-strangers-is-read",
-        "            if taken > STRANGERS_BODY and not known:\n",
-        "            if taken > self.max_bytes and not known:\n",
+        "            if taken > STRANGERS_BODY and user_id is None:\n",
+        "            if taken > self.max_bytes and user_id is None:\n",
     ),
     _BODY.edit(
         "body-length-is-believed",

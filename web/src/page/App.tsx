@@ -15,7 +15,7 @@ export function App({ store }: { store: Store }) {
     <>
       <div class="frame" inert={store.expired}>
         <Still version={store.version}>{() => <Sidebar store={store} />}</Still>
-        <div class="stage">
+        <div class="stage" inert={store.drawer}>
           <Banner store={store} />
           {store.route.page === "settings" ? <Settings store={store} /> : <Chat store={store} />}
         </div>

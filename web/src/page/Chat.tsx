@@ -35,7 +35,7 @@ export function Chat({ store }: { store: Store }) {
   return (
     <main class="chat">
       <header class="chat-head">
-        <h1>{title}</h1>
+        <h1 dir="auto">{title}</h1>
         {store.about !== null && (
           <span class={store.about.offline ? "model offline" : "model"} title={store.about.offline ? OFFLINE : "The model in use"}>
             {store.about.offline ? "Offline agent" : modelName(store.about.model)}

@@ -55,6 +55,7 @@ export function Composer({ store, threadId, open }: Props) {
         id="composer"
         ref={field}
         rows={1}
+        dir="auto"
         placeholder={open === null ? "Write a message" : "Write the next message"}
         value={text}
         aria-describedby="composer-help"

@@ -9,7 +9,7 @@ export function OutgoingView({ item, store }: { item: Outgoing; store: Store }) 
     <article class="turn">
       <div class="said outgoing">
         <h3 class="unseen">You said</h3>
-        <p>{item.text}</p>
+        <p dir="auto">{item.text}</p>
       </div>
       {problem === null ? (
         <p class="quiet sending">{item.stopping ? "Stopping …" : "Sending …"}</p>

@@ -9,11 +9,19 @@ const SEARCH_AFTER = 200;
 /** The way around: threads, search, account. On a phone it slides in. */
 export function Sidebar({ store }: { store: Store }) {
   const [query, setQuery] = useState("");
-  const [open, setOpen] = useState(false);
+  const open = store.drawer;
+  const setOpen = store.openDrawer;
   const [hits, setHits] = useState<SearchHit[] | string>([]);
   const wanted = query.trim();
 
   useEffect(() => setOpen(false), [store.route]);
+  useEffect(() => {
+    // On a wide window there is no drawer, so none may keep what is beside it out of reach.
+    const narrow = matchMedia("(max-width: 48rem)");
+    const close = () => setOpen(false);
+    narrow.addEventListener("change", close);
+    return () => narrow.removeEventListener("change", close);
+  }, []);
   useEffect(() => {
     setHits([]);
     if (wanted === "") return;
@@ -58,6 +66,7 @@ export function Sidebar({ store }: { store: Store }) {
         <Icon name={open ? "close" : "menu"} />
         {!open && store.unread.size > 0 && <span class="dot unread" />}
       </button>
+      {open && <div class="scrim" onClick={() => setOpen(false)} />}
       <nav
         id="sidebar"
         class={open ? "sidebar open" : "sidebar"}
@@ -80,6 +89,7 @@ export function Sidebar({ store }: { store: Store }) {
           <Icon name="search" />
           <input
             type="search"
+            dir="auto"
             aria-label="Search your conversations"
             placeholder="Search"
             maxLength={200}
@@ -138,8 +148,8 @@ function Hits({ hits, none, go }: HitsProps) {
           return (
             <li key={index}>
               <a href={path} onClick={go(path)}>
-                <strong>{hit.title}</strong>
-                <span>{hit.excerpt}</span>
+                <strong dir="auto">{hit.title}</strong>
+                <span dir="auto">{hit.excerpt}</span>
               </a>
             </li>
           );

@@ -46,7 +46,7 @@ export function ThreadRow({ thread, current, working, unread, onOpen, onRename, 
           else if (event.key === "Delete") onDelete();
         }}
       >
-        <span class="title">{thread.title}</span>
+        <span class="title" dir="auto">{thread.title}</span>
         {working && (
           <span class="dot working">
             <span class="unseen">the agent works</span>
@@ -83,6 +83,7 @@ function TitleField({ title, onEnd }: { title: string; onEnd: (title: string | n
     <input
       ref={field}
       aria-label="Title"
+      dir="auto"
       defaultValue={title}
       maxLength={200}
       onBlur={(event) => end(event.currentTarget.value)}

@@ -43,7 +43,7 @@ function StepRow({ step, live, open }: { step: Step; live: boolean; open: boolea
       <li class={live ? "step thinking live" : "step thinking"}>
         <details>
           <summary>Thinking{live ? " …" : ""}</summary>
-          <p class="thoughts">{step.text}</p>
+          <p class="thoughts" dir="auto">{step.text}</p>
         </details>
       </li>
     );
@@ -53,19 +53,19 @@ function StepRow({ step, live, open }: { step: Step; live: boolean; open: boolea
       <details>
         <summary>
           <code>{step.name}</code>
-          <span class="parameters">{shortly(step.parameters)}</span>
+          <span class="parameters" dir="auto">{shortly(step.parameters)}</span>
           <ToolState step={step} />
         </summary>
         <dl>
           <dt>Parameters</dt>
           <dd>
-            <pre tabIndex={0}>{pretty(step.parameters)}</pre>
+            <pre tabIndex={0} dir="auto">{pretty(step.parameters)}</pre>
           </dd>
           {step.status !== null && (
             <>
               <dt>Result</dt>
               <dd>
-                <pre tabIndex={0}>{pretty(step.result)}</pre>
+                <pre tabIndex={0} dir="auto">{pretty(step.result)}</pre>
               </dd>
             </>
           )}

@@ -2,6 +2,7 @@ import type { FinishReason, Json } from "../client";
 import type { Turn } from "../state/conversation";
 import { isOpen, type Run } from "../state/run";
 import type { Store } from "../state/store";
+import { copy } from "./clipboard";
 import { Icon } from "./Icon";
 import { Markdown } from "./Markdown";
 import { Timeline } from "./Timeline";
@@ -18,7 +19,7 @@ export function TurnView({ turn, run, store }: Props) {
       {turn.said !== null && (
         <div class="said" title={moment(turn.said.at)}>
           <h3 class="unseen">You said</h3>
-          <p>{turn.said.text}</p>
+          <p dir="auto">{turn.said.text}</p>
         </div>
       )}
       <div class="reply">
@@ -115,7 +116,8 @@ function CopyAnswer({ text }: { text: string }) {
       title="Copy the answer"
       onClick={(event) => {
         const button = event.currentTarget;
-        void navigator.clipboard.writeText(text).then(() => {
+        void copy(text).then((copied) => {
+          if (!copied) return;
           button.dataset.copied = "";
           setTimeout(() => delete button.dataset.copied, 1500);
         });

@@ -1,5 +1,8 @@
 import DOMPurify, { type Config } from "dompurify";
 import { Marked, type Token, type TokensList } from "marked";
+import { copy } from "./clipboard";
+import { directionOf } from "./direction";
+import { drawFormulas, FORMULAS } from "./formula";
 
 /** Turns what agents write into DOM. Raw HTML is shown as it was written, pictures are named and not loaded, and
  * whatever is left goes through DOMPurify with a short list of elements. */
@@ -28,6 +31,7 @@ function hasTooMany(paragraph: string): boolean {
 const marked = new Marked({
   gfm: true,
   breaks: true,
+  extensions: FORMULAS,
   tokenizer: {
     // `undefined`: there is none here, so it is text; `false`: look as usual.
     emStrong: (_rest, paragraph) => (hasTooMany(paragraph) ? undefined : false),
@@ -60,8 +64,13 @@ export function blocksOf(text: string): TokensList {
   return marked.lexer(text);
 }
 
-export function drawBlock(block: Token): DocumentFragment {
-  const html = marked.parser([block]);
+/** A block as HTML that is not safe yet; equal for blocks that look equal. */
+export function htmlOf(block: Token): string {
+  return marked.parser([block]);
+}
+
+/** What `htmlOf` gave, safe and ready to be shown. */
+export function drawBlock(html: string): DocumentFragment {
   const drawn = DOMPurify.sanitize(html, ALLOWED);
   for (const element of drawn.querySelectorAll("[class]")) {
     if (!/^language-[\w+#.-]+$/.test(element.className)) element.removeAttribute("class");
@@ -75,8 +84,13 @@ export function drawBlock(block: Token): DocumentFragment {
     link.target = "_blank";
     link.rel = "noopener noreferrer";
   }
+  // A list or a table runs one way as a whole; what stands by itself runs as it begins.
+  for (const whole of drawn.querySelectorAll<HTMLElement>("ul, ol, blockquote, table")) whole.dir = directionOf(whole.textContent ?? "");
+  for (const line of drawn.querySelectorAll<HTMLElement>("p, h1, h2, h3, h4, h5, h6, td, th")) line.dir = "auto";
+  for (const pre of drawn.querySelectorAll("pre")) pre.dir = "ltr";
   for (const table of drawn.querySelectorAll("table")) table.replaceWith(scrolling(table, "Table"));
   for (const pre of drawn.querySelectorAll("pre")) pre.replaceWith(codeBlock(pre));
+  drawFormulas(drawn);
   return drawn;
 }
 
@@ -97,14 +111,14 @@ function codeBlock(pre: HTMLElement): HTMLElement {
   figure.className = "code";
   const head = document.createElement("figcaption");
   head.append(language);
-  const copy = document.createElement("button");
-  copy.type = "button";
-  copy.className = "link";
-  copy.textContent = "Copy";
-  copy.setAttribute("aria-label", "Copy this code");
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "link";
+  button.textContent = "Copy";
+  button.setAttribute("aria-label", "Copy this code");
   const text = (pre.textContent ?? "").replace(/\n$/, "");
-  copy.addEventListener("click", () => void copyText(text, copy));
-  head.append(copy);
+  button.addEventListener("click", () => void copyText(text, button));
+  head.append(button);
   const body = scrolling(pre, language ? `Code, ${language}` : "Code");
   figure.append(head, body);
   return figure;
@@ -113,11 +127,6 @@ function codeBlock(pre: HTMLElement): HTMLElement {
 const SHOWN_FOR = 2_000;
 
 async function copyText(text: string, button: HTMLElement): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(text);
-    button.textContent = "Copied";
-  } catch {
-    button.textContent = "Copying isn't allowed";
-  }
+  button.textContent = (await copy(text)) ? "Copied" : "Copying isn't allowed";
   setTimeout(() => (button.textContent = "Copy"), SHOWN_FOR);
 }

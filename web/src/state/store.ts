@@ -41,6 +41,8 @@ export class Store {
   runs = new Map<string, Run>();
   conversations = new Map<string, Conversation>();
   unread = new Set<string>();
+  /** Whether the list of conversations lies over the page, as it does on a phone. */
+  drawer = false;
   /** The last message that was said on this page, by its own id. */
   lastSaid: string | null = null;
   /** Where each conversation was left, as long as this page lives. */
@@ -74,6 +76,12 @@ export class Store {
   readonly changed = (): void => {
     this.version += 1;
     this.#frame.request();
+  };
+
+  readonly openDrawer = (open: boolean): void => {
+    if (this.drawer === open) return;
+    this.drawer = open;
+    this.changed();
   };
 
   /** Find out who is signed in, and begin. */

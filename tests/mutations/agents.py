@@ -217,9 +217,7 @@ MUTATIONS = (
         "answer-assumed-thinking-is-all",
         '            yield Growth("content", assumed)\n',
         "            pass\n",
-        _SERVERS,
-        _REFUSED,
-        f"{_HERE}/test_turn.py",
+        f"{_TURN}::test_a_model_whose_template_opens_its_thinking",
     ),
     _ANSWER.edit(
         "answer-choices-without-bound", "    if len(listed) > _MOST_CHOICES:\n", "    if len(listed) < 0:\n", _BOUNDS
@@ -476,6 +474,7 @@ MUTATIONS = (
         "retry-at-once",
         "        await asyncio.sleep(max(asked or 0, _BACKOFF * 2 ** (request_context.attempt - 1)))\n",
         "",
+        f"{_FAILURES_TESTS}::test_a_server_gets_the_pause_that_it_asks_for_and_longer_ones_each_time",
     ),
     _WALL.edit(
         "escape-from-a-tool",
@@ -585,7 +584,7 @@ MUTATIONS = (
         "turn-tokens-without-bound",
         "                total_tokens_limit=self._settings.run_token_limit,\n",
         "",
-        _FAILURES_TESTS,
+        f"{_FAILURES_TESTS}::test_a_run_has_so_many_tokens",
     ),
     _RUNTIME.edit(
         "turn-stopped-response-costs-nothing",
@@ -723,6 +722,7 @@ MUTATIONS = (
         "words-without-bound",
         '    return words if len(words) <= _MOST else words[: _MOST - 1] + "…"\n',
         "    return words\n",
+        f"{_FAILURES_TESTS}::test_of_the_servers_words_a_few_are_shown",
     ),
     _WORDS.edit(
         "words-in-any-depth", "    if depth > _DEEPEST:\n        return None\n", "", _REFUSED, _BOUNDS, _SERVERS

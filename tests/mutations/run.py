@@ -117,7 +117,7 @@ class Copy:
         finally:
             path.write_bytes(original)
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-        failed = [line for line in output.splitlines() if line.startswith(("FAILED", "ERROR"))]
+        failed = [line for line in output.splitlines() if line.startswith(("FAILED tests", "ERROR tests"))]
         if code is None:
             outcome, by = "hung", ""
         elif code == RED:

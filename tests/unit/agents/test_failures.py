@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ from tests.fakes.model_server import (
 from tests.harness.deadline import DEADLINE
 from tests.unit.agents.conftest import RuntimeOf
 from tests.unit.agents.sink import Sink, a_turn
+from tests.unit.agents.wire import DONE, HEAD, chunk, stream
 
 KEY = "very.secret+key"
 HTML = "<html><body>Welcome to nginx</body></html>"
@@ -259,6 +261,31 @@ async def test_usage_limits(server: FakeModelServer, runtime_of: RuntimeOf) -> N
     assert failed.code is FailureCode.USAGE_LIMIT
     assert "NETRA_RUN_REQUEST_LIMIT" in failed.message
     assert len(server.requests) == 2
+
+
+async def test_a_run_has_so_many_tokens(server: FakeModelServer, runtime_of: RuntimeOf) -> None:
+    async def look() -> str:
+        return "nothing"
+
+    used = {"prompt_tokens": 60, "completion_tokens": 5, "total_tokens": 65}
+    asks = chunk({"tool_calls": [{"index": 0, "id": "a", "function": {"name": "look", "arguments": ""}}]})
+    response = [Raw(stream(asks, chunk({}, "tool_calls"), HEAD | {"choices": [], "usage": used}, DONE)), End()]
+    server.queue += [list(response) for _ in range(5)]
+    failed = await failure(runtime_of(look, run_token_limit=100))
+    assert failed.code is FailureCode.USAGE_LIMIT
+    assert "NETRA_RUN_TOKEN_LIMIT" in failed.message
+    assert len(server.requests) == 2, "it went beyond with the second, and asked for no third"
+
+
+@pytest.mark.parametrize("wrap", [lambda words: words, lambda words: {"error": {"message": words}}])
+async def test_of_the_servers_words_a_few_are_shown(
+    server: FakeModelServer, runtime_of: RuntimeOf, wrap: Callable[[str], object]
+) -> None:
+    server.queue.append([Status(400, wrap("the reason is " + "as long as you like " * 2_000))])
+    failed = await failure(runtime_of())
+    assert "the reason is as long" in failed.message
+    assert "…" in failed.message
+    assert len(failed.message) < 500
 
 
 async def test_an_answer_that_was_shown_is_not_replaced_by_another(

@@ -13,7 +13,7 @@ from pydantic_ai import ModelRetry, RunContext, ToolFailed, ToolReturn
 
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Turn, Usage
 from netra_backend.app.agents.tools import calculate
-from tests.fakes.model_server import FakeModelServer, Text, Thinking, Tokens, ToolCall
+from tests.fakes.model_server import End, FakeModelServer, Text, Thinking, Tokens, ToolCall
 from tests.harness.deadline import DEADLINE
 from tests.unit.agents.conftest import RuntimeOf
 from tests.unit.agents.sink import Sink, a_turn
@@ -248,3 +248,21 @@ async def test_many_users_at_once_with_nothing_crossed(server: FakeModelServer, 
     for number, (user, sink) in enumerate(sinks.items()):
         assert list(sink.results.values()) == [user]
         assert len(sink.shown_text.split()) == number + 1
+
+
+@pytest.mark.parametrize(
+    ("said", "thinking", "text"),
+    [
+        ("I think.</think>It is so.", "I think.", "It is so."),
+        ("<think>I think.</think>It is so.", "I think.", "It is so."),
+        # No tag came at all: it wasn't thinking, and the answer isn't empty.
+        ("It is so.", "It is so.", "It is so."),
+    ],
+    ids=["closed", "opened once more", "never closed"],
+)
+async def test_a_model_whose_template_opens_its_thinking(
+    server: FakeModelServer, runtime_of: RuntimeOf, said: str, thinking: str, text: str
+) -> None:
+    server.queue.append([Text(said), End("stop", done=True)])
+    await runtime_of(model_opens_thinking=True).start(a_turn("go"), sink := Sink()).wait()
+    assert (sink.shown_thinking.replace("<think>", ""), sink.shown_text) == (thinking, text)

@@ -12,8 +12,9 @@ import aiohttp
 import httpx2
 from yarl import URL
 
-__all__ = ["AiohttpTransport", "Body", "Reply"]
+__all__ = ["AiohttpTransport", "Body", "Reply", "may_follow"]
 
+_MOST_REDIRECTIONS = 5
 _ENCODING = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 """Headers that don't hold for a body which is decoded already."""
 
@@ -54,20 +55,27 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
     async def send(
         self, method: str, url: URL, headers: Mapping[str, str], body: bytes, *, follow: bool = True
     ) -> Reply:
-        """Send a request and wait for the head of its response. `follow`: go where a redirection leads."""
+        """Send a request and wait for the head of its response. `follow`: go where a redirection leads, on the same
+        server: keys and conversations are for that one only."""
         session = self._session or self._open(url)
-        try:
-            response = await session.request(
-                method,
-                url,
-                headers={**headers, "accept-encoding": "gzip, deflate"},
-                data=body,
-                allow_redirects=follow,
-                proxy=self._proxies.get(url.scheme),
-            )
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise _as_httpx2_error(error) from error
-        return Reply(response.status, response.raw_headers, Body(response))
+        for _ in range(_MOST_REDIRECTIONS):
+            try:
+                response = await session.request(
+                    method,
+                    url,
+                    headers={**headers, "accept-encoding": "gzip, deflate"},
+                    data=body,
+                    allow_redirects=False,
+                    proxy=self._proxies.get(url.scheme),
+                )
+            except (aiohttp.ClientError, TimeoutError) as error:
+                raise _as_httpx2_error(error) from error
+            led = _led_to(url, response) if follow else None
+            if led is None:
+                return Reply(response.status, response.raw_headers, Body(response))
+            response.close()
+            url = led
+        raise httpx2.ConnectError("the model server redirects without end")
 
     async def aclose(self) -> None:
         """Close the pool."""
@@ -127,6 +135,24 @@ class Body(httpx2.AsyncByteStream):
             self._response.release()
         else:
             self._response.close()
+
+
+def _led_to(url: URL, response: aiohttp.ClientResponse) -> URL | None:
+    location = response.headers.get("location")
+    if response.status not in {307, 308} or location is None:
+        return None
+    try:
+        led = url.join(URL(location, encoded=True))
+    except ValueError:
+        return None
+    return led if may_follow(str(url), str(led)) else None
+
+
+def may_follow(asked: str, led: str) -> bool:
+    """Whether a redirection stays on the server that was asked: the same origin, or the same name over TLS."""
+    one, other = URL(asked, encoded=True), URL(led, encoded=True)
+    upgraded = (one.scheme, other.scheme) == ("http", "https") and one.host == other.host
+    return one.origin() == other.origin() or (upgraded and other.port == 443)
 
 
 def _as_httpx2_error(error: Exception) -> httpx2.RequestError:

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 
 import httpx2
 
+from netra_backend.app.agents.aiohttp_transport import may_follow
+
 __all__ = ["REFUSAL_BYTES", "HttpxBody", "bound_refusal"]
 
 REFUSAL_BYTES = 64 * 1024
@@ -17,6 +19,10 @@ async def bound_refusal(response: httpx2.Response) -> None:
     """A hook of a client: reads no more than that of what isn't an answer, as the client would read it to its end."""
     if response.is_success:
         return
+    led = response.headers.get("location")
+    if led is not None and not _stays(response, led):
+        # Without it, the response is a refusal as any other: keys and conversations aren't for another server.
+        del response.headers["location"]
     body, read = HttpxBody(response), bytearray()
     try:
         while len(read) < REFUSAL_BYTES and (piece := await body.read()):
@@ -24,6 +30,14 @@ async def bound_refusal(response: httpx2.Response) -> None:
     finally:
         await body.aclose()
     response._content = bytes(read[:REFUSAL_BYTES])  # pyright: ignore[reportPrivateUsage] - there's no other way
+
+
+def _stays(response: httpx2.Response, led: str) -> bool:
+    asked = response.request.url
+    try:
+        return response.status_code in {307, 308} and may_follow(str(asked), str(asked.join(led)))
+    except (httpx2.InvalidURL, ValueError):
+        return False
 
 
 class HttpxBody:

@@ -70,7 +70,7 @@ class LeanClient(AsyncOpenAI):
             max_retries=0,
             timeout=None,
             # All users' requests go through this one client, so it must keep no cookie of any.
-            http_client=httpx2.AsyncClient(transport=transport, cookies=nobodys_cookies(), follow_redirects=True),
+            http_client=httpx2.AsyncClient(transport=transport, cookies=nobodys_cookies(), follow_redirects=False),
         )
         self.transport = transport
         self.form = form or RequestForm()

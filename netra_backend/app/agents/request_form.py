@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 from openai import APIStatusError, NotGiven, Omit
 
 from netra_backend.app.agents.conversation import call_in_words, result_in_words, short_id
+from netra_backend.app.agents.runtime import AgentFailure, FailureCode
 from netra_backend.app.agents.server_words import structured, words_of
 
 __all__ = ["RequestForm", "refused_part"]
@@ -115,6 +116,8 @@ class RequestForm:
             try:
                 reply = await send(form)
             except APIStatusError as error:
+                if error.status_code < 400:
+                    raise _led_away(error.status_code) from error
                 part = refused_part(error, form)
                 if part is None or part in left_out or (part == "tools" and not self.optional_tools):
                     raise
@@ -143,6 +146,14 @@ class RequestForm:
         for part in left_out:
             _leave_out(form, part)
         return form
+
+
+def _led_away(status: int) -> AgentFailure:
+    return AgentFailure(
+        FailureCode.MODEL_REJECTED_REQUEST,
+        f"The model server redirects to another server or page (HTTP {status}), where Netra doesn't follow with keys"
+        " and conversations. Check NETRA_MODEL_BASE_URL.",
+    )
 
 
 def refused_part(error: APIStatusError, form: Mapping[str, Any]) -> str | None:

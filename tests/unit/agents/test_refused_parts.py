@@ -466,6 +466,34 @@ async def test_the_servers_words_reach_the_user_and_the_log(
         assert says in caplog.text
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirection_takes_neither_keys_nor_words_to_another_server(
+    server: FakeModelServer, status: int
+) -> None:
+    async with FakeModelServer() as other:
+        for client in ("lean", "sdk"):
+            runtime = load_agent(
+                Settings(
+                    model="openai:fake",
+                    model_base_url=server.base_url,
+                    model_retries=0,
+                    model_client=client,
+                    model_extra_headers={"x-org": "ours"},
+                )
+            )
+            server.queue.append([Status(status, "", {"location": f"{other.base_url}/chat/completions"})])
+            with pytest.raises(AgentFailure) as failed:
+                await say(runtime)
+            assert failed.value.code is FailureCode.MODEL_REJECTED_REQUEST
+            assert str(status) in failed.value.message
+            if status in {307, 308}:
+                # On the same server it is followed.
+                server.queue += [[Status(status, "", {"location": "/v1/chat/completions?here"})], [Text("well")]]
+                assert await say(runtime) == "well"
+            await runtime.aclose()
+        assert not other.requests
+
+
 @pytest.mark.parametrize("client", ["lean", "sdk"])
 async def test_no_secret_is_in_what_is_no_refusal(
     server: FakeModelServer, client: str, caplog: pytest.LogCaptureFixture

@@ -35,6 +35,8 @@ _LONGEST_WORD = 200
 """Characters of an id or a model's name."""
 
 _MOST_CHOICES = 128
+_MOST_PARTS = 10_000
+"""Of a chunk's content or thinking."""
 _MOST_LOGPROBS = 100_000
 _MOST_CITATIONS = 100
 _MOST_TOKENS = 10**12
@@ -226,7 +228,7 @@ class Answer:
                 )
                 return
         details: object = delta.get("reasoning_details")
-        for detail in cast("list[object]", details) if isinstance(details, list) else []:
+        for detail in _parts(details) if isinstance(details, list) else []:
             if isinstance(detail, dict):
                 said = cast("dict[str, object]", detail)
                 for value in (said.get("text"), said.get("summary")):
@@ -238,7 +240,7 @@ class Answer:
             if content:
                 yield from self._grow(Growth("content", content))
             return
-        for part in cast("list[object]", content) if isinstance(content, list) else [content]:
+        for part in _parts(content):
             if isinstance(part, str) and part:
                 yield from self._grow(Growth("content", part))
             elif isinstance(part, dict):
@@ -247,7 +249,7 @@ class Answer:
     def _part(self, part: Mapping[str, object]) -> Iterator[Spoken]:
         """A part of content: Mistral and others send a list of them."""
         if isinstance(thinking := part.get("thinking"), str | list):
-            for each in cast("list[object]", thinking) if isinstance(thinking, list) else [thinking]:
+            for each in _parts(thinking):
                 said = cast("dict[str, object]", each).get("text") if isinstance(each, dict) else each
                 if isinstance(said, str) and said:
                     # Such a server takes thinking back in content only, where tags are all there is.
@@ -364,6 +366,17 @@ def _first_choice(choices: object) -> Mapping[str, Any] | None:
             if told.get("index") in (None, 0, "0"):
                 return told
     return None
+
+
+def _parts(said: object) -> list[object]:
+    if not isinstance(said, list):
+        return [said]
+    listed = cast("list[object]", said)
+    if len(listed) > _MOST_PARTS:
+        raise AgentFailure(
+            FailureCode.MODEL_BAD_RESPONSE, f"The model server sent more than {_MOST_PARTS} parts of an answer at once."
+        )
+    return listed
 
 
 def _numbered(calls: object) -> object:

@@ -12,6 +12,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -166,6 +167,24 @@ async def test_a_compression_bomb(runtime_of: RuntimeOf, head: bytes) -> None:
             with pytest.raises(AgentFailure) as failed:
                 await runtime.start(a_turn("go"), Sink()).wait()
     assert failed.value.code in {ODD, CUT, FailureCode.MODEL_REJECTED_REQUEST}, failed.value
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"content": ["a"] * 20_000},
+        {"content": [{"thinking": ["a"] * 20_000}]},
+        {"reasoning_details": [{"text": "a"}] * 20_000},
+    ],
+    ids=["content", "thinking", "reasoning"],
+)
+async def test_parts_of_one_chunk(runtime_of: RuntimeOf, delta: dict[str, Any]) -> None:
+    body = OK + stream(chunk(delta), text("well"), chunk({}, "stop"), "[DONE]")
+    async with Endless(body, lambda _: b"", most=0) as endless:
+        with pytest.raises(AgentFailure) as failed:
+            await runtime_of(model_base_url=endless.base_url).start(a_turn("go"), Sink()).wait()
+    assert failed.value.code is ODD
+    assert "parts" in failed.value.message
 
 
 NUMBERS = [

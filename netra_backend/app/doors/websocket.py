@@ -24,6 +24,15 @@ STRANGERS_FRAME = 16 * 1024
 """Bytes that a message may have before its sender is known: room for `authenticate`, and for what is sent right
 behind it."""
 
+PART = 4096
+"""Bytes that are parsed at a time: what ends a connection ends it before the rest is looked at."""
+
+BARE_FRAMES = 1000
+"""Pings, pongs and parts of messages that may come at once; a message of half a megabyte in parts of a KB has 512."""
+BARE_FRAMES_A_SECOND = 100
+"""As many more each second. They cost a frame's work for as little as six bytes, and no limit on messages counts them:
+one stranger's pings at full speed left no time for anybody else."""
+
 
 class BoundedWebSocket(WebSocketsSansIOProtocol):
     """Takes a connection over from `BoundedHttp`, with its visit."""
@@ -35,6 +44,8 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self.bounded.before_close = lambda: False
         self.bounded.close_grace = bounds.CLOSE_GRACE
         self._full_size = self.conn.max_message_size
+        self._bare_left = float(BARE_FRAMES)
+        self._counted_at = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.bounded.lost()
@@ -43,8 +54,11 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if not self.handshake_initiated and not self.bounded.is_closing():
+        for start in range(0, len(data), PART):
+            super().data_received(data[start : start + PART])
+            if self.bounded.is_closing():
+                return
+        if not self.handshake_initiated:
             # The head came whole. What websockets can't read of it is never answered, and nothing waits for more.
             self.transport.close()
 
@@ -56,13 +70,21 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             scope["extensions"][CONNECTION] = {"admit": self.visit.admit}
 
     def handle_ping(self) -> None:
+        if not self._bears_another():
+            return
         if self.writable.is_set():
             super().handle_ping()
         else:
             # A peer that doesn't read gets no pongs: they would be kept for it without end.
             self.conn.data_to_send()
 
+    def handle_pong(self, event: Frame) -> None:
+        if self._bears_another():
+            super().handle_pong(event)
+
     def handle_cont(self, event: Frame) -> None:
+        if not event.fin and not self._bears_another():
+            return
         # The size of a message counts bytes; of frames without any there may come as many as one likes.
         if event.data or event.fin:
             super().handle_cont(event)
@@ -97,3 +119,15 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     def _admitted(self) -> None:
         self.conn.max_message_size = self._full_size
         self.visit.step(Phase.SOCKET)
+
+    def _bears_another(self) -> bool:
+        """Count a frame that is no message, and close the connection if there are too many."""
+        if self.bounded.is_closing():
+            return False
+        now = self.loop.time()
+        self._bare_left = min(BARE_FRAMES, self._bare_left + (now - self._counted_at) * BARE_FRAMES_A_SECOND) - 1
+        self._counted_at = now
+        if self._bare_left < 0:
+            self.conn.fail(1008, "too many frames that are no messages")
+            self.handle_parser_exception()
+        return self._bare_left >= 0

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from websockets.http11 import Request
 
-from netra_backend.app.doors.http import MAX_PIPELINED
+from netra_backend.app.doors.http import MAX_PIPELINED, SMALL_PARTS
 from netra_backend.app.doors.visit import LEGAL_STEPS, Phase, Visit
 from netra_backend.app.doors.websocket import BARE_FRAMES
 from tests.harness.process import ServerProcess
@@ -113,6 +113,15 @@ async def test_a_head_and_a_body_within_the_limits_are_taken_however_they_are_cu
             assert (await http.answer()).status == 422, "a body of one byte a chunk is odd, and a body"
             http.send(LIVE)
             assert (await http.answer()).status == 200
+
+
+@pytest.mark.parametrize("path", ["/api/auth/login", "/nothing"])
+async def test_a_body_in_many_small_chunks_is_ended(server: RunningServer, path: str) -> None:
+    async with RawHttp(server.port) as http:
+        http.send(CHUNKED.replace(b"/api/auth/login", path.encode()) + b"\r\n")
+        http.send(b"1\r\nx\r\n" * (2 * SMALL_PARTS))
+        assert (await http.answer()).status == 413
+        assert await http.rest() == b""
 
 
 async def test_trailers_add_no_headers(serve: Serve) -> None:

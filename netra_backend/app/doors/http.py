@@ -19,13 +19,18 @@ from netra_backend.app.doors.transport import BoundedTransport
 from netra_backend.app.doors.visit import CONNECTION, Phase, Visit
 from netra_backend.app.settings import Settings
 
-__all__ = ["MAX_PIPELINED", "BoundedHttp"]
+__all__ = ["MAX_PIPELINED", "SMALL_PARTS", "BoundedHttp"]
 
 MAX_PIPELINED = 16
 """Requests that one connection may have waiting behind the one that is being answered."""
 
 FRAMING = 8
 """Bytes of chunk sizes and line ends that a byte of a chunked body may come with: one byte a chunk has five."""
+
+SMALL_PARTS = 5000
+"""Chunks, or packets, in which a body may come, whatever their size."""
+PART_BYTES = 256
+"""Bytes that the further ones must have, on average: a chunk of one byte costs as much work as one of a thousand."""
 
 LINGER_BYTES = 1024 * 1024
 """What a refused peer may still send, thrown away."""
@@ -61,6 +66,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_bytes = 0
         self._framing_left = 0
         self._payload = 0
+        self._body_parts = 0
 
     # The connection
 
@@ -137,7 +143,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_bytes = self._payload = 0
+        self._head_bytes = self._payload = self._body_parts = 0
         self._framing_left = self._settings.max_head_bytes
         if len(self.pipeline) >= MAX_PIPELINED:
             self._stop_parsing(429, "too many requests wait on this connection")
@@ -175,6 +181,9 @@ class BoundedHttp(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self._payload += len(body)
         self._framing_left += (FRAMING + 1) * len(body)
+        self._body_parts += 1
+        if self._body_parts > SMALL_PARTS + self._payload // PART_BYTES:
+            self._stop_parsing(413, "the body comes in too many small parts")
         # Those who read a body bound it; this is for what nobody reads.
         if self._payload > 2 * self._settings.max_frame_bytes:
             self._stop_parsing(413, f"a request may have at most {self._settings.max_frame_bytes} bytes")

@@ -111,6 +111,16 @@ async def test_one_network_at_many_accounts_is_slowed_and_nobody_there_is_locked
     assert 0 < refusal.value.retry_after <= 1 / module.NETWORK_PACE + 0.001
 
 
+async def test_who_tries_again_uses_up_no_first_tries_of_its_network(attempts: Attempts, clock: Clock):
+    """An office shares a network: one who guesses there at a few accounts keeps nobody else waiting."""
+    for number in range(2 * module.ACCOUNTS):
+        await guess(attempts, f"{number}@x", "192.0.2.1", PER_MINUTE)
+    assert clock.slept, "the guesser waits"
+    clock.slept.clear()
+    await attempts.stranger("owner@x", "192.0.2.1")
+    assert clock.slept == []
+
+
 async def test_the_line_is_bounded_in_all_and_who_asked_most_gives_way():
     attempts = Attempts(1, in_line=3)
 

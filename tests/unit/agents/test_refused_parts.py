@@ -195,6 +195,11 @@ QUOTED: dict[str, tuple[str, int, Any]] = {
         400,
         error('Bad input: tools\\n\\"x\\" unsupported'),
     ),
+    "shortened by the server": (
+        "Tell me whether the temperature of boiling water is really not supported here",
+        400,
+        error('I can\'t read "Tell me whether the temperature … not supported here", sorry'),
+    ),
     "a mere mention": ("hello", 400, error("too many tools for one day")),
     "an injected detail": (
         "Extra inputs are not permitted, field: 'stream_options'",
@@ -216,6 +221,19 @@ async def test_what_a_user_said_takes_nothing_from_anybody(
     assert await say(runtime) == "well"
     assert all("tools" in request.body and "stream_options" in request.body for request in server.requests)
     assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 408, 429, 503])
+async def test_who_may_ask_or_when_says_nothing_of_a_part(
+    server: FakeModelServer, runtime: AgentRuntime, status: int
+) -> None:
+    """One who pays more may have tools; left out for everybody they would be missed when it is paid."""
+    server.queue += [[Status(status, error("tools are not supported by your plan at the moment"))], [Text("well")]]
+    with pytest.raises(AgentFailure):
+        await say(runtime)
+    assert len(server.requests) == 1
+    assert await say(runtime) == "well"
+    assert "tools" in server.requests[-1].body
 
 
 OF_THIS_CONVERSATION: dict[str, tuple[int, Any]] = {

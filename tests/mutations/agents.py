@@ -571,6 +571,7 @@ MUTATIONS = (
         "turn-escapes",
         "            with contained():\n                return await self._run_agent()\n",
         "            if True:\n                return await self._run_agent()\n",
+        f"{_FAILURES_TESTS}::test_what_is_no_exception_costs_the_turn_but_not_what_it_did",
         _ESCAPES,
     ),
     _RUNTIME.edit(

@@ -303,6 +303,28 @@ async def test_an_answer_that_was_shown_is_not_replaced_by_another(
     assert len(server.requests) == 1
 
 
+async def test_what_is_no_exception_costs_the_turn_but_not_what_it_did(
+    server: FakeModelServer, runtime_of: RuntimeOf
+) -> None:
+    class Unheard(BaseException):
+        pass
+
+    async def look() -> str:
+        return "seen"
+
+    runtime = runtime_of(look)
+
+    @runtime._agent.output_validator  # pyright: ignore[reportPrivateUsage]
+    def never(output: object) -> object:
+        raise Unheard
+
+    server.queue += [[ToolCall("look")], [Text("So it is.")]]
+    failed = await failure(runtime)
+    assert failed.code is FailureCode.AGENT_ERROR
+    for kept in (b"seen", b"So it is."):
+        assert kept in (failed.history or b""), "the next turn knows of it"
+
+
 async def test_an_empty_answer_is_asked_for_again(server: FakeModelServer, runtime_of: RuntimeOf) -> None:
     server.queue += [[Text(""), End("stop", done=True)], [Text("well")]]
     sink = Sink()

@@ -485,6 +485,7 @@ MUTATIONS = (
         "escape-from-a-task",
         "        if _inside.get():\n            work = _Contained(work)\n",
         "",
+        f"{_HERE}/test_containment.py",
     ),
     _WALL.edit(
         "escape-cancellation-of-its-own",

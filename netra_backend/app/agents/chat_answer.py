@@ -228,7 +228,7 @@ class Answer:
                 )
                 return
         details: object = delta.get("reasoning_details")
-        for detail in _parts(details) if isinstance(details, list) else []:
+        for detail in _parts(cast("object", details)) if isinstance(details, list) else []:
             if isinstance(detail, dict):
                 said = cast("dict[str, object]", detail)
                 for value in (said.get("text"), said.get("summary")):
@@ -249,7 +249,7 @@ class Answer:
     def _part(self, part: Mapping[str, object]) -> Iterator[Spoken]:
         """A part of content: Mistral and others send a list of them."""
         if isinstance(thinking := part.get("thinking"), str | list):
-            for each in _parts(thinking):
+            for each in _parts(cast("object", thinking)):
                 said = cast("dict[str, object]", each).get("text") if isinstance(each, dict) else each
                 if isinstance(said, str) and said:
                     # Such a server takes thinking back in content only, where tags are all there is.

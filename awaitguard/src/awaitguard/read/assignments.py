@@ -88,6 +88,9 @@ class Assignments(Expressions):
         if kind is Name:
             name = cast("ast.Name", target).id
             use, self.owner = Use.ASSIGN, ("name", name)
+            given = value.func if type(value) is Call else value
+            if type(given) is Name and given.id in self.frame.param_use:
+                (self.frame.made if type(value) is Call else self.frame.renamed)[name] = given.id
             if type(value) is Call and type(value.func) is Attribute:
                 self.frame.methods[name] = (value.func.attr, value.func.value)
             elif type(value) is Call and type(value.func) is Name:
@@ -112,12 +115,6 @@ class Assignments(Expressions):
         ):
             return self.annotation(value)
         return index
-
-    def is_get_logger(self, function: ast.expr) -> bool:
-        """Whether a call of this gives a logger of the standard library."""
-        root, _, rest = dotted_name(function).partition(".")
-        origin = self.frame.quiet.get(root) or self.module.quiet.get(root) or ""
-        return f"{origin}.{rest}".strip(".") == "logging.getLogger"
 
     def is_self(self, name: str) -> bool:
         """Whether a name is the first parameter of the method around this code."""

@@ -147,7 +147,8 @@ class Expressions(Operators):
                 argument_use = Use.VALUE_ARGUMENT
             elif name in LOG_METHODS:
                 holder = dotted_name(function.value).rpartition(".")[2]
-                if holder in self.loggers or holder in LOGGERS:
+                made = type(function.value) is Call and self.is_get_logger(function.value.func)
+                if made or holder in self.loggers or holder in LOGGERS:
                     argument_use = Use.LOGGED
             if name in TELLING_CALLS:
                 self.note_tests(name, node)
@@ -163,8 +164,10 @@ class Expressions(Operators):
             target = self.visit(function, Use.FORMAT)  # looked at, not passed on
         else:
             target = self.visit(function, Use.SCHEDULED if keep else Use.CALLEE)
-            if use == Use.AWAIT and type(function) is Name and function.id in self.frame.param_use:
-                self.frame.param_use[function.id] |= ParamUse.CALL_AWAITED
+            if use in AWAITED_USES and type(function) is Name:
+                given = self.frame.renamed.get(function.id, function.id)
+                if given in self.frame.param_use:
+                    self.frame.param_use[given] |= ParamUse.CALL_AWAITED
         if keep and target > NONE and type(function) is Call:
             self.site(Use.CALLEE, target, function)
         if name in FILLING_METHODS and type(function) is Attribute:
@@ -262,6 +265,8 @@ class Expressions(Operators):
     def is_bare(self, name: str, use: int, function: ast.Attribute) -> bool:
         """Whether nothing but the name of a method says that it wants values."""
         if use == Use.LOGGED:
+            if type(function.value) is Call:
+                return not self.is_get_logger(function.value.func)
             holder = dotted_name(function.value)
             return holder.rpartition(".")[2] not in self.loggers and self.module.quiet.get(holder) != "logging"
         return name in VALUE_METHODS

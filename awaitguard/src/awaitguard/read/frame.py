@@ -20,8 +20,8 @@ class Frame:
 
     __slots__ = (
         "annotation", "attributes", "awaits", "bases", "bindings", "block", "body", "calls", "consumed", "containers", "declared_plain",
-        "decorators", "driven", "exact", "flags", "forgettable", "fuzzy", "held", "index", "keywords", "kind", "loads", "methods", "name", "outer",
-        "param_use", "params", "parent", "pending", "position", "quiet", "replaced", "returns", "self_name",
+        "decorators", "driven", "exact", "flags", "forgettable", "fuzzy", "held", "index", "keywords", "kind", "loads", "made", "methods", "name", "outer",
+        "param_use", "params", "parent", "pending", "position", "quiet", "renamed", "replaced", "returns", "self_name",
         "site_start", "stars", "taken", "tested", "tracked", "wrappers", "yields",
     )  # fmt: skip
 
@@ -57,6 +57,9 @@ class Frame:
         self.replaced: set[str] = set()
         # Names that hold what a method gave, the name of the method and its object.
         self.methods: dict[str, tuple[str, ast.expr]] = {}
+        # Names that hold what a parameter gave when it was called, and names that hold a parameter.
+        self.made: dict[str, str] = {}
+        self.renamed: dict[str, str] = {}
         # Functions inside that hand on all that they are given, and the parameter that gets it.
         self.wrappers: list[tuple[int, str]] = []
         # Names that hold a method that is taken by its name: `run = getattr(job, "run", None)`.

@@ -187,6 +187,8 @@ class Names:
         frame.loads[name] = len(self.exprs)
         if use in DRIVING:
             frame.driven.add(name)
+            if name in frame.made and (use == Use.AWAIT or use == Use.SCHEDULED):
+                frame.param_use[frame.made[name]] |= ParamUse.CALL_AWAITED
         uses = frame.param_use
         if name in uses:
             if use == Use.AWAIT or use == Use.SCHEDULED:
@@ -347,6 +349,12 @@ class Names:
         dotted = dotted_name(node)
         known = dotted and self.is_known(dotted.partition(".")[0], Use.CALLEE)
         return self.add((OP_NAME, dotted, self.block)) if known else UNKNOWN
+
+    def is_get_logger(self, function: ast.expr) -> bool:
+        """Whether a call of this gives a logger of the standard library."""
+        root, _, rest = dotted_name(function).partition(".")
+        origin = self.frame.quiet.get(root) or self.module.quiet.get(root) or ""
+        return f"{origin}.{rest}".strip(".") == "logging.getLogger"
 
     def note_bases(self, node: ast.expr) -> None:
         """`class Job(mixed(Base))` and `type("Job", (Base,), {})`: whatever is named there may get a subclass."""

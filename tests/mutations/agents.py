@@ -335,6 +335,7 @@ MUTATIONS = (
         "form-two-questions-in-a-row",
         "        if isinstance(last, ModelRequest):\n            # Two",
         "        if isinstance(last, ModelRequest) and not said:\n            # Two",
+        f"{_FORM_TESTS}::test_what_was_asked_twice_in_a_row_is_one_question",
     ),
     _FORM.edit(
         "form-calls-without-answer",

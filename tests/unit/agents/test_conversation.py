@@ -97,6 +97,12 @@ def test_what_is_in_form_stays_as_it_is(messages: list[ModelMessage]) -> None:
     assert all(len(each.tool_calls) < 2 for each in apart if isinstance(each, ModelResponse))
 
 
+def test_what_was_asked_twice_in_a_row_is_one_question() -> None:
+    asked = [ModelRequest([UserPromptPart("first")]), ModelRequest([UserPromptPart(["second"])])]
+    (told,) = conversation(asked)
+    assert [part.content for part in told.parts if isinstance(part, UserPromptPart)] == [["first", "second"]]
+
+
 def test_past_turns_begin_with_what_was_said_and_end_with_an_answer() -> None:
     lost = kept([ModelResponse([ToolCallPart("look", "{}", "a")])])
     output = kept(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx2
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 __all__ = ["AiohttpTransport", "Body", "Reply", "may_follow"]
@@ -33,6 +35,40 @@ class Reply:
         body: dict[str, Any] = {"stream": self.body} if content is None else {"content": content}
         extensions = {"http_version": b"HTTP/1.1"}
         return httpx2.Response(self.status, headers=headers, extensions=extensions, request=request, **body)
+
+
+_FRAMING_BYTES = 64 * 1024
+"""What a response may take for its heads and the framing of its chunks, whatever little it says."""
+
+_FRAMING_PER_BYTE = 16
+"""Bytes of framing for each byte of the body beyond that: a chunk of a single byte has five."""
+
+
+class TooMuchFraming(aiohttp.ClientPayloadError):
+    """A server sends heads, chunk extensions or trailers without end, of which nothing is ever handed on."""
+
+
+class _BoundedResponses(ResponseHandler):
+    """A connection on which what isn't body has a bound: the parser passes over it, however much it is."""
+
+    _framing = 0
+
+    def set_response_params(self, **params: Any) -> None:
+        # Called once for each request on this connection.
+        self._framing = 0
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        before = self._told()
+        super().data_received(data)
+        # What it says buys no framing for later.
+        self._framing = max(0, self._framing + len(data) - (self._told() - before) * (1 + _FRAMING_PER_BYTE))
+        if self._framing > _FRAMING_BYTES and self.transport is not None:
+            self.set_exception(TooMuchFraming("more around the answer than in it"))
+            self.transport.abort()
+
+    def _told(self) -> int:
+        return self._payload.total_bytes if self._payload is not None else 0
 
 
 class AiohttpTransport(httpx2.AsyncBaseTransport):
@@ -88,6 +124,8 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         connector = aiohttp.TCPConnector(limit=0, ssl=httpx2.create_ssl_context() if secure else True)
         # Asked once: aiohttp would read the environment, and ~/.netrc in a thread, for every request.
         self._proxies = {} if proxy_bypass(url.host or "") else getproxies()
+        responses = functools.partial(_BoundedResponses, loop=asyncio.get_running_loop())
+        connector._factory = responses  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] - there is no public way
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -104,7 +104,7 @@ class MessageInfo(BaseModel):
     client_message_id: str | None
     created_at: str
     seq: int
-    finish_reason: FinishReason
+    finish_reason: FinishReason | None
     output: Any
 
     @classmethod
@@ -120,7 +120,7 @@ class MessageInfo(BaseModel):
             client_message_id=message.client_message_id,
             created_at=rfc3339(message.created_at),
             seq=message.seq,
-            finish_reason=message.finish_reason,
+            finish_reason=message.finish_reason if message.role == "agent" and message.state == "complete" else None,
             output=json.loads(message.output) if message.output is not None else None,
         )
 

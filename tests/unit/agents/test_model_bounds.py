@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from netra_backend.app.agents.runtime import AgentFailure, FailureCode
+from tests.harness.deadline import DEADLINE
 from tests.unit.agents.conftest import RuntimeOf
 from tests.unit.agents.sink import Sink, a_turn
 from tests.unit.agents.wire import call, chunk, stream, text
@@ -118,6 +119,7 @@ WITHOUT_END: dict[str, tuple[bytes, Callable[[int], bytes], set[FailureCode]]] =
     "a head": (b"HTTP/1.1 200 OK\r\n", lambda number: b"x-%d: " % number + b"x" * 1000 + b"\r\n", {ODD, CUT, FailureCode.MODEL_UNREACHABLE}),
     "a header": (b"HTTP/1.1 200 OK\r\nx-long: ", lambda _: FILL, {ODD, CUT, FailureCode.MODEL_UNREACHABLE}),
     "a status line": (b"HTTP/1.1 200 ", lambda _: FILL, {ODD, CUT, FailureCode.MODEL_UNREACHABLE}),
+    "a chunk's extension": (CHUNKED + b"5;", lambda _: FILL, {ODD, CUT, FailureCode.MODEL_UNREACHABLE}),
     "a trailer": (CHUNKED + b"0\r\n", lambda number: b"x-%d: " % number + b"x" * 1000 + b"\r\n", {ODD, CUT}),
 }  # fmt: skip
 
@@ -140,16 +142,26 @@ async def test_what_has_no_end_is_read_to_a_bound(
     assert len(failed.value.message) < 1000
 
 
-SKIPPED = {
-    "a chunk's extension": (CHUNKED + b"5;", FILL),
-    "early hints": (b"", b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" * 500),
-}
+HINTS = b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" * 500
+AROUND = {"hints": (b"", HINTS), "extensions of small chunks": (CHUNKED, (b"1;" + b"x" * 4000 + b"\r\n\n\r\n") * 10)}
 
 
-@pytest.mark.parametrize(("begin", "more"), SKIPPED.values(), ids=SKIPPED)
-async def test_what_is_passed_over_without_end(runtime_of: RuntimeOf, begin: bytes, more: bytes) -> None:
-    """It's never kept; how long it may go on is a matter of time."""
-    async with Endless(begin, lambda _: more, most=4096 * MIB) as endless:
+@pytest.mark.parametrize(("begin", "more"), AROUND.values(), ids=AROUND)
+async def test_more_around_an_answer_than_in_it(runtime_of: RuntimeOf, begin: bytes, more: bytes) -> None:
+    async with Endless(begin, lambda _: more) as endless:
+        runtime = runtime_of(model_base_url=endless.base_url, model_client="lean")
+        async with asyncio.timeout(DEADLINE):
+            with pytest.raises(AgentFailure) as failed:
+                await runtime.start(a_turn("go"), Sink()).wait()
+            await endless.closed.wait()
+    assert failed.value.code in {ODD, CUT, FailureCode.MODEL_UNREACHABLE}
+    assert endless.sent < 8 * MIB + BUFFERED
+
+
+async def test_hints_without_end(runtime_of: RuntimeOf) -> None:
+    """They are never kept; for the OpenAI client, how long they may go on is a matter of time."""
+    hints = HINTS
+    async with Endless(b"", lambda _: hints, most=4096 * MIB) as endless:
         runtime = runtime_of(model_base_url=endless.base_url, model_first_token_timeout=0.5)
         async with asyncio.timeout(60):
             with pytest.raises(AgentFailure) as failed:

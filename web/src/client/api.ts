@@ -20,7 +20,7 @@ export type MessageInfo = {
   client_message_id: string | null;
   created_at: string;
   seq: number;
-  finish_reason: FinishReason;
+  finish_reason: FinishReason | null;
   output: Json;
 };
 export type RunInfo = {

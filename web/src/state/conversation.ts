@@ -69,7 +69,7 @@ export class Conversation {
     const turn = this.#turn(message.run_id, message.seq);
     const part = { text: message.text, at: message.created_at };
     if (message.role === "user") turn.said = part;
-    else turn.answered = { ...part, finishReason: message.finish_reason, output: message.output };
+    else turn.answered = { ...part, finishReason: message.finish_reason ?? "stop", output: message.output };
     turn.version += 1;
   }
 

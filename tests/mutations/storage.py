@@ -173,6 +173,7 @@ MUTATIONS = (
         "code-of-any-purpose",
         ".where(one_time_codes.c.code_hash == hash_secret(code), one_time_codes.c.purpose == purpose)",
         ".where(one_time_codes.c.code_hash == hash_secret(code))",
+        equivalent="there is one purpose, sign_in; the condition is for the next",
     ),
     _SESSIONS.edit(
         "code-after-its-time", "        if found is None or found.expires_at <= now:\n", "        if found is None:\n"

@@ -319,7 +319,10 @@ async def test_what_is_no_exception_costs_the_turn_but_not_what_it_did(
         raise Unheard
 
     server.queue += [[ToolCall("look")], [Text("So it is.")]]
-    failed = await failure(runtime)
+    with pytest.raises((AgentFailure, BaseExceptionGroup, Unheard)) as caught:
+        await runtime.start(a_turn("go"), Sink()).wait()
+    failed = caught.value
+    assert isinstance(failed, AgentFailure)
     assert failed.code is FailureCode.AGENT_ERROR
     for kept in (b"seen", b"So it is."):
         assert kept in (failed.history or b""), "the next turn knows of it"

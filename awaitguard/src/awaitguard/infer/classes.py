@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import Final
 
 from awaitguard.infer.lookup import LATE, Lookup
@@ -408,7 +409,10 @@ class Classes(Lookup):
         for path, bases in self.table.places(STARRED):
             for value in self.infer(path, bases):
                 if value.kind != CONTAINER:
-                    return True  # nobody knows what is in it
+                    # Nobody knows what is in it: most likely what stands near by.
+                    if posixpath.dirname(path) == posixpath.dirname(definition[0]):
+                        return True
+                    continue
                 for one in merge(list(value.extra)):
                     if one.kind not in (CLASS, LIBRARY) or one.definition == definition:
                         return True

@@ -451,9 +451,7 @@ MUTATIONS = (
         "retry-after-the-first-token",
         "        if self.ahead.begun or request_context.attempt > self.retries or not worth_repeating(error):\n",
         "        if request_context.attempt > self.retries or not worth_repeating(error):\n",
-        _FAILURES_TESTS,
-        _CONNECTIONS,
-        equivalent="ShownModel refuses to begin another answer, which is asked next",
+        f"{_FAILURES_TESTS}::test_what_broke_an_answer_is_told_and_not_that_it_was_asked_for_again",
     ),
     _HOOKS.edit(
         "retry-without-end",

@@ -242,6 +242,16 @@ async def test_a_server_gets_the_pause_that_it_asks_for_and_longer_ones_each_tim
     assert [pause for pause in pauses if pause] == [3, 0.5, 1.0]
 
 
+async def test_what_broke_an_answer_is_told_and_not_that_it_was_asked_for_again(
+    server: FakeModelServer, runtime_of: RuntimeOf
+) -> None:
+    server.queue.append([Text("One"), Raw(ERROR)])
+    failed = await failure(runtime_of(model_retries=3))
+    assert failed.code is FailureCode.MODEL_SERVER_ERROR
+    assert "engine died" in failed.message
+    assert len(server.requests) == 1
+
+
 async def test_a_stop_between_two_attempts(server: FakeModelServer, runtime_of: RuntimeOf) -> None:
     server.queue += [[Status(429, "", {"retry-after": "10"})]]
     handle = runtime_of(model_retries=3).start(a_turn("go"), Sink())

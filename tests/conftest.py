@@ -11,7 +11,7 @@ from tests.fakes.model_server import FakeModelServer
 from tests.harness.server import RunningServer, running_server
 from tests.harness.strict_chat import check_request
 
-settings.register_profile("found-is-enough", phases=[Phase.explicit, Phase.generate])
+settings.register_profile("found-is-enough", deadline=None, phases=[Phase.explicit, Phase.generate])
 """For `make mutations`: which example is the smallest that shows a defect is of no interest there."""
 
 

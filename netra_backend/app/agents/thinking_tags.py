@@ -193,14 +193,14 @@ def _quiet(piece: str) -> bool:
 def _kept_back(text: str) -> int:
     """From where on the text may be the beginning of a tag, or of more of the same run; its length where it isn't."""
     run = _RUN.search(text, max(0, len(text) - _LONGEST))
-    if run is not None:
-        return run.start() if run.start() > len(text) - _LONGEST else len(text)
+    # Not that run alone: it may stand among the attributes of a tag that has begun.
+    kept = run.start() if run is not None and run.start() > len(text) - _LONGEST else len(text)
     for sign in _SIGN.finditer(text, max(0, len(text) - _LONGEST_START)):
         rest = text[sign.start() :]
         if rest in _FIXED_STARTS or rest.lower() in _ELEMENT_STARTS:
-            return sign.start()
+            return min(kept, sign.start())
     begun = text.rfind("<", max(0, len(text) - 2 * _LONGEST))
-    return begun if begun >= 0 and _BEGUN.match(text, begun) is not None else len(text)
+    return min(kept, begun) if begun >= 0 and _BEGUN.match(text, begun) is not None else kept
 
 
 def _joined(said: list[Said]) -> list[Said]:

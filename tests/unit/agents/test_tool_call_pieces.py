@@ -267,11 +267,19 @@ async def test_arguments_that_are_no_object_run_no_tool(
 
 async def test_a_call_that_is_written_slowly_is_no_silence(server: FakeModelServer, runtime_of: RuntimeOf) -> None:
     """The model has begun to answer, though nothing is shown yet."""
-    ran, sink = Ran(), Sink()
     begun = stream(chunk({"tool_calls": [piece(0, "a", "look", "")]}))
-    server.queue += [[Raw(begun), Pause(0.8), Raw(answer(piece(0, args=LEFT))), End()], [Text("done")]]
-    await runtime_of(ran.look, model_first_token_timeout=0.4).start(a_turn("go"), sink).wait()
-    assert ran.calls == ONE
+    for limit in (0.4, 2, 10):
+        ran = Ran()
+        server.queue[:] = [[Raw(begun), Pause(2 * limit), Raw(answer(piece(0, args=LEFT))), End()], [Text("done")]]
+        try:
+            await runtime_of(ran.look, model_first_token_timeout=limit).start(a_turn("go"), Sink()).wait()
+        except AgentFailure as failure:
+            if failure.code is not FailureCode.TIMEOUT_FIRST_TOKEN:
+                raise
+            continue  # on a busy machine its first word itself may come too late
+        assert ran.calls == ONE
+        return
+    raise AssertionError("a call under way was taken for silence")
 
 
 async def test_a_call_that_breaks_off_is_not_asked_for_again(server: FakeModelServer, runtime_of: RuntimeOf) -> None:

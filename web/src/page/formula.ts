@@ -12,7 +12,7 @@ type Formula = Tokens.Generic & { tex: string };
 const inline: TokenizerAndRendererExtension = {
   name: "formula",
   level: "inline",
-  start: (rest) => rest.search(/\\\(|\\\[|\$/),
+  start: (rest) => next(rest, /\\\(|\\\[|\$/),
   tokenizer: (rest) => between(rest, "\\(", "\\)") ?? between(rest, "\\[", "\\]") ?? between(rest, "$$", "$$") ?? money(rest),
   renderer: (token) => `<code class="language-formula">${escape((token as Formula).raw)}</code>`,
 };
@@ -20,7 +20,7 @@ const inline: TokenizerAndRendererExtension = {
 const block: TokenizerAndRendererExtension = {
   name: "formulaBlock",
   level: "block",
-  start: (rest) => rest.search(/^(?:\\\[|\$\$)/m),
+  start: (rest) => next(rest, /^(?:\\\[|\$\$)/m),
   tokenizer: (rest) => {
     const found = between(rest, "\\[", "\\]") ?? between(rest, "$$", "$$");
     if (found === undefined || !/^[ \t]*(?:\n|$)/.test(rest.slice(found.raw.length, found.raw.length + 100))) return undefined;
@@ -31,6 +31,12 @@ const block: TokenizerAndRendererExtension = {
 
 /** For marked. */
 export const FORMULAS = [inline, block];
+
+/** Where the next formula may begin. It's asked at every piece of text, so it doesn't look to the text's end each time. */
+function next(rest: string, begins: RegExp): number {
+  const found = rest.slice(0, LONGEST).search(begins);
+  return found < 0 && rest.length > LONGEST ? LONGEST : found;
+}
 
 function between(rest: string, opens: string, closes: string): Formula | undefined {
   if (!rest.startsWith(opens)) return undefined;

@@ -268,6 +268,10 @@ async def stage(
         print(f"{agent}: SIGTERM, ended with {code} after {time.monotonic() - began:.1f} s", flush=True)
         complaints = [line for line in server.output if "never retrieved" in line or "Traceback" in line]
         print(f"{agent}: {len(complaints)} lines of its log tell of an exception", flush=True)
+        for line in complaints[:2]:
+            output = list(server.output)
+            at = output.index(line)
+            print("\n".join(f"  | {told}" for told in output[at : at + 30]), flush=True)
     return outcomes
 
 

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.http11 import Request
@@ -455,6 +456,38 @@ async def test_strangers_write_nothing_into_the_log(server: RunningServer, caplo
     async with RawSocket(server.port, None) as peer:
         peer.send(TEXT, b"\xff")
         assert await peer.close_code() == 1007
+    assert [record.getMessage() for record in caplog.records] == []
+
+
+BREAKS = {
+    "utf-8": {"opcode": TEXT, "payload": b"\xff"},
+    "too large": {"opcode": TEXT, "payload": b"x" * 600_000},
+    "a reserved bit": {"opcode": TEXT, "payload": b"{}", "reserved": 1},
+    "unmasked": {"opcode": TEXT, "payload": b"{}", "masked": False},
+    "a part of nothing": {"opcode": CONTINUATION, "payload": b"{}"},
+    "binary": {"opcode": 0x2, "payload": b"x"},
+}
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("breaks", BREAKS.values(), ids=BREAKS)
+async def test_what_breaks_the_protocol_while_answers_are_under_way_writes_nothing_into_the_log(
+    server: RunningServer, caplog: pytest.LogCaptureFixture, breaks: dict[str, Any], known: bool
+) -> None:
+    caplog.set_level("WARNING")
+    alice = await server.person()
+    token = alice.token
+    for answers in (0, 1, 5, 40):
+        async with RawSocket(server.port, token if known else None) as peer:
+            for number in range(answers):
+                peer.send(TEXT, json.dumps({"type": "ping", "id": str(number), "payload": {}}).encode())
+            peer.send(**breaks)
+            # Where it is closed with something unread, the system may say so first.
+            with suppress(ConnectionError, asyncio.IncompleteReadError):
+                while (await peer.frame()).opcode != 0x8:
+                    pass
+    async with server.http(alice) as http:
+        assert (await http.get("/api/about")).status_code == 200
     assert [record.getMessage() for record in caplog.records] == []
 
 

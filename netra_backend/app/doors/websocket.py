@@ -6,6 +6,7 @@ from asyncio.transports import BaseTransport
 from typing import Any, cast
 
 from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 from websockets.http11 import Request
@@ -102,6 +103,12 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
     async def send(self, message: ASGISendEvent) -> None:
+        if self.close_sent and self.initial_response is None and self.handshake_complete:
+            # The connection was closed beneath the application, for a frame that breaks the protocol. To the application
+            # its peer has gone; uvicorn would call it a defect of ours, with a traceback in the log for each.
+            if message["type"] == "websocket.close":
+                return
+            raise ClientDisconnected
         greets = message["type"] == "websocket.accept" and self.visit.phase is Phase.ANSWERING
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):

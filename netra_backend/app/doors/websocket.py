@@ -104,8 +104,8 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
     async def send(self, message: ASGISendEvent) -> None:
         if self.close_sent and self.initial_response is None and self.handshake_complete:
-            # The connection was closed beneath the application, for a frame that breaks the protocol: to it the peer has
-            # gone. uvicorn would call that a defect of ours, with a traceback in the log each time.
+            # It was closed beneath the application, for a frame that breaks the protocol: to that the peer has gone.
+            # uvicorn would call it a defect of ours, with a traceback in the log each time.
             if message["type"] == "websocket.close":
                 return
             raise ClientDisconnected

@@ -112,7 +112,12 @@ def test_it_ends_in_order_on_a_signal(netra: Netra, number: signal.Signals):
 
 
 def test_output_that_nobody_takes_is_no_reason_not_to_serve(netra: Netra):
-    with open("/dev/full", "w") as full, netra.up("--agent", "tests.fakes.tool_agent:agent", stderr=full) as up:
+    # Nothing is asked of the model: the agent only has to have one.
+    model = {"NETRA_MODEL": "openai:fake", "NETRA_MODEL_BASE_URL": "http://127.0.0.1:9/v1"}
+    with (
+        open("/dev/full", "w") as full,
+        netra.up("--agent", "tests.fakes.tool_agent:agent", stderr=full, **model) as up,
+    ):
         assert up.process.stdout is not None
         up.process.stdout.close()
         assert httpx.get(f"{up.url}/health/live").status_code == 200
@@ -180,4 +185,4 @@ def test_a_bad_file_of_settings_is_named(netra: Netra):
     (netra.data / "netra.toml").write_text("model = ")
     assert "netra.toml" in refused(netra)
     (netra.data / "netra.toml").write_text('modle = "offline"')
-    assert "modle: there is no such setting" in refused(netra)
+    assert "modle (netra.toml): there is no such setting; did you mean model?" in refused(netra)

@@ -37,8 +37,9 @@ class Reply:
         return httpx2.Response(self.status, headers=headers, extensions=extensions, request=request, **body)
 
 
-_FRAMING_BYTES = 64 * 1024
-"""What a response may take for its heads and the framing of its chunks, whatever little it says."""
+_FRAMING_BYTES = 4 * 1024 * 1024
+"""What a response may take for its heads and the framing of its chunks, whatever little it says. What the parser has
+received and not yet handed on, because nobody reads so quickly, counts here until it does: less than a megabyte."""
 
 _FRAMING_PER_BYTE = 16
 """Bytes of framing for each byte of the body beyond that: a chunk of a single byte has five."""
@@ -59,8 +60,10 @@ class _BoundedResponses(ResponseHandler):
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
-        before = self._told()
+        payload, before = self._payload, self._told()
         super().data_received(data)
+        if self._payload is not payload:
+            before = 0
         # What it says buys no framing for later.
         self._framing = max(0, self._framing + len(data) - (self._told() - before) * (1 + _FRAMING_PER_BYTE))
         if self._framing > _FRAMING_BYTES and self.transport is not None:

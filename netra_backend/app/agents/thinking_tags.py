@@ -193,12 +193,13 @@ def _quiet(piece: str) -> bool:
 def _kept_back(text: str) -> int:
     """From where on the text may be the beginning of a tag, or of more of the same run; its length where it isn't."""
     run = _RUN.search(text, max(0, len(text) - _LONGEST))
-    # Not that run alone: it may stand among the attributes of a tag that has begun.
     kept = run.start() if run is not None and run.start() > len(text) - _LONGEST else len(text)
     for sign in _SIGN.finditer(text, max(0, len(text) - _LONGEST_START)):
         rest = text[sign.start() :]
         if rest in _FIXED_STARTS or rest.lower() in _ELEMENT_STARTS:
-            return min(kept, sign.start())
+            kept = min(kept, sign.start())
+            break
+    # Whatever else was found may stand among the attributes of a tag that has begun before it.
     begun = text.rfind("<", max(0, len(text) - 2 * _LONGEST))
     return min(kept, begun) if begun >= 0 and _BEGUN.match(text, begun) is not None else kept
 

@@ -95,6 +95,7 @@ _pieces = st.sampled_from(
 
 @settings(max_examples=500, deadline=None)
 @example(["<thinking x='", "~~~", ">"], [1])
+@example(["<thinking x='", "[THINK]", ">"], [1])
 @given(st.lists(_pieces, max_size=25), st.lists(st.integers(1, 5), min_size=1, max_size=20))
 def test_pieces_lose_and_change_nothing(pieces: list[str], sizes: list[int]) -> None:
     """But for tags, all that came is said, in its order; what's a tag doesn't hang on the pieces, once text was shown."""

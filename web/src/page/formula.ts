@@ -1,4 +1,5 @@
 import type { TokenizerAndRendererExtension, Tokens } from "marked";
+import { escape } from "./escape";
 
 /** Formulas as models write them: `\(a\)` and `$a$` in a line, `\[a\]` and `$$a$$` by themselves. Markdown alone would
  * take their backslashes for its own. They are drawn as MathML, which browsers know; what draws it is loaded when the
@@ -54,9 +55,6 @@ function money(rest: string): Formula | undefined {
   if (!/[\\^_={}<>]/.test(found.tex) && !/^[A-Za-z]'*$/.test(found.tex)) return undefined;
   return /\d/.test(rest[found.raw.length] ?? "") ? undefined : found;
 }
-
-const SIGNS: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
-const escape = (text: string) => text.replace(/[&<>"]/g, (sign) => SIGNS[sign] ?? sign);
 
 type Draw = typeof import("katex").default.render;
 

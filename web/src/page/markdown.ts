@@ -2,13 +2,11 @@ import DOMPurify, { type Config } from "dompurify";
 import { Marked, type Token, type TokensList } from "marked";
 import { copy } from "./clipboard";
 import { directionOf } from "./direction";
+import { escape } from "./escape";
 import { drawFormulas, FORMULAS } from "./formula";
 
 /** Turns what agents write into DOM. Raw HTML is shown as it was written, pictures are named and not loaded, and
  * whatever is left goes through DOMPurify with a short list of elements. */
-
-const escaped: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
-const escape = (text: string) => text.replace(/[&<>"']/g, (sign) => escaped[sign] ?? sign);
 
 /** Signs of emphasis in one paragraph; in one with more of them they are shown as they are. Pairing them costs the
  * square of their number, and whoever writes thousands wants the reader's browser to stand still. */

@@ -3,33 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from netra_backend.app.agents.runtime import Json, PastTurn, ThreadHit, ToolStatus, Turn
+from netra_backend.app.agents.runtime import Json, PastTurn, ToolStatus, Turn
 from netra_backend.app.services.user_execution_context import UserExecutionContext
-
-
-class Notebook:
-    """One user's data, in memory."""
-
-    def __init__(self) -> None:
-        self.kept: dict[int, str] = {}
-        self.hits: list[ThreadHit] = []
-
-    async def add_note(self, text: str) -> int:
-        number = max(self.kept, default=0) + 1
-        self.kept[number] = text
-        return number
-
-    async def notes(self) -> Sequence[tuple[int, str]]:
-        return sorted(self.kept.items())
-
-    async def delete_note(self, number: int) -> bool:
-        return self.kept.pop(number, None) is not None
-
-    async def search_threads(self, query: str, limit: int = 10) -> Sequence[ThreadHit]:
-        return [hit for hit in self.hits if query in hit.excerpt][:limit]
+from netra_backend.testing import MemoryData
 
 
 @dataclass
@@ -96,6 +75,6 @@ class Sink:
             self.came.notify_all()
 
 
-def a_turn(text: str, *history: PastTurn, data: Notebook | None = None, user: str = "alice") -> Turn:
+def a_turn(text: str, *history: PastTurn, data: MemoryData | None = None, user: str = "alice") -> Turn:
     context = UserExecutionContext(user_id=user, thread_id="thread-1", run_id="run-1")
-    return Turn(context, text, history, data or Notebook())
+    return Turn(context, text, history, data or MemoryData())

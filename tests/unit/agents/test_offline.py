@@ -14,10 +14,10 @@ from netra_backend.app.agents.loader import load_agent
 from netra_backend.app.agents.runtime import PastTurn, ThreadHit, TurnResult, Usage
 from netra_backend.app.settings import Settings
 from tests.harness.deadline import DEADLINE
-from tests.unit.agents.sink import Notebook, Sink, a_turn
+from tests.unit.agents.sink import MemoryData, Sink, a_turn
 
 
-async def asked(text: str, *past: PastTurn, data: Notebook | None = None) -> tuple[Sink, TurnResult]:
+async def asked(text: str, *past: PastTurn, data: MemoryData | None = None) -> tuple[Sink, TurnResult]:
     sink = Sink()
     result = await load_agent(Settings()).start(a_turn(text, *past, data=data), sink).wait()
     return sink, result
@@ -71,7 +71,7 @@ async def test_the_calculator_runs_where_it_can_be_left_behind(monkeypatch: pyte
 
 
 async def test_notes() -> None:
-    data = Notebook()
+    data = MemoryData()
     assert "number 1" in (await asked("note: buy milk, and eggs", data=data))[0].shown_text
     await asked("remember to call Ann", data=data)
     assert "1. buy milk, and eggs\n2. call Ann" in (await asked("list notes", data=data))[0].shown_text
@@ -81,7 +81,7 @@ async def test_notes() -> None:
 
 
 async def test_notes_are_bounded_in_number_length_and_list() -> None:
-    data = Notebook()
+    data = MemoryData()
     text = "water the plants, " * 500
     assert "number 1" in (await asked(f"note: {text}", data=data))[0].shown_text
     assert data.kept == {1: text.strip(" ,")}
@@ -97,7 +97,7 @@ async def test_notes_are_bounded_in_number_length_and_list() -> None:
 
 
 async def test_search() -> None:
-    data = Notebook()
+    data = MemoryData()
     data.hits.append(ThreadHit("thread-2", "Garden", "user", "water the plants", "2026-11-20T10:00:00Z"))
     assert "Garden (2026-11-20, user): water the plants" in (await asked("search plants", data=data))[0].shown_text
     assert "nothing about 'cars'" in (await asked("search cars", data=data))[0].shown_text

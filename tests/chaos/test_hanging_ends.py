@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import sqlite3
@@ -132,19 +131,10 @@ async def test_while_another_process_holds_the_database(server: ServerProcess, a
     await ended_well(server, alice, client, run, "agent_failed")
 
 
-async def test_while_an_agent_is_being_imported(
-    server: ServerProcess, alice: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+async def test_while_an_agent_is_being_imported(server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     begun = tmp_path / "begun"
     monkeypatch.setitem(os.environ, "HANGING_AGENT_IMPORT", str(begun))
     server.spawn()
-    async with server.http() as http:
-        async with asyncio.timeout(DEADLINE):
-            while not begun.exists() and not await server.ready(http):  # noqa: ASYNC110 - of another process
-                await asyncio.sleep(0.02)
-        if not begun.exists():
-            async with server.client(alice) as client:
-                await client.resume()
-                await client.say("hello")
-                await eventually(begun.exists, "the agent is being imported")
+    # Nothing is asked of it meanwhile: its port may be open already, and the answer would come after the import.
+    await eventually(begun.exists, "the agent is being imported")
     await ends(server)

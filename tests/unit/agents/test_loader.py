@@ -46,12 +46,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_library_is_imported_by_the_first_turn_and_not_before() -> None:
+def test_the_library_is_imported_when_the_agent_is_built_and_not_before() -> None:
     code = """
         import asyncio, sys
         from netra_backend.app.agents.loader import load_agent
         from netra_backend.app.settings import Settings
-        from tests.unit.agents.sink import Sink, a_turn
 
         def heavy():
             return sorted(name for name in sys.modules if name in {"pydantic_ai", "openai", "httpx2"})
@@ -68,7 +67,7 @@ def test_the_library_is_imported_by_the_first_turn_and_not_before() -> None:
                     ticks += 1
                     await asyncio.sleep(0.01)
             ticking = asyncio.create_task(tick())
-            await runtime.start(a_turn("1+1"), Sink()).wait()
+            await runtime.load()
             ticking.cancel()
             assert "pydantic_ai" in heavy()
             assert ticks > 5, "the import held up the loop"

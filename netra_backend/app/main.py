@@ -22,8 +22,10 @@ from netra_backend.app.auth.sign_in import SignIn
 from netra_backend.app.closing import Closing
 from netra_backend.app.event_log.canary import Canary
 from netra_backend.app.event_log.sqlite import SqliteLog
+from netra_backend.app.rate_limit import Pace
 from netra_backend.app.routes import about, account, auth, health, runs, threads
 from netra_backend.app.routes.body_limit import BodyLimit
+from netra_backend.app.routes.dependencies import PATIENCE
 from netra_backend.app.routes.front_door import FrontDoor
 from netra_backend.app.routes.pages import install_pages
 from netra_backend.app.routes.problems import install_problem_handlers
@@ -111,6 +113,7 @@ async def open_services(settings: Settings, closing: Closing | None = None) -> A
             export=ThreadExport(log, settings),
             accounts=AccountService(log, registry, agents),
             watch=watch,
+            requests=Pace(settings.requests_per_second, settings.requests_per_second, PATIENCE),
             closing=closing,
         )
         bridge.start()

@@ -184,6 +184,9 @@ class Settings(BaseSettings):
     """Conversations that one user may have."""
     messages_per_minute: int = Field(default=60, ge=1)
     """Of one user."""
+    requests_per_second: int = Field(default=30, ge=1)
+    """Of one user over HTTP, after as many at once; what comes faster waits up to two seconds, and beyond that is
+    refused (429). Stops are counted apart, so that they don't wait behind anything else."""
     searches_per_minute: int = Field(default=60, ge=1)
     """Of one user, tools included; besides, four may be under way, and each is ended after two seconds."""
     socket_queue_bytes: int = Field(default=256 * 1024, ge=1024)

@@ -103,6 +103,12 @@ def test_settings_say_where_they_come_from_and_secrets_are_not_shown(netra: Netr
     assert "drain_grace = 10" in doctor(netra, "--all", **environment)
 
 
+def test_https_without_a_named_proxy_is_noted(netra: Netra):
+    https = {"NETRA_PUBLIC_URL": "https://netra.example", "NETRA_PORT": free_port()}
+    assert "name its address in NETRA_TRUSTED_PROXIES" in doctor(netra, **https)
+    assert "NETRA_TRUSTED_PROXIES" not in doctor(netra, **https, NETRA_TRUSTED_PROXIES="127.0.0.1").split("Checks")[1]
+
+
 def test_the_models_settings_are_shown_without_what_is_secret(netra: Netra, models: str):
     said = doctor(
         netra,

@@ -15,6 +15,7 @@ _SESSIONS_TESTS = "tests/security/test_sessions.py"
 _BOUNDS = "tests/security/test_connection_bounds.py"
 _CROWD_TESTS = "tests/unit/doors/test_crowd.py"
 _WHO = "tests/security/test_who_asks.py"
+_MANY = "tests/security/test_many_requests.py"
 _PROXIES = "tests/unit/test_client_address.py"
 _FRONT = "tests/security/test_front_door.py"
 _CONTEXT_TESTS = "tests/security/test_execution_context.py"
@@ -29,7 +30,7 @@ _TICKETS = Nearest("auth/tickets.py", _AUTHENTICATOR_TESTS)
 _RATE = Nearest("rate_limit.py", "tests/unit/auth/test_rate_limit.py", _ATTEMPTS_TESTS)
 _DEVICES = Nearest("storage/known_devices.py", _SIGN_IN_TESTS)
 _AUTH_ROUTES = Nearest("routes/auth.py", _ROUTES_TESTS)
-_ACCESS = Nearest("routes/dependencies.py", _ROUTES_TESTS, _WHO)
+_ACCESS = Nearest("routes/dependencies.py", _ROUTES_TESTS, _WHO, _MANY)
 _BODY = Nearest("routes/body_limit.py", _WHO, "tests/unit/auth/test_problems.py")
 _DOOR = Nearest("routes/front_door.py", _FRONT)
 _NAMES = Nearest("own_names.py", _FRONT, _AUTHENTICATOR_TESTS)
@@ -800,6 +801,10 @@ MUTATIONS = (
         "        if event:\n",
         _BOUNDS,
     ),
+    # The pace of one user's requests
+    _ACCESS.edit("requests-without-pace", "    if wait > PATIENCE:\n", "    if wait > 3600:\n", _MANY),
+    _ACCESS.edit("requests-one-pace-for-all", "requests, found.user_id)", 'requests, "everybody")', _MANY),
+    _ACCESS.edit("requests-stops-behind-reads", 'f"stop {found.user_id}"', "found.user_id", _MANY),
     # The context
     _CONTEXT.edit("context-of-nobody", "    if value.strip().casefold() in _REFUSED:\n", "    if value in _REFUSED:\n"),
     _CONTEXT.edit(

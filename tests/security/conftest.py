@@ -21,6 +21,7 @@ async def crowded(
         max_queued_runs_per_user=10_000,
         max_sockets_per_user=100,
         login_attempts_per_minute=10_000,
+        requests_per_second=10_000,
     ) as running:
         yield running
 

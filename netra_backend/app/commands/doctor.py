@@ -127,6 +127,7 @@ def _findings(settings: Settings) -> Iterator[_Finding]:
     holder = _holder(settings.data_dir)
     yield from _database(settings.database_path)
     yield from _server(settings, holder)
+    yield from _proxies(settings)
     yield from _agent(settings)
 
 
@@ -208,6 +209,17 @@ def _server(settings: Settings, holder: str | None) -> Iterator[_Finding]:
     else:
         reason = answer.json().get("reason") or "the log doesn't take or give events now"
         yield _Finding("server", "problem", f"{text}: {reason}", "look at its log; is the disk full?")
+
+
+def _proxies(settings: Settings) -> Iterator[_Finding]:
+    if settings.public_url is not None and settings.public_url.startswith("https:") and not settings.trusted_proxies:
+        yield _Finding(
+            "proxy",
+            "note",
+            f"{settings.public_url} means that something in front speaks https, but no proxy is named: everybody behind"
+            " it counts as one address, and shares its limits on sign-ins and connections",
+            "name its address in NETRA_TRUSTED_PROXIES",
+        )
 
 
 def _agent(settings: Settings) -> Iterator[_Finding]:

@@ -12,7 +12,7 @@ from netra_backend.app.routes.services import services
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api", tags=["about"], responses=problem_responses(401, 503))
+router = APIRouter(prefix="/api", tags=["about"], responses=problem_responses(401, 429, 503))
 
 
 class About(BaseModel):

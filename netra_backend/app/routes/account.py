@@ -16,7 +16,7 @@ from netra_backend.app.services.user_execution_context import UserExecutionConte
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api", tags=["account"], responses=problem_responses(401, 422, 503))
+router = APIRouter(prefix="/api", tags=["account"], responses=problem_responses(401, 422, 429, 503))
 
 
 class Confirmation(BaseModel):
@@ -44,7 +44,7 @@ async def export(
     )
 
 
-@router.delete("/account", status_code=204, responses=problem_responses(403, 429))
+@router.delete("/account", status_code=204, responses=problem_responses(403))
 async def delete_account(access: AccessNow, request: Request, body: Confirmation | None = None) -> Response:
     """Stop your runs and remove your account with everything that was stored for it. It can't be undone."""
     serving = services(request)

@@ -1,7 +1,8 @@
-"""What routes ask for: the services, and the access of whoever sent the request."""
+"""What routes ask for: the services, and the access of whoever sent the request, when it is their turn."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Protocol, cast
 
 from fastapi import Depends, Security
@@ -13,10 +14,15 @@ from netra_backend.app.auth.session_registry import Access, SessionRegistry
 from netra_backend.app.auth.sign_in import SignIn
 from netra_backend.app.doors.visit import admit
 from netra_backend.app.event_log.log import EventLog
+from netra_backend.app.rate_limit import Pace
 from netra_backend.app.routes.problems import RETRY_UNAVAILABLE, Problem
 from netra_backend.app.settings import Settings
 
-__all__ = ["AccessNow", "AccessForStop", "AuthServices", "access", "access_for_stop", "auth_services"]
+__all__ = ["PATIENCE", "AccessForStop", "AccessNow", "AuthServices", "access", "access_for_stop", "auth_services"]
+
+
+PATIENCE = 2.0
+"""Seconds that a request waits for its user's turn, at most."""
 
 
 class AuthServices(Protocol):
@@ -32,6 +38,8 @@ class AuthServices(Protocol):
     def authenticator(self) -> Authenticator: ...
     @property
     def sign_in(self) -> SignIn: ...
+    @property
+    def requests(self) -> Pace: ...
 
 
 def auth_services(connection: HTTPConnection) -> AuthServices:
@@ -53,21 +61,38 @@ _COOKIE = APIKeyCookie(
 """Named here for OpenAPI; what counts is the authenticator's word."""
 
 
-async def access_for_stop(
+async def _who_asks(
     request: Request, _bearer: Annotated[object, Security(_BEARER)], _cookie: Annotated[object, Security(_COOKIE)]
 ) -> Access:
-    """Who asks; the last known state will do, since a stop must work while the database is away."""
+    """Whose request it is, as far as is known: its rights may be out of date."""
     found = await auth_services(request).authenticator.from_request(request)
     admit(request.scope)
     return found
 
 
-async def access(found: Annotated[Access, Depends(access_for_stop)]) -> Access:
+async def access_for_stop(request: Request, found: Annotated[Access, Depends(_who_asks)]) -> Access:
+    """Who asks; the last known state will do, since a stop must work while the database is away."""
+    await _take_turn(auth_services(request).requests, f"stop {found.user_id}")
+    return found
+
+
+async def access(request: Request, found: Annotated[Access, Depends(_who_asks)]) -> Access:
     """Who asks. Raises `Problem` 503 while the database is away: then nobody's rights are certain."""
     if found.stale:
         message = "the server can't reach its records at the moment; only stopping works"
         raise Problem(503, "unavailable", message, retry_after=RETRY_UNAVAILABLE)
+    await _take_turn(auth_services(request).requests, found.user_id)
     return found
+
+
+async def _take_turn(requests: Pace, key: str) -> None:
+    """Wait until it's this one's turn. Raises `Problem` 429 if that would take longer than anybody should wait."""
+    wait = requests.take(key)
+    if wait > PATIENCE:
+        message = "you have asked for more at once than one person may (NETRA_REQUESTS_PER_SECOND); wait a little"
+        raise Problem(429, "rate_limited", message, retry_after=wait - PATIENCE)
+    if wait:
+        await asyncio.sleep(wait)
 
 
 AccessNow = Annotated[Access, Depends(access)]

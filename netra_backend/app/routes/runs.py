@@ -14,7 +14,7 @@ from netra_backend.app.services.user_execution_context import UserExecutionConte
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/runs", tags=["runs"], responses=problem_responses(401, 404, 422, 503))
+router = APIRouter(prefix="/api/runs", tags=["runs"], responses=problem_responses(401, 404, 422, 429, 503))
 DEFAULT_REASON = "stopped by the user"
 
 

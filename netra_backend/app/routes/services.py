@@ -15,6 +15,7 @@ from netra_backend.app.auth.sign_in import SignIn
 from netra_backend.app.closing import Closing
 from netra_backend.app.event_log.canary import Canary
 from netra_backend.app.event_log.log import EventLog
+from netra_backend.app.rate_limit import Pace
 from netra_backend.app.services.account_service import AccountService
 from netra_backend.app.services.agent_service_core import AgentService
 from netra_backend.app.services.agent_websocket_bridge import AgentWebSocketBridge
@@ -51,6 +52,7 @@ class Services:
     export: ThreadExport
     accounts: AccountService
     watch: SocketWatch
+    requests: Pace
     closing: Closing
 
     async def drain(self, grace: float | None = None) -> None:

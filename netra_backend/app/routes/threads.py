@@ -34,7 +34,7 @@ from netra_backend.app.storage.threads import Thread
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api", tags=["threads"], responses=problem_responses(401, 404, 422, 503))
+router = APIRouter(prefix="/api", tags=["threads"], responses=problem_responses(401, 404, 422, 429, 503))
 
 Limit = Annotated[int, Query(ge=1, le=200)]
 After = Annotated[int, Query(ge=0, le=2**53)]
@@ -52,7 +52,7 @@ async def list_threads(
     return ThreadList(threads=[ThreadInfo.of(thread) for thread in found], next=more)
 
 
-@router.post("/threads", status_code=201, responses=problem_responses(429))
+@router.post("/threads", status_code=201)
 async def create_thread(access: AccessNow, request: Request, body: NewThread | None = None) -> ThreadInfo:
     """Start an empty thread."""
     title = (body or NewThread()).title
@@ -92,7 +92,7 @@ async def list_messages(
     return MessageList(messages=[MessageInfo.of(message) for message in found], before=back)
 
 
-@router.post("/threads/{thread_id}/messages", status_code=202, responses=problem_responses(409, 413, 429))
+@router.post("/threads/{thread_id}/messages", status_code=202, responses=problem_responses(409, 413))
 async def send_message(thread_id: str, body: NewMessage, access: AccessNow, request: Request) -> Started:
     """Say something; starts a run. Answered when both are durable; repeating it is harmless."""
     started = await services(request).agents.start_agent(
@@ -115,7 +115,7 @@ async def list_events(
     return EventList(events=told, cursor=CursorInfo.of(cursor))
 
 
-@router.get("/search", responses=problem_responses(429))
+@router.get("/search")
 async def search(
     access: AccessNow,
     request: Request,

@@ -17,6 +17,7 @@ from netra_backend.app.auth.session_registry import SessionRegistry
 from netra_backend.app.auth.sign_in import SignIn
 from netra_backend.app.event_log.sqlite import SqliteLog
 from netra_backend.app.protocol.codec import now_ms
+from netra_backend.app.rate_limit import Pace
 from netra_backend.app.routes import auth
 from netra_backend.app.routes.body_limit import BodyLimit
 from netra_backend.app.routes.pages import install_pages
@@ -77,6 +78,7 @@ class House:
     authenticator: Authenticator
     passwords: Passwords
     sign_in: SignIn
+    requests: Pace
     users: dict[str, User] = field(default_factory=dict)
 
     async def add_user(self, email: str, password: str | None = None) -> User:
@@ -109,6 +111,7 @@ async def make_house(tmp_path: Path, passwords: Passwords) -> AsyncIterator[Call
             authenticator=Authenticator(registry, log, chosen),
             passwords=passwords,
             sign_in=SignIn(log, registry, passwords, chosen),
+            requests=Pace(1000, 1000, 1),
         )
         opened.append(house)
         return house

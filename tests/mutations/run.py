@@ -88,19 +88,21 @@ class Copy:
                 # Whatever happened: the child must not go on as if it were its parent.
                 os._exit(code)
         ends_at = time.monotonic() + limit if limit is not None else float("inf")
-        while True:
-            found, status = os.waitpid(child, os.WNOHANG)
-            if found:
-                code = os.waitstatus_to_exitcode(status)
-                break
-            if time.monotonic() > ends_at:
-                _kill(child)
-                os.waitpid(child, 0)
-                code = None
-                break
-            time.sleep(0.05)
-        # Servers that a test which was cut has left are in its session.
-        _kill(child)
+        try:
+            while True:
+                found, status = os.waitpid(child, os.WNOHANG)
+                if found:
+                    code = os.waitstatus_to_exitcode(status)
+                    break
+                if time.monotonic() > ends_at:
+                    _kill(child)
+                    os.waitpid(child, 0)
+                    code = None
+                    break
+                time.sleep(0.05)
+        finally:
+            # Servers that a test which was cut has left are in its session; so is the trial itself, if this is ended.
+            _kill(child)
         return code, written.read_text(errors="replace")
 
     def trial(self, mutation: Mutation) -> Verdict:
@@ -164,6 +166,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     for name in WARM:
         importlib.import_module(name)
+    # Whoever ends it (`timeout`, a service manager) ends the trials too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="netra-mutations-") as folder:
         copies = [Path(folder) / str(number) for number in range(given.jobs)]
         if not given.trust and not _pass_by_themselves(Copy(copies[0]), chosen):

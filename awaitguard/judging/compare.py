@@ -29,7 +29,11 @@ class Shown(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """An entry of the ledger: what was found where, and what it was judged to be (`real`, `false` or `debatable`)."""
+    """An entry of the ledger: what was found where, and what it was judged to be (`real`, `false` or `debatable`).
+
+    `assumed` has the names of what was taken for granted, `cause` the place of the definition behind the finding, and
+    `sample` the corpus whose first sight it was.
+    """
 
     project: str
     version: str
@@ -39,6 +43,9 @@ class Judged(NamedTuple):
     level: str
     verdict: str
     why: str
+    assumed: tuple[str, ...] = ()
+    cause: str = ""
+    sample: str = ""
 
 
 class Change(NamedTuple):

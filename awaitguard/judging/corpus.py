@@ -1,22 +1,37 @@
-"""Fetch the projects of a frozen corpus, and check each of them.
+"""Fetch the projects of a frozen corpus, check each of them, and draw new samples.
 
     python awaitguard/judging/corpus.py fetch table PLACE      # what pip downloads, unpacked and never imported
     python awaitguard/judging/corpus.py check PLACE REPORTS    # one JSON report per project, hints included
+    python awaitguard/judging/corpus.py draw NAMES PLACE 150 20261128 [wheel]   # a new sample: its lines for corpora.toml
 
-The corpora are in corpora.toml, by name and version. pip prepares the metadata of a source distribution, which runs the
-project's build backend; whatever can't be had is named and left out.
+The corpora are in corpora.toml, by name and version. A sample is drawn from a file of names, one a line, less those that
+stand in a corpus already; of each project the newest version is taken that pip finds, as a source distribution or, where
+that can't be had in a minute, as a wheel; with `wheel` behind it the other way round, which needs no build backend. pip
+prepares the metadata of a source distribution, which runs the project's build backend; whatever can't be had is named
+and left out.
 """
 
 from __future__ import annotations
 
+import random
+import re
 import subprocess
 import sys
 import tarfile
 import tomllib
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 CORPORA = Path(__file__).with_name("corpora.toml")
+
+
+PATIENCE = 60  # seconds that one download may take, the project's build backend included
+
+
+def corpora() -> list[str]:
+    """The names of all corpora."""
+    return list(tomllib.loads(CORPORA.read_text(encoding="utf-8")))
 
 
 def pinned(corpus: str) -> list[str]:
@@ -37,26 +52,60 @@ def fetch(corpus: str, place: Path) -> None:
         target = place / f"{name}-{version}"
         if target.exists():
             continue
-        form = "--only-binary" if kind == "(wheel)" else "--no-binary"
-        downloads = place / ".downloads" / name
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            form,
-            ":all:",
-            "--dest",
-            str(downloads),
-            requirement,
-        ]
-        if subprocess.run(command, check=False).returncode:
+        archive = download(requirement, place / ".downloads" / name, wheel=kind == "(wheel)")
+        if archive is None:
             print(f"left out: {one}")
             continue
-        (archive,) = downloads.iterdir()
         unpack(archive, target)
+
+
+def download(requirement: str, place: Path, wheel: bool) -> Path | None:
+    """What pip downloads for a requirement; None if it can't be had in this form within a few minutes."""
+    there = list(place.iterdir()) if place.exists() else []
+    if there:
+        return there[0]
+    form = "--only-binary" if wheel else "--no-binary"
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", form, ":all:", "--dest", str(place)]
+    try:
+        if subprocess.run([*command, requirement], check=False, timeout=PATIENCE).returncode:
+            return None
+    except subprocess.TimeoutExpired:
+        return None
+    (archive,) = place.iterdir()
+    return archive
+
+
+def draw(names: Path, place: Path, count: int, seed: int, forms: Sequence[bool]) -> None:
+    """Draw a sample of projects that stand in no corpus yet, fetch it, and print its lines for corpora.toml.
+
+    `forms` says in which order wheels (True) and source distributions (False) are tried. What was fetched before stays.
+    """
+    used = {normal(one.partition("==")[0]) for corpus in corpora() for one in pinned(corpus)}
+    left = sorted({normal(one) for one in names.read_text(encoding="utf-8").split()} - used)
+    place.mkdir(parents=True, exist_ok=True)
+    for name in random.Random(seed).sample(left, count):  # noqa: S311 - to be drawn again, not to be kept secret
+        folders = {wheel: place / ".downloads" / f"{name}{'-wheel' * wheel}" for wheel in forms}
+        for wheel in sorted(forms, key=lambda one: not folders[one].exists()):
+            archive = download(name, folders[wheel], wheel)
+            if archive is not None:
+                version = version_of(archive.name)
+                unpack(archive, place / f"{name}-{version}")
+                print(f'  "{name}=={version}{" (wheel)" * wheel}",', flush=True)
+                break
+        else:
+            print(f"  # left out: {name}", flush=True)
+
+
+def normal(name: str) -> str:
+    """A project's name as the package index compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def version_of(archive: str) -> str:
+    """The version in the name of a source distribution or wheel."""
+    if archive.endswith(".whl"):
+        return archive.split("-")[1]
+    return archive.removesuffix(".zip").removesuffix(".tar.gz").rpartition("-")[2]
 
 
 def unpack(archive: Path, target: Path) -> None:
@@ -95,9 +144,12 @@ def check(place: Path, reports: Path) -> None:
 
 
 def main() -> None:
-    """Fetch or check, as the first argument says."""
-    action, first, second = sys.argv[1:4]
-    if action == "fetch":
+    """Fetch, draw or check, as the first argument says."""
+    action, first, second, *more = sys.argv[1:]
+    if action == "draw":
+        count, seed = map(int, more[:2])
+        draw(Path(first), Path(second), count, seed, (True, False) if more[2:] == ["wheel"] else (False, True))
+    elif action == "fetch":
         fetch(first, Path(second))
     else:
         check(Path(first), Path(second))

@@ -25,14 +25,21 @@ FINDINGS = [
         2,
         13,
         "create() is awaited, but it isn't async",
-        FACTORY,
+        cause=FACTORY,
     ),
     Finding(
-        "AG103", "await-sync-alias", "certain", "b.py", 7, 1, 8, 2, "make() is awaited, but it isn't async", FACTORY
+        "AG103",
+        "await-sync-alias",
+        "certain",
+        "b.py",
+        7,
+        1,
+        8,
+        2,
+        "make() is awaited, but it isn't async",
+        cause=FACTORY,
     ),
-    Finding(
-        "AG127", "coroutine-stored", "likely", "a,b:c%.py", 1, 1, 1, 1, "odd <&\"'> \x01 100% text\nand a line", None
-    ),
+    Finding("AG127", "coroutine-stored", "likely", "a,b:c%.py", 1, 1, 1, 1, "odd <&\"'> \x01 100% text\nand a line"),
     Finding(
         "AG301",
         "missing-module",
@@ -43,10 +50,10 @@ FINDINGS = [
         1,
         9,
         "there is no module shop.old",
-        Cause("shop.old", "", 0, "missing", ""),
+        cause=Cause("shop.old", "", 0, "missing", ""),
     ),
-    Finding("AG001", "unreadable-file", "certain", "d.py", 1, 1, 1, 1, "not checked: syntax error", None),
-    Finding("AG311", "swapped-arguments", "hint", "e.py", 1, 1, 1, 1, "f() gets `a` as `b`", None),
+    Finding("AG001", "unreadable-file", "certain", "d.py", 1, 1, 1, 1, "not checked: syntax error"),
+    Finding("AG311", "swapped-arguments", "hint", "e.py", 1, 1, 1, 1, "f() gets `a` as `b`"),
 ]
 
 

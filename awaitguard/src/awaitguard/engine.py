@@ -12,11 +12,12 @@ from typing import Any, NamedTuple, cast
 from awaitguard.cache import LAYOUT, Cache, FileRow, digest
 from awaitguard.codes import UNREADABLE
 from awaitguard.config import Config
-from awaitguard.finding import CERTAIN, HINT, LIKELY, Cause, Finding
+from awaitguard.finding import Cause, Finding
 from awaitguard.infer.modules import Modules, ignored_paths
 from awaitguard.infer.words import Words, collect_words, digest_text
 from awaitguard.read.discovery import SourceFile, discover
 from awaitguard.read.summary import Ignore
+from awaitguard.rules.confidence import NEWER, TEMPLATE, confidence
 from awaitguard.rules.facts import ProjectFacts, PublicFunction, Renaming
 from awaitguard.rules.registry import GROUPS
 from awaitguard.version import __version__
@@ -268,16 +269,18 @@ def is_template(path: str) -> bool:
 
 def unparsed(path: str, line: int, column: int, reason: str, is_newer: bool = False) -> Finding:
     line = max(line, 1)
+    assumed = (TEMPLATE if is_template(path) else 0) | (NEWER if is_newer else 0)
     return Finding(
         UNREADABLE,
         "unreadable-file",
-        HINT if is_template(path) else LIKELY if is_newer else CERTAIN,
+        confidence(UNREADABLE, assumed),
         path,
         line,
         max(column, 0) + 1,
         line,
         max(column, 0) + 1,
         f"not checked: {reason}",
+        assumed,
     )
 
 

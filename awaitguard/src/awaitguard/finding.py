@@ -30,6 +30,7 @@ class Finding(NamedTuple):
     end_line: int
     end_column: int
     message: str
+    assumed: int = 0  # what was taken for granted: bits of rules/confidence.py
     cause: Cause | None = None
 
     @property

@@ -374,6 +374,8 @@ class Classes(Lookup):
                     or self.is_implicit(summary, member)
                 ):
                     bound = member._replace(bound=True)
+                    if value.extra == "declared":
+                        bound = bound.reached("declared")
                     result.append((bound.reached("virtual") if self.may_be_subclass(value) else bound,))
                 else:
                     result.append((member,))

@@ -8,6 +8,7 @@ from typing import Any
 
 from awaitguard.finding import Finding
 from awaitguard.report import Report
+from awaitguard.rules.confidence import names_of
 
 VERSION = 1
 
@@ -53,6 +54,7 @@ def entry(finding: Finding) -> dict[str, Any]:
         "end_line": finding.end_line,
         "end_column": finding.end_column,
         "message": finding.message,
+        "assumed": list(names_of(finding.assumed)),
         "cause": cause(finding),
         "group": finding.group,
     }

@@ -11,6 +11,7 @@ from rich.text import Text
 from awaitguard.finding import Finding
 from awaitguard.report import Grouped, Report
 from awaitguard.rules.advice import advice
+from awaitguard.rules.confidence import WORDS
 
 SHOWN = 12  # places that a group lists before it only counts
 
@@ -70,7 +71,18 @@ def print_group(console: Console, report: Report, group: Grouped) -> None:
         console.print(line)
     if len(findings) > SHOWN:
         console.print(Text(f"  ... and {len(findings) - SHOWN} more (--format json lists all)"))
+    reasons = doubts(findings)
+    if reasons:
+        console.print(Text(f"  Taken for granted: {'; '.join(reasons)}", style="dim"))
     console.print(Text(f"  {advice(first.code)}  More: awaitguard explain {first.code}\n", style="dim"))
+
+
+def doubts(findings: list[Finding]) -> list[str]:
+    """What was taken for granted in any of the findings, in words."""
+    assumed = 0
+    for finding in findings:
+        assumed |= finding.assumed
+    return [words for bit, (_, words) in WORDS.items() if bit & assumed]
 
 
 def print_frame(console: Console, report: Report, finding: Finding) -> None:

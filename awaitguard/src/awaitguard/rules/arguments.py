@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.infer.value import CLASS, FUNCTION, INSTANCE, LIBRARY, PARTIAL, Value
 from awaitguard.read.summary import NONE, OP_CALL, OP_NAME, Use
+from awaitguard.rules.confidence import BY_SELF, MEANT, PLACED, assumed
 from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
 from awaitguard.rules.signatures import ANYTHING, Parameters, is_doubted, parameters_of
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 SEND: Final = "def send(user, text, *, retries=1):\n    return user, text, retries\n\n"
 POINT: Final = "from dataclasses import dataclass\n\n@dataclass\nclass Point:\n    x: int\n    y: int = 0\n\n"
 ERROR: Final = "Python raises TypeError when the call runs."
-KEYWORD: Final = Rule("AG305", "unknown-keyword", CERTAIN, "a keyword argument that the function doesn't have",
+KEYWORD: Final = Rule("AG305", "unknown-keyword", "a keyword argument that the function doesn't have",
     f"The parameter was renamed or never was there. {ERROR}", SEND + "send('a', 'b', retry=2)\n", SEND + "send('a', 'b', retries=2)\n")  # fmt: skip
-MISSING: Final = Rule("AG306", "missing-argument", CERTAIN, "a required argument is missing",
+MISSING: Final = Rule("AG306", "missing-argument", "a required argument is missing",
     f"The function needs one more argument. {ERROR}", SEND + "send('a')\n", SEND + "send('a', 'b')\n")  # fmt: skip
-TOO_MANY: Final = Rule("AG307", "too-many-arguments", CERTAIN, "more positional arguments than the function takes",
+TOO_MANY: Final = Rule("AG307", "too-many-arguments", "more positional arguments than the function takes",
     f"The function takes fewer positional arguments. {ERROR}", SEND + "send('a', 'b', 2)\n", SEND + "send('a', 'b', retries=2)\n")  # fmt: skip
-FIELD: Final = Rule("AG308", "unknown-field", CERTAIN, "an argument that the class's fields or __init__ don't have",
+FIELD: Final = Rule("AG308", "unknown-field", "an argument that the class's fields or __init__ don't have",
     f"The field was renamed or removed. {ERROR}", POINT + "Point(x=1, z=2)\n", POINT + "Point(x=1, y=2)\n")  # fmt: skip
-MISSING_FIELD: Final = Rule("AG309", "missing-field", CERTAIN, "a required argument of a class is missing, or there are too many",
+MISSING_FIELD: Final = Rule("AG309", "missing-field", "a required argument of a class is missing, or there are too many",
     f"Making an instance needs every field without default. {ERROR}", POINT + "Point(y=2)\n", POINT + "Point(1, 2)\n")  # fmt: skip
-SWAPPED: Final = Rule("AG311", "swapped-arguments", LIKELY, "two arguments that look swapped",
+SWAPPED: Final = Rule("AG311", "swapped-arguments", "two arguments that look swapped",
     "The names of the variables are those of the parameters, but in the other order. Pass them by keyword if it is meant.",
     "def move(source, target):\n    return source, target\n\ndef main(source, target):\n    return move(target, source)\n",
     "def move(source, target):\n    return source, target\n\ndef main(source, target):\n    return move(source, target)\n")  # fmt: skip
@@ -67,10 +67,10 @@ class Arguments(Group):
             if complaints and not self.asks_signature(file, site.scope):
                 rule, message = complaints[0]
                 name = f"{file.text(expr[1])}()"
-                unsure = "super" in targets[0].via or targets[0].extra == "self"
-                level = LIKELY if unsure or any(is_doubted(file.resolver, one) for one in targets) else ""
+                mask = assumed(targets) | (BY_SELF if targets[0].extra == "self" else 0)
+                mask |= PLACED if any(is_doubted(file.resolver, one) for one in targets) else 0
                 below = targets[0].origin if "decorated" in targets[0].via else targets[0].definition
-                yield file.finding(rule, expr[5], f"{name} {message}", below, level)
+                yield file.finding(rule, expr[5], f"{name} {message}", below, mask)
             return
         if (
             len(targets) == 1
@@ -192,9 +192,9 @@ class Arguments(Group):
                 # An override that swaps what it hands to its base means to.
                 handed = "super" in target.via and file.text(expr[1]).rpartition(".")[2] == scope.name
                 reversing = both or handed or any(word in around for word in REVERSING)
-                level = HINT if short or itself or reversing else SWAPPED.level
+                mask = assumed([target]) | (MEANT if short or itself or reversing else 0)
                 message = f"{file.text(expr[1])}() gets `{name}` as `{wanted[first]}` and `{wanted[first]}` as `{name}`"
-                yield file.finding(SWAPPED, expr[5], message, target.definition, level)
+                yield file.finding(SWAPPED, expr[5], message, target.definition, mask)
                 return
 
     def calls_straight(

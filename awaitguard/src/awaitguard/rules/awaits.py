@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.finding import CERTAIN, LIKELY
 from awaitguard.infer.library_calls import is_loop
 from awaitguard.infer.value import (
     ASYNC_CONTEXT,
@@ -28,6 +27,7 @@ from awaitguard.infer.value import (
     Values,
 )
 from awaitguard.read.summary import NO_EXPR, NONE, OP_ATTR, OP_CALL, OP_ELEMENT, OP_ITEM, OP_NAME, Flag, Use
+from awaitguard.rules.confidence import ONE_OF_SEVERAL, ONE_WAY_OUT, OPEN_BASES, PROMISED, assumed
 from awaitguard.rules.rule import Group, Rule
 
 if TYPE_CHECKING:
@@ -36,68 +36,68 @@ if TYPE_CHECKING:
     from awaitguard.rules.file_check import FileCheck
 
 ERROR: Final = "At run time Python raises TypeError: object can't be used in 'await' expression."
-SYNC: Final = Rule("AG101", "await-sync-function", CERTAIN, "await of a plain function",
+SYNC: Final = Rule("AG101", "await-sync-function", "await of a plain function",
     f"A plain function hands back its result at once; there is nothing to wait for. {ERROR}",
     "def load(key):\n    return {'key': key}\n\nasync def main():\n    return await load(1)\n",
     "def load(key):\n    return {'key': key}\n\nasync def main():\n    return load(1)\n")  # fmt: skip
-REEXPORT: Final = Rule("AG102", "await-sync-reexport", CERTAIN, "await of a plain function that another module re-exports",
+REEXPORT: Final = Rule("AG102", "await-sync-reexport", "await of a plain function that another module re-exports",
     f"The name is imported from a module that only passes it on, so the colour of the real definition isn't seen. {ERROR}",
     "# file: shop/__init__.py\nfrom shop.core import create_cart\n# file: shop/core.py\ndef create_cart():\n    return []\n"
     "# file: app.py\nfrom shop import create_cart\n\nasync def main():\n    return await create_cart()\n",
     "# file: shop/__init__.py\nfrom shop.core import create_cart\n# file: shop/core.py\nasync def create_cart():\n    return []\n"
     "# file: app.py\nfrom shop import create_cart\n\nasync def main():\n    return await create_cart()\n")  # fmt: skip
-ALIAS: Final = Rule("AG103", "await-sync-alias", CERTAIN, "await of a plain function under another name",
+ALIAS: Final = Rule("AG103", "await-sync-alias", "await of a plain function under another name",
     f"An alias hides which function is meant, and with it the colour. {ERROR}",
     "def create():\n    return 1\n\nget_async = create\n\nasync def main():\n    return await get_async()\n",
     "async def create():\n    return 1\n\nget_async = create\n\nasync def main():\n    return await get_async()\n")  # fmt: skip
-CONSTRUCTOR: Final = Rule("AG104", "await-class", CERTAIN, "await of a new instance",
+CONSTRUCTOR: Final = Rule("AG104", "await-class", "await of a new instance",
     f"Calling a class gives an instance. Unless the class has __await__, it can't be awaited. {ERROR}",
     "class Client:\n    pass\n\nasync def main():\n    return await Client()\n",
     "class Client:\n    def __await__(self):\n        yield\n        return self\n\nasync def main():\n    return await Client()\n")  # fmt: skip
-PROPERTY: Final = Rule("AG105", "await-property", CERTAIN, "await of a property",
+PROPERTY: Final = Rule("AG105", "await-property", "await of a property",
     f"Reading the property already gives its value. {ERROR}",
     "class User:\n    @property\n    def name(self):\n        return 'x'\n\nasync def main(user: User):\n    return await user.name\n",
     "class User:\n    @property\n    def name(self):\n        return 'x'\n\nasync def main(user: User):\n    return user.name\n")  # fmt: skip
-PARTIAL_RULE: Final = Rule("AG106", "await-sync-partial", CERTAIN, "await of a functools.partial of a plain function",
+PARTIAL_RULE: Final = Rule("AG106", "await-sync-partial", "await of a functools.partial of a plain function",
     f"A partial is as sync as the function inside it. {ERROR}",
     "from functools import partial\n\ndef save(key, value):\n    return value\n\nstore = partial(save, 'a')\n\nasync def main():\n    await store(1)\n",
     "from functools import partial\n\nasync def save(key, value):\n    return value\n\nstore = partial(save, 'a')\n\nasync def main():\n    await store(1)\n")  # fmt: skip
-DECORATED: Final = Rule("AG107", "await-decorated", CERTAIN, "await of a function that a decorator made sync",
+DECORATED: Final = Rule("AG107", "await-decorated", "await of a function that a decorator made sync",
     f"The decorator returns a plain wrapper: whatever the function below it is, callers get the wrapper's result. {ERROR}",
     "def logged(fn):\n    def wrapper(*args):\n        return str(args)\n    return wrapper\n\n@logged\nasync def load(key):\n    return key\n\n"
     "async def main():\n    return await load(1)\n",
     "def logged(fn):\n    async def wrapper(*args):\n        return await fn(*args)\n    return wrapper\n\n@logged\nasync def load(key):\n    return key\n\n"
     "async def main():\n    return await load(1)\n")  # fmt: skip
-GENERATORS: Final = Rule("AG108", "await-generator", CERTAIN, "await of a generator or async generator",
+GENERATORS: Final = Rule("AG108", "await-generator", "await of a generator or async generator",
     f"A function with yield gives an iterator; use `async for` (or `for`), not `await`. {ERROR}",
     "async def rows():\n    yield 1\n\nasync def main():\n    return await rows()\n",
     "async def rows():\n    yield 1\n\nasync def main():\n    return [row async for row in rows()]\n")  # fmt: skip
-SCHEDULED: Final = Rule("AG109", "schedule-not-awaitable", CERTAIN, "something not awaitable given to gather, create_task or wait_for",
+SCHEDULED: Final = Rule("AG109", "schedule-not-awaitable", "something not awaitable given to gather, create_task or wait_for",
     "asyncio.gather, create_task, wait_for and their kin need coroutines; a plain result, a function that isn't called or an async "
     "generator raises TypeError there.",
     "import asyncio\n\ndef load(key):\n    return key\n\nasync def main():\n    return await asyncio.gather(load(1), load(2))\n",
     "import asyncio\n\nasync def load(key):\n    return key\n\nasync def main():\n    return await asyncio.gather(load(1), load(2))\n")  # fmt: skip
-VALUE: Final = Rule("AG110", "await-value", CERTAIN, "await of a plain value",
+VALUE: Final = Rule("AG110", "await-value", "await of a plain value",
     f"The value was made by something that isn't async. {ERROR}",
     "def load():\n    return {'a': 1}\n\nasync def main():\n    data = {'a': load()}\n    return await data\n",
     "async def load():\n    return 1\n\nasync def main():\n    data = {'a': load()}\n    return await data['a']\n")  # fmt: skip
-UNCALLED: Final = Rule("AG111", "await-uncalled", CERTAIN, "await of a function that isn't called",
+UNCALLED: Final = Rule("AG111", "await-uncalled", "await of a function that isn't called",
     f"The parentheses are missing: the function itself can't be awaited. {ERROR}",
     "async def load():\n    return 1\n\nasync def main():\n    return await load\n",
     "async def load():\n    return 1\n\nasync def main():\n    return await load()\n")  # fmt: skip
-MANAGER: Final = Rule("AG112", "await-context-manager", CERTAIN, "await of a context manager",
+MANAGER: Final = Rule("AG112", "await-context-manager", "await of a context manager",
     f"A function under @contextmanager or @asynccontextmanager gives a context manager: use `with` or `async with`. {ERROR}",
     "from contextlib import asynccontextmanager\n\n@asynccontextmanager\nasync def session():\n    yield 1\n\nasync def main():\n    await session()\n",
     "from contextlib import asynccontextmanager\n\n@asynccontextmanager\nasync def session():\n    yield 1\n\nasync def main():\n    async with session():\n        pass\n")  # fmt: skip
-DICT: Final = Rule("AG116", "await-sync-from-dict", CERTAIN, "await of a plain function taken from a dict or list",
+DICT: Final = Rule("AG116", "await-sync-from-dict", "await of a plain function taken from a dict or list",
     f"Every function that the table can give here is a plain one. {ERROR}",
     "def start():\n    return 1\n\nHANDLERS = {'start': start}\n\nasync def main():\n    await HANDLERS['start']()\n",
     "async def start():\n    return 1\n\nHANDLERS = {'start': start}\n\nasync def main():\n    await HANDLERS['start']()\n")  # fmt: skip
-GETATTR: Final = Rule("AG117", "await-sync-getattr", CERTAIN, "await of a plain method found with getattr",
+GETATTR: Final = Rule("AG117", "await-sync-getattr", "await of a plain method found with getattr",
     f"getattr with a constant name is the same as writing the name, and that method is a plain one. {ERROR}",
     "class Store:\n    def load(self):\n        return 1\n\nasync def main(store: Store):\n    await getattr(store, 'load')()\n",
     "class Store:\n    async def load(self):\n        return 1\n\nasync def main(store: Store):\n    await getattr(store, 'load')()\n")  # fmt: skip
-CONDITIONAL: Final = Rule("AG118", "await-sync-conditional", CERTAIN, "await of a function with several definitions, all of them plain",
+CONDITIONAL: Final = Rule("AG118", "await-sync-conditional", "await of a function with several definitions, all of them plain",
     f"Whichever branch defines it, the function is a plain one. {ERROR}",
     "import sys\n\nif sys.platform == 'win32':\n    def load():\n        return 1\nelse:\n    def load():\n        return 2\n\nasync def main():\n    await load()\n",
     "import sys\n\nif sys.platform == 'win32':\n    async def load():\n        return 1\nelse:\n    async def load():\n        return 2\n\nasync def main():\n    await load()\n")  # fmt: skip
@@ -142,8 +142,8 @@ class Awaits(Group):
         if site.use == Use.SCHEDULED and not self.schedules(file, site):
             return
         values = file.resolver.infer_thoroughly(file.path, site.expr)
-        level = self.judge(file, site.expr, values)
-        if not level:
+        mask = self.judge(file, site.expr, values)
+        if mask is None:
             yield from self.mixed(file, site, values)
             return
         value = next((one for one in values if one.kind != UNKNOWN_KIND), values[0])
@@ -152,10 +152,10 @@ class Awaits(Group):
         if site.use == Use.SCHEDULED:
             scheduler = file.text(file.expr(site.call)[1])
             message = f"{scheduler}() needs something awaitable, but {text} {describe(value)}"
-            yield file.finding(SCHEDULED, site.position, message, origin(value), level)
+            yield file.finding(SCHEDULED, site.position, message, origin(value), mask)
             return
         rule = choose(value, file.expr(site.expr)[0] == OP_CALL)
-        yield file.finding(rule, site.position, f"{text} is awaited, but it {describe(value)}", origin(value), level)
+        yield file.finding(rule, site.position, f"{text} is awaited, but it {describe(value)}", origin(value), mask)
 
     def mixed(self, file: FileCheck, site: Site, values: Values) -> Iterator[Finding]:
         """A table or list of functions of both colours, all of which are awaited alike: name the one that is wrong."""
@@ -176,27 +176,23 @@ class Awaits(Group):
             return
         rule = SCHEDULED if site.use == Use.SCHEDULED else DICT
         message = f"{file.text(site.expr)} is awaited, but among what it may be is {named.name}, which isn't async"
-        yield file.finding(rule, site.position, message, wrong[0].origin, LIKELY)
+        yield file.finding(rule, site.position, message, wrong[0].origin, assumed(values) | ONE_OF_SEVERAL)
 
-    def judge(self, file: FileCheck, expr: int, values: Values) -> str:
-        """How sure it is that none of the values can be awaited; empty when it isn't."""
-        if any("twin" in value.via or "inherited" in value.via for value in values):
-            return ""
+    def judge(self, file: FileCheck, expr: int, values: Values) -> int | None:
+        """What it takes for granted that none of the values can be awaited; None when some can, for all that is known."""
         judged = [file.resolver.is_awaitable(value) for value in values]
         if not judged or True in judged:
-            return ""
+            return None
         if None not in judged:
             made_by = [value.origin for value in values if isinstance(value.origin, tuple)]
             if any(hands_on(file, one) or is_overloaded(file, one) for one in made_by):
-                return ""
+                return None
             only_none = all(value.kind == NONE_KIND for value in values)
             # A bare None may be a placeholder that is replaced somewhere else.
             if only_none and not any(value.origin for value in values):
-                return ""
-            unsure = any(
-                "virtual" in value.via or "default" in value.via or self.is_promised(file, value) for value in values
-            )
-            return LIKELY if unsure else CERTAIN
+                return None
+            promised = any(self.is_promised(file, value) for value in values)
+            return assumed(values) | (PROMISED if promised else 0)
         # One way out of the function gives something that can't be awaited; the others can't be followed.
         solid = [
             value for value, verdict in zip(values, judged, strict=True)
@@ -204,8 +200,9 @@ class Awaits(Group):
         ]  # fmt: skip
         if solid and file.expr(expr)[0] == OP_CALL and "conditional" not in solid[0].via:
             targets = file.values(file.expr(expr)[1])
-            return LIKELY if len(targets) == 1 and targets[0].kind == FUNCTION else ""
-        return LIKELY if all(is_foreign(file, value) for value in values) else ""
+            one_function = len(targets) == 1 and targets[0].kind == FUNCTION
+            return assumed(values) | ONE_WAY_OUT if one_function else None
+        return assumed(values) | OPEN_BASES if all(is_foreign(file, value) for value in values) else None
 
     @staticmethod
     def is_promised(file: FileCheck, value: Value) -> bool:

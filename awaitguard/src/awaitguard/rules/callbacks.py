@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.finding import CERTAIN, LIKELY
 from awaitguard.infer.value import (
     CLASS,
     COROUTINE,
@@ -44,6 +43,7 @@ from awaitguard.read.summary import (
     ParamUse,
     Use,
 )
+from awaitguard.rules.confidence import BY_USE, assumed
 from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
 from awaitguard.rules.signatures import parameter
 
@@ -59,9 +59,7 @@ START: Final = "import {0}\n\nasync def work(*args):\n    return 1\n\ndef plain(
 
 def _rule(code: str, name: str, title: str, why: str, module: str, line: str) -> Rule:
     start = START.format(module)
-    return Rule(
-        code, name, CERTAIN, title, WHY + why, start + line.format("work") + "\n", start + line.format("plain") + "\n"
-    )
+    return Rule(code, name, title, WHY + why, start + line.format("work") + "\n", start + line.format("plain") + "\n")
 
 
 THREAD: Final = _rule("AG161", "async-thread-target", "an async function as the target of a thread or process",
@@ -80,12 +78,12 @@ CALLBACK: Final = _rule("AG166", "async-loop-callback", "an async function as ca
     "call_soon, call_later, add_done_callback and their kin want plain functions; create a task instead.", "asyncio",
     "async def main():\n    asyncio.get_running_loop().call_soon({0})")  # fmt: skip
 EACH: Final = "from collections.abc import Callable\n\ndef each(rows: list[int], fn: Callable[[int], int]) -> list[int]:\n    return [fn(row) for row in rows]\n\n"
-PARAMETER: Final = Rule("AG167", "async-callback", CERTAIN, "an async function for a parameter that takes a plain one",
+PARAMETER: Final = Rule("AG167", "async-callback", "an async function for a parameter that takes a plain one",
     "The function on the other side calls it and uses what comes back at once, or its annotation says so. It gets a coroutine.",
     EACH + "async def double(n: int) -> int:\n    return n * 2\n\nprint(each([1], double))\n",
     EACH + "def double(n: int) -> int:\n    return n * 2\n\nprint(each([1], double))\n")  # fmt: skip
 SHOW: Final = "from collections.abc import Awaitable, Callable\n\nasync def show(fn: Callable[[], Awaitable[int]]) -> int:\n    return await fn()\n\n"
-REVERSE: Final = Rule("AG168", "sync-callback", CERTAIN, "a plain function for a parameter that takes an async one",
+REVERSE: Final = Rule("AG168", "sync-callback", "a plain function for a parameter that takes an async one",
     "The function on the other side awaits what the callback gives, says its annotation. It raises TypeError there.",
     SHOW + "def load() -> int:\n    return 1\n\nasync def main():\n    print(await show(load))\n",
     SHOW + "async def load() -> int:\n    return 1\n\nasync def main():\n    print(await show(load))\n")  # fmt: skip
@@ -159,13 +157,17 @@ class Callbacks(Group):
                 text = file.text(argument)
                 named = "a lambda that makes a coroutine" if text == "the value" else f"{text}, an async function,"
                 yield file.finding(
-                    rule, expr[5], f"{file.text(expr[1])}() is given {named} and never awaits it", values[0].definition
+                    rule,
+                    expr[5],
+                    f"{file.text(expr[1])}() is given {named} and never awaits it",
+                    values[0].definition,
+                    assumed([target, *values]),
                 )
             elif values and rule in CALLING and all(value.kind == COROUTINE for value in values):
                 message = (
                     f"{file.text(expr[1])}() is given {file.text(argument)}, a coroutine, where it calls a function"
                 )
-                yield file.finding(rule, expr[5], message, values[0].definition)
+                yield file.finding(rule, expr[5], message, values[0].definition, assumed([target, *values]))
 
     @staticmethod
     def is_used_awaitable(file: FileCheck, call: int) -> bool:
@@ -191,13 +193,16 @@ class Callbacks(Group):
             path, param = found
             declared = result_of_callable(file, path, param.annotation)
             text, called = file.text(argument), file.text(expr[1])
+            mask = assumed([target, *values])
             if makes_coroutine(file, values[0]):
                 plain = declared and all(file.resolver.is_awaitable(one) is False for one in declared)
                 if plain and awaits_all_the_same(file, target, param):
                     continue  # what it does with it counts, not what the annotation says
                 if plain or (param.annotation < 0 and param.use & ~ParamUse.AS_VALUE == ParamUse.CALLED):
                     message = f"{called}() is given {text}, an async function, for `{param.name}`, which it calls without await"
-                    yield file.finding(PARAMETER, expr[5], message, values[0].definition, "" if plain else LIKELY)
+                    yield file.finding(
+                        PARAMETER, expr[5], message, values[0].definition, mask | (0 if plain else BY_USE)
+                    )
             elif (
                 declared
                 and all(file.resolver.is_awaitable(one) for one in declared)
@@ -208,7 +213,9 @@ class Callbacks(Group):
                     message = (
                         f"{called}() is given {text}, a plain function, for `{param.name}`, whose result it awaits"
                     )
-                    yield file.finding(REVERSE, expr[5], message, values[0].definition, "" if declared else LIKELY)
+                    yield file.finding(
+                        REVERSE, expr[5], message, values[0].definition, mask | (0 if declared else BY_USE)
+                    )
 
     def known(self, resolver: Resolver, target: Value) -> tuple[Rule, int | None, str] | None:
         """Whether `target` takes a plain function, and where."""

@@ -8,31 +8,32 @@ import posixpath
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.finding import CERTAIN, HINT, LIKELY, Cause, Finding
+from awaitguard.finding import Cause, Finding
 from awaitguard.read.summary import unpack_position
+from awaitguard.rules.confidence import BY_NAMES, CONVENTION, confidence
 from awaitguard.rules.facts import RETURNING, VERBS
 from awaitguard.rules.rule import Group, Rule
 
 if TYPE_CHECKING:
     from awaitguard.rules.facts import ProjectFacts, PublicFunction
 
-COLOURS: Final = Rule("AG201", "one-name-two-colours", LIKELY, "one name, two colours in a package",
+COLOURS: Final = Rule("AG201", "one-name-two-colours", "one name, two colours in a package",
     "Two functions of one package have the same name, and one has to be awaited while the other must not be. Which one a caller gets "
     "depends on an import line far from the call.",
     "# file: shop/__init__.py\n# file: shop/core.py\ndef get_cart(user):\n    return [user]\n# file: shop/aio.py\nasync def get_cart(user):\n    return [user]\n",
     "# file: shop/__init__.py\n# file: shop/core.py\ndef get_cart(user):\n    return [user]\n# file: shop/aio.py\nasync def get_cart_async(user):\n    return [user]\n")  # fmt: skip
-RETURNS: Final = Rule("AG202", "one-name-two-returns", LIKELY, "one name, two return types in a package",
+RETURNS: Final = Rule("AG202", "one-name-two-returns", "one name, two return types in a package",
     "Two functions of one package have the same name and parameters and give instances of unrelated classes.",
     "# file: shop/__init__.py\n# file: shop/core.py\nclass Cart:\n    pass\n\ndef get_cart(user):\n    return Cart()\n"
     "# file: shop/legacy.py\nclass Basket:\n    pass\n\ndef get_cart(user):\n    return Basket()\n",
     "# file: shop/__init__.py\n# file: shop/core.py\nclass Cart:\n    pass\n\ndef get_cart(user):\n    return Cart()\n"
     "# file: shop/legacy.py\nfrom shop.core import Cart\n\ndef get_cart(user):\n    return Cart()\n")  # fmt: skip
-FAMILY: Final = Rule("AG203", "family-parameter-drift", LIKELY, "functions of a family name the same parameter differently",
+FAMILY: Final = Rule("AG203", "family-parameter-drift", "functions of a family name the same parameter differently",
     "Functions that stand for each other (get_x, create_x, make_x, or a family of the configuration) should be callable alike: with "
     "other parameter names or another order, changing from one to the other breaks callers by keyword, or swaps values silently.",
     "def get_manager(user_context, mode):\n    return user_context, mode\n\ndef create_manager(context, mode):\n    return context, mode\n",
     "def get_manager(user_context, mode):\n    return user_context, mode\n\ndef create_manager(user_context, mode):\n    return user_context, mode\n")  # fmt: skip
-ALIASED: Final = Rule("AG209", "import-under-anothers-name", LIKELY, "an import puts one project function under the name of another",
+ALIASED: Final = Rule("AG209", "import-under-anothers-name", "an import puts one project function under the name of another",
     "`from a import create_x as get_x`, while the project has a get_x of its own: readers and callers take it for the other one.",
     "# file: shop/__init__.py\n# file: shop/core.py\ndef create_cart():\n    return 1\n\nasync def get_cart():\n    return 1\n"
     "# file: shop/api.py\nfrom shop.core import create_cart as get_cart\n",
@@ -70,7 +71,7 @@ COMMON: Final = frozenset({"main", "run", "setup", "handler", "handle", "test", 
     "init", "close", "app", "lifespan", "index", "home", "process", "async_setup_entry", "upgrade", "downgrade"})  # fmt: skip
 
 
-CONVENTION: Final = 4  # as many classes that functions of one name give are no accident
+MANY: Final = 4  # as many classes that functions of one name give are no accident
 
 
 class Drift(Group):
@@ -96,7 +97,7 @@ class Drift(Group):
                     continue
                 told.add(waiting.path)
                 message = f"{waiting.name} is async here and a plain function in {plain.path}:{plain.line}"
-                yield report(COLOURS, waiting, message, plain, "" if begin_alike(first, second) else HINT)
+                yield report(COLOURS, waiting, message, plain, 0 if begin_alike(first, second) else CONVENTION)
             elif (
                 first.colour == second.colour != "decorated"
                 and first.name.startswith(RETURNING)
@@ -113,7 +114,7 @@ class Drift(Group):
                 )
                 # What many modules have, each with a class of its own, is how such modules are made.
                 kinds = {one.returns[0] for one in functions if one.returns}
-                yield report(RETURNS, second, message, first, HINT if len(kinds) >= CONVENTION else "")
+                yield report(RETURNS, second, message, first, CONVENTION if len(kinds) >= MANY else 0)
 
     def families(self, facts: ProjectFacts) -> Iterator[Finding]:
         for family in facts.families:
@@ -121,7 +122,7 @@ class Drift(Group):
             for other in members[1:]:
                 difference = drift(members[0], other, strict=True)
                 if difference:
-                    yield report(FAMILY, other, difference, members[0], CERTAIN)
+                    yield report(FAMILY, other, difference, members[0])
         nouns: dict[str, list[PublicFunction]] = {}
         for name, functions in facts.functions.items():
             for verb in VERBS:
@@ -132,7 +133,7 @@ class Drift(Group):
                 if first.name != second.name and related(first.path, second.path):
                     difference = drift(first, second, strict=False)
                     if difference:
-                        yield report(FAMILY, second, difference, first)
+                        yield report(FAMILY, second, difference, first, BY_NAMES)
 
     def renamings(self, facts: ProjectFacts) -> Iterator[Finding]:
         for one in facts.renamings:
@@ -147,23 +148,34 @@ class Drift(Group):
                 yield Finding(
                     ALIASED.code,
                     ALIASED.name,
-                    ALIASED.level,
+                    confidence(ALIASED.code, 0),
                     one.path,
                     line,
                     column + 1,
                     end_line,
                     end_column + 1,
                     message,
+                    0,
                     cause(other),
                 )
                 break
 
 
-def report(rule: Rule, function: PublicFunction, message: str, other: PublicFunction, level: str = "") -> Finding:
+def report(rule: Rule, function: PublicFunction, message: str, other: PublicFunction, assumed: int = 0) -> Finding:
     line, column, _, _ = unpack_position(function.position)
     end = column + 1 + len("def ") + len(function.name)
     return Finding(
-        rule.code, rule.name, level or rule.level, function.path, line, column + 1, line, end, message, cause(other)
+        rule.code,
+        rule.name,
+        confidence(rule.code, assumed),
+        function.path,
+        line,
+        column + 1,
+        line,
+        end,
+        message,
+        assumed,
+        cause(other),
     )
 
 

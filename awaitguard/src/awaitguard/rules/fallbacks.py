@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.infer.value import CLASS, COROUTINE, FUNCTION, UNKNOWN_KIND, Value, Values
 from awaitguard.read.summary import BINDINGS, FALLBACK, KIND, KNOWN_ARMS, TRIED, Binding
+from awaitguard.rules.confidence import MEANT
 from awaitguard.rules.rule import Group, Rule
 from awaitguard.rules.signatures import Parameters, parameters_of
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from awaitguard.rules.file_check import FileCheck
 
 FAST: Final = "# file: shop/__init__.py\n# file: shop/fast.py\nasync def load(key):\n    return key\n# file: shop/core.py\ntry:\n    from shop.fast import load\nexcept ImportError:\n"
-COLOUR: Final = Rule("AG207", "fallback-other-colour", CERTAIN, "an ImportError fallback of another colour",
+COLOUR: Final = Rule("AG207", "fallback-other-colour", "an ImportError fallback of another colour",
     "Whether callers have to await depends on what is installed: they are wrong on one kind of machine.",
     FAST + "    def load(key):\n        return {'key': key}\n", FAST + "    async def load(key):\n        return {'key': key}\n")  # fmt: skip
-SIGNATURE: Final = Rule("AG208", "fallback-other-signature", LIKELY, "an ImportError fallback with other parameters",
+SIGNATURE: Final = Rule("AG208", "fallback-other-signature", "an ImportError fallback with other parameters",
     "A call that fits one of them fails with the other, depending on what is installed.",
     FAST + "    async def load(key, path):\n        return {'key': key}\n", FAST + "    async def load(key):\n        return {'key': key}\n")  # fmt: skip
-BRANCHES: Final = Rule("AG210", "branches-of-two-colours", LIKELY, "one name, defined in two colours by the branches of an `if`",
+BRANCHES: Final = Rule("AG210", "branches-of-two-colours", "one name, defined in two colours by the branches of an `if`",
     "Whether callers have to await depends on the machine or its settings: one of the branches breaks them.",
     "import sys\n\nif sys.platform == 'win32':\n    def load():\n        return 1\nelse:\n    async def load():\n        return 2\n",
     "import sys\n\nif sys.platform == 'win32':\n    async def load():\n        return 1\nelse:\n    async def load():\n        return 2\n")  # fmt: skip
@@ -102,7 +102,7 @@ class Fallbacks(Group):
             message = f"the fallback {name} takes {describe(right)}, but what it replaces takes {describe(left)}"
             # Other names of the same number of parameters only trouble callers that use them.
             same = sizes(left) == sizes(right)
-            yield file.finding(SIGNATURE, position, message, one[0].definition, HINT if same else "")
+            yield file.finding(SIGNATURE, position, message, one[0].definition, MEANT if same else 0)
 
     def compare_classes(self, file: FileCheck, one: Value, two: Value) -> Iterator[Finding]:
         """Methods of a fallback class that are called in another way than those of the class it stands for."""

@@ -22,6 +22,7 @@ from awaitguard.read.summary import (
     qualname,
     unpack_position,
 )
+from awaitguard.rules.confidence import confidence
 
 if TYPE_CHECKING:
     from awaitguard.rules.rule import Rule
@@ -120,18 +121,20 @@ class FileCheck:
         return Cause(qualname(summary, index), path, line, colour_of_scope(scope, names), signature_of_scope(scope))
 
     def finding(
-        self, rule: Rule, position: int, message: str, origin: Definition | str | None = None, level: str = ""
+        self, rule: Rule, position: int, message: str, origin: Definition | str | None = None, assumed: int = 0
     ) -> Finding:
+        """A finding, as sure as what was taken for granted lets it be."""
         line, column, end_line, end_column = unpack_position(position)
         return Finding(
             rule.code,
             rule.name,
-            level or rule.level,
+            confidence(rule.code, assumed),
             self.path,
             line,
             column + 1,
             end_line,
             end_column + 1,
             message,
+            assumed,
             self.cause(origin),
         )

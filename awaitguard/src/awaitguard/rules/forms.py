@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.infer.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -19,6 +18,7 @@ from awaitguard.infer.value import (
 )
 from awaitguard.read.summary import NONE, OP_CALL, OP_NAME, OP_SUBSCRIPTED, Flag, Scope, Summary
 from awaitguard.rules.awaits import hands_on
+from awaitguard.rules.confidence import GUESSED_COLOUR, LEFT_OPEN, STUB, assumed
 from awaitguard.rules.signatures import type_name
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ FORMS: Final = {
 }
 
 
-def differ(file: FileCheck, mine: Value, base: Value) -> tuple[str, str, str] | None:
-    """The two colours in words and how sure it is, if callers of one can't call the other alike."""
+def differ(file: FileCheck, mine: Value, base: Value) -> tuple[str, str, int] | None:
+    """The two colours in words and what is assumed, if callers of one can't call the other alike."""
     if not {mine.kind, base.kind} <= {FUNCTION, PROPERTY}:
         return None
     if is_open(file, base):
@@ -66,13 +66,13 @@ def differ(file: FileCheck, mine: Value, base: Value) -> tuple[str, str, str] | 
     if refuses(file, mine) and (FORMS[own] == CALLED or streams):
         return None  # it raises an error in whatever colour it is called
     if scope is not None and FORMS[own] == AWAITED and is_left_open(file, scope):
-        return own, other, HINT
+        return own, other, LEFT_OPEN
     unsure = scope is not None and stub and not scope.is_async and scope.annotation < 0
     if not unsure:
-        return own, other, LIKELY if GUESSED in (own, other) else CERTAIN
+        return own, other, assumed([mine, base]) | (GUESSED_COLOUR if GUESSED in (own, other) else 0)
     # A plain stub that may be left as it is is a hook: frameworks call those and look at what comes back.
     hook = scope is not None and bool(scope.flags & Flag.FALLS_THROUGH) and not scope.decorators
-    return own, other, HINT if hook else LIKELY
+    return own, other, LEFT_OPEN if hook else STUB
 
 
 def is_open(file: FileCheck, function: Value) -> bool:

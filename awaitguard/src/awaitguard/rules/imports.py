@@ -6,26 +6,27 @@ import posixpath
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.finding import CERTAIN, HINT, Cause, Finding
+from awaitguard.finding import Cause, Finding
 from awaitguard.infer.modules import STANDARD_LIBRARY
 from awaitguard.read.summary import Flag, Import
+from awaitguard.rules.confidence import ROOT
 from awaitguard.rules.rule import Group, Rule
 
 if TYPE_CHECKING:
     from awaitguard.rules.file_check import FileCheck
 
 SHOP: Final = "# file: shop/__init__.py\n# file: shop/core.py\ndef create():\n    return 1\n# file: app.py\n"
-MODULE: Final = Rule("AG301", "missing-module", CERTAIN, "import of a project module that isn't there",
+MODULE: Final = Rule("AG301", "missing-module", "import of a project module that isn't there",
     "The package belongs to the project and has no such module: it was moved, renamed or deleted. Importing it raises ModuleNotFoundError.",
     SHOP + "from shop.factory import create\n", SHOP + "from shop.core import create\n")  # fmt: skip
-NAME: Final = Rule("AG302", "missing-name", CERTAIN, "import of a name that the project module doesn't have",
+NAME: Final = Rule("AG302", "missing-name", "import of a name that the project module doesn't have",
     "The module is there, but nothing in it has this name. Importing it raises ImportError.",
     SHOP + "from shop.core import make\n", SHOP + "from shop.core import create\n")  # fmt: skip
-LATE_MODULE: Final = Rule("AG303", "missing-module-in-function", CERTAIN, "import inside a function of a project module that isn't there",
+LATE_MODULE: Final = Rule("AG303", "missing-module-in-function", "import inside a function of a project module that isn't there",
     "The import only runs when the function does, so nothing fails until then; the caller gets ModuleNotFoundError.",
     SHOP + "def main():\n    from shop.factory import create\n    return create()\n",
     SHOP + "def main():\n    from shop.core import create\n    return create()\n")  # fmt: skip
-LATE_NAME: Final = Rule("AG304", "missing-name-in-function", CERTAIN, "import inside a function of a name that the project module doesn't have",
+LATE_NAME: Final = Rule("AG304", "missing-name-in-function", "import inside a function of a name that the project module doesn't have",
     "The import only runs when the function does, so nothing fails until then; the caller gets ImportError.",
     SHOP + "def main():\n    from shop.core import make\n    return make()\n",
     SHOP + "def main():\n    from shop.core import create\n    return create()\n")  # fmt: skip
@@ -60,7 +61,7 @@ class Imports(Group):
                 )
 
     def report(self, file: FileCheck, rule: Rule, one: Import, message: str, name: str) -> Finding:
-        finding = file.finding(rule, one.position, message, level=HINT if self.is_guess(file, one) else "")
+        finding = file.finding(rule, one.position, message, assumed=ROOT if self.is_guess(file, one) else 0)
         if one.level:
             name = absolute(file, one, name)
         target = file.resolver.imported_module(file.path, one.module, one.level) or ""

@@ -7,11 +7,11 @@ from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.infer.value import CLASS, FUNCTION, INSTANCE, LIBRARY, METHOD, PROPERTY, Definition, Value
 from awaitguard.read.discovery import is_test
 from awaitguard.read.library import RUNNERS
 from awaitguard.read.summary import NONE, OP_ATTR, OP_CALL, OP_METHOD, OP_NAME, TRIED, Flag, Summary, Use, qualname
+from awaitguard.rules.confidence import BARE, CONDITION, CONDITIONS, IN_TEST, assumed
 from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from awaitguard.rules.file_check import FileCheck
 
 LOAD: Final = "import asyncio\n\nasync def load():\n    return 1\n\n"
-RUN: Final = Rule("AG151", "asyncio-run-in-loop", CERTAIN, "asyncio.run inside a running loop",
+RUN: Final = Rule("AG151", "asyncio-run-in-loop", "asyncio.run inside a running loop",
     "Code in an async function runs inside a loop already: asyncio.run raises RuntimeError there.",
     LOAD + "async def main():\n    return asyncio.run(load())\n", LOAD + "async def main():\n    return await load()\n")  # fmt: skip
-UNTIL: Final = Rule("AG152", "run-until-complete-in-loop", CERTAIN, "run_until_complete inside a running loop",
+UNTIL: Final = Rule("AG152", "run-until-complete-in-loop", "run_until_complete inside a running loop",
     "A loop that runs can't be asked to run again: it raises RuntimeError.",
     LOAD + "async def main():\n    loop = asyncio.get_event_loop()\n    return loop.run_until_complete(load())\n",
     LOAD + "async def main():\n    return await load()\n")  # fmt: skip
-THROUGH: Final = Rule("AG153", "loop-run-through-call", CERTAIN, "an async function calls a plain one that starts a loop",
+THROUGH: Final = Rule("AG153", "loop-run-through-call", "an async function calls a plain one that starts a loop",
     "The plain function works from sync code, and raises RuntimeError when it is called inside a running loop.",
     LOAD + "def load_now():\n    return asyncio.run(load())\n\nasync def main():\n    return load_now()\n",
     LOAD + "def load_now():\n    return asyncio.run(load())\n\nasync def main():\n    return await asyncio.to_thread(load_now)\n")  # fmt: skip
@@ -41,9 +41,11 @@ def nests(summary: Summary) -> bool:
     return any(one.module.startswith("nest_asyncio") for one in summary.imports)
 
 
-def doubtful(file: FileCheck, doubts: int) -> str:
-    """The level of a finding: each `if` on the way makes it less likely that a call gets there, in a test above all."""
-    return CERTAIN if not doubts else LIKELY if doubts == 1 and not is_test(file.path) else HINT
+def doubtful(file: FileCheck, doubts: int) -> int:
+    """What is assumed: each `if` on the way makes it less likely that a call gets there, in a test above all."""
+    if not doubts:
+        return 0
+    return (CONDITION if doubts == 1 else CONDITIONS) | (IN_TEST if is_test(file.path) else 0)
 
 
 class LoopProperties(Group):
@@ -68,7 +70,9 @@ class LoopProperties(Group):
                 chain, doubts = Loops().chain(file, member, 0, set()) if member.kind == PROPERTY else ([], 0)
                 if chain:
                     message = f"{file.text(site.expr)} starts an event loop ({' -> '.join(chain)}), but a loop runs here already"
-                    yield file.finding(THROUGH, site.position, message, member.definition, doubtful(file, doubts))
+                    yield file.finding(
+                        THROUGH, site.position, message, member.definition, assumed([member]) | doubtful(file, doubts)
+                    )
 
 
 class Loops(Group):
@@ -100,14 +104,16 @@ class Loops(Group):
         function = file.expr(expr[1])
         if function[0] == OP_METHOD:
             if function[1] == "run_until_complete":
-                yield file.finding(UNTIL, site.position, f"{file.text(site.expr)} runs inside a loop that runs already")
+                message = f"{file.text(site.expr)} runs inside a loop that runs already"
+                yield file.finding(UNTIL, site.position, message, assumed=BARE)
             return
         for target in file.values(expr[1])[:1]:
             if target.kind == LIBRARY and target.extra in RUNNERS:
                 message = f"{file.text(site.expr)} is called inside an async function, where a loop runs already: await instead"
                 yield file.finding(RUN, site.position, message)
             elif runs_loop(file.resolver, target):
-                yield file.finding(UNTIL, site.position, f"{file.text(site.expr)} runs inside a loop that runs already")
+                message = f"{file.text(site.expr)} runs inside a loop that runs already"
+                yield file.finding(UNTIL, site.position, message, assumed=assumed([target]))
             elif (
                 site.use != Use.AWAIT
                 and target.kind in (FUNCTION, CLASS)
@@ -122,7 +128,9 @@ class Loops(Group):
                     chain, doubts = self.chain(file, entered, 0, set())
                 if chain:
                     message = f"{file.text(site.expr)} starts an event loop ({' -> '.join(chain)}), but a loop runs here already"
-                    yield file.finding(THROUGH, site.position, message, target.definition, doubtful(file, doubts))
+                    yield file.finding(
+                        THROUGH, site.position, message, target.definition, assumed([target]) | doubtful(file, doubts)
+                    )
 
     def chain(self, file: FileCheck, target: Value, depth: int, seen: set[Definition]) -> tuple[list[str], int]:
         """The calls by which a plain function comes to start a loop, and how many conditions stand before them.

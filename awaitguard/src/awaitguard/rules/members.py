@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.infer import places
 from awaitguard.infer.value import CLASS, INSTANCE, MODULE, UNKNOWN_KIND, Value, Values, is_unknown
 from awaitguard.read.summary import OP_ATTR, OP_CALL, OP_GETATTR, OP_NAME, Use
+from awaitguard.rules.confidence import (
+    BY_SELF,
+    COMPLETED,
+    DECLARED,
+    HANDED_OUT,
+    OVERRIDABLE,
+    PLACED,
+    PROMISED,
+    SEVERAL,
+    assumed,
+)
 from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
 
 if TYPE_CHECKING:
@@ -28,7 +38,7 @@ HALVES: Final = (
 )  # classes that something else completes
 OF_TEST_CASES: Final = frozenset({"fail", "subTest", "skipTest", "addCleanup", "id"})
 STORE: Final = "class Store:\n    def load(self):\n        return 1\n\n"
-MEMBER: Final = Rule("AG310", "missing-method", CERTAIN, "a method that the class doesn't have",
+MEMBER: Final = Rule("AG310", "missing-method", "a method that the class doesn't have",
     "The object is known to be of this class, and neither the class nor its bases have the method: it raises AttributeError.",
     STORE + "store = Store()\nstore.save()\n", STORE + "store = Store()\nstore.load()\n")  # fmt: skip
 
@@ -68,23 +78,24 @@ class Members(Group):
         given = max(self.given(file.resolver, one, name) for one in owners)
         if given == places.SURELY:
             return
-        level = CERTAIN if len(owners) == 1 and owner.origin == owner.definition else LIKELY
+        mask = assumed(owners)
+        mask |= SEVERAL if len(owners) > 1 else 0 if owner.origin == owner.definition else HANDED_OUT
         for one in owners:
             if one.extra in ("self", "declared"):
                 if text == "self" and (name.startswith("assert") or name in OF_TEST_CASES):
                     return  # a mixin for test cases, whatever it is called
                 # Of `self`, nobody in the project may make a subclass, and no name say that others should.
-                unsure = (
-                    (one.extra == "self" and (text not in ("self", "cls") or any(word in holder for word in HALVES)))
-                    or "dict" in one.via  # an element of what is declared, which may hold others too
-                    or file.resolver.may_be_subclass(one)
-                    or file.resolver.is_protocol(one.definition)
-                )
-                level = HINT if unsure or len(owners) > 1 else LIKELY if level != HINT else level
+                mask |= BY_SELF if one.extra == "self" else DECLARED
+                if one.extra == "self" and (text not in ("self", "cls") or any(word in holder for word in HALVES)):
+                    mask |= COMPLETED
+                if file.resolver.may_be_subclass(one):
+                    mask |= OVERRIDABLE
+                if file.resolver.is_protocol(one.definition):
+                    mask |= PROMISED
         if given == places.PERHAPS:
-            level = HINT  # what isn't there in the class is all the likelier what an object is given from outside
+            mask |= PLACED
         yield file.finding(
-            MEMBER, expr[5], f"{text} is of {what} {holder}, which has nothing called `{name}`", owner.definition, level
+            MEMBER, expr[5], f"{text} is of {what} {holder}, which has nothing called `{name}`", owner.definition, mask
         )
 
     def owner(self, file: FileCheck, index: int, function: Expr) -> tuple[Values, str] | None:

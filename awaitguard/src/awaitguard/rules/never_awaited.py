@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.infer.lookup import reaching_bindings
 from awaitguard.infer.value import (
     ASYNC_CONTEXT,
@@ -22,7 +21,9 @@ from awaitguard.infer.value import (
 )
 from awaitguard.read.library import AWAITABLE_TYPES, GIVES_AWAITABLE
 from awaitguard.read.summary import (
-    BARE,
+    BARE as BARE_CALL,
+)
+from awaitguard.read.summary import (
     DECORATORS,
     FLAGS,
     NO_EXPR,
@@ -36,6 +37,17 @@ from awaitguard.read.summary import (
     Use,
 )
 from awaitguard.read.vocabulary import OF_BOTH, OF_COROUTINES
+from awaitguard.rules.confidence import (
+    AWAITED_BY_NAME,
+    BARE,
+    BY_USE,
+    INHERITED,
+    ONE_OF_SEVERAL,
+    OPEN_RESULT,
+    OVERRIDABLE,
+    REPLACEABLE,
+    assumed,
+)
 from awaitguard.rules.rule import ALWAYS, FOLLOWING, NEVER, Group, Rule
 from awaitguard.rules.signatures import parameter
 
@@ -49,10 +61,8 @@ WHY: Final = "Calling an async function only makes a coroutine; until it is awai
 LOAD: Final = "async def load():\n    return {'a': 1}\n\n"
 
 
-def _rule(code: str, name: str, title: str, why: str, bad: str, good: str, level: str = CERTAIN) -> Rule:
-    return Rule(
-        code, name, level, title, WHY + why, LOAD + "async def main():\n" + bad, LOAD + "async def main():\n" + good
-    )
+def _rule(code: str, name: str, title: str, why: str, bad: str, good: str) -> Rule:
+    return Rule(code, name, title, WHY + why, LOAD + "async def main():\n" + bad, LOAD + "async def main():\n" + good)
 
 
 STATEMENT: Final = _rule("AG121", "coroutine-never-awaited", "a coroutine that is made and dropped",
@@ -71,9 +81,9 @@ FORMAT: Final = _rule("AG126", "coroutine-formatted", "a coroutine in a text",
     "The text will read `<coroutine object ...>`.", "    return f'got {load()}'\n", "    return f'got {await load()}'\n")  # fmt: skip
 STORED: Final = _rule("AG127", "coroutine-stored", "a coroutine put into a container or attribute and left there",
     "Whoever reads it gets a coroutine instead of a value.", "    cache = {}\n    cache['a'] = load()\n    return cache\n",
-    "    cache = {}\n    cache['a'] = await load()\n    return cache\n", LIKELY)  # fmt: skip
+    "    cache = {}\n    cache['a'] = await load()\n    return cache\n")  # fmt: skip
 RETURNED: Final = _rule("AG128", "coroutine-returned", "an async function that returns a coroutine",
-    "Its callers await once and get a coroutine instead of a value.", "    return load()\n", "    return await load()\n", LIKELY)  # fmt: skip
+    "Its callers await once and get a coroutine instead of a value.", "    return load()\n", "    return await load()\n")  # fmt: skip
 PASSED: Final = _rule("AG129", "coroutine-passed", "a coroutine passed where a value is wanted",
     "The function on the other side will work on a coroutine instead of a value.", "    return len(load())\n",
     "    return len(await load())\n")  # fmt: skip
@@ -83,19 +93,19 @@ SUBSCRIPT: Final = _rule("AG131", "coroutine-subscripted", "a coroutine with an 
     "The result can be subscripted, the coroutine can't.", "    return load()['a']\n", "    return (await load())['a']\n")  # fmt: skip
 OPERAND: Final = _rule("AG132", "coroutine-operand", "arithmetic with a coroutine",
     "Operators work on the result, not on the coroutine.", "    return load() | {'b': 2}\n", "    return (await load()) | {'b': 2}\n")  # fmt: skip
-GENERATOR: Final = Rule("AG133", "async-generator-dropped", CERTAIN, "an async generator or async context manager that is made and dropped",
+GENERATOR: Final = Rule("AG133", "async-generator-dropped", "an async generator or async context manager that is made and dropped",
     "Calling it runs nothing of it: it has to be iterated with `async for`, or entered with `async with`.",
     "async def rows():\n    yield 1\n\nasync def main():\n    rows()\n",
     "async def rows():\n    yield 1\n\nasync def main():\n    async for row in rows():\n        print(row)\n")  # fmt: skip
 
 CALLED: Final = _rule("AG134", "coroutine-called", "a coroutine that is called",
     "Only its result can be called.", "    return load()('a')\n", "    return (await load())('a')\n")  # fmt: skip
-FUTURE: Final = Rule("AG135", "future-used-as-value", CERTAIN, "a task or future used as if it were its result",
+FUTURE: Final = Rule("AG135", "future-used-as-value", "a task or future used as if it were its result",
     "create_task, ensure_future, gather and shield give a task or future; its result is there only after await.",
     LOAD + "import asyncio\n\nasync def main():\n    first, second = asyncio.gather(load(), load())\n    return first\n",
     LOAD + "import asyncio\n\nasync def main():\n    first, second = await asyncio.gather(load(), load())\n    return first\n")  # fmt: skip
 
-BY_USE: Final = {Use.STATEMENT: STATEMENT, Use.FORGOTTEN: FORGOTTEN, Use.TRUTH: TRUTH, Use.COMPARE: COMPARE, Use.ITERATE: ITERATE,
+RULES_BY_USE: Final = {Use.STATEMENT: STATEMENT, Use.FORGOTTEN: FORGOTTEN, Use.TRUTH: TRUTH, Use.COMPARE: COMPARE, Use.ITERATE: ITERATE,
     Use.ASYNC_ITERATE: ITERATE, Use.FORMAT: FORMAT, Use.ELEMENT: STORED, Use.STORED: STORED, Use.RETURNED_DICT: STORED,
     Use.MAPPED: STORED, Use.RETURN: RETURNED, Use.ARGUMENT: PASSED, Use.VALUE_ARGUMENT: PASSED, Use.ATTRIBUTE: ATTRIBUTE,
     Use.SUBSCRIPT: SUBSCRIPT, Use.OPERAND: OPERAND, Use.UNPACKED: ITERATE, Use.RETURNED_LIST: STORED, Use.YIELD: RETURNED,
@@ -139,9 +149,8 @@ HANDED_OUT: Final = frozenset({Use.RETURN, Use.RETURNED_DICT, Use.RETURNED_LIST}
 WANTED: Final = frozenset({Use.VALUE_ARGUMENT, Use.LOGGED, Use.SCHEDULED})
 CONTAINED: Final = frozenset({Use.ELEMENT, Use.RETURNED_DICT, Use.RETURNED_LIST, Use.MAPPED})
 
-
-# Routes by which another function than the one that is seen may be reached.
-UNSURE: Final = frozenset({"virtual", "inherited", "default"})
+# With these it may be another function than the one that is seen.
+UNSURE: Final = OVERRIDABLE | INHERITED | REPLACEABLE | ONE_OF_SEVERAL
 
 
 class NeverAwaited(Group):
@@ -164,7 +173,7 @@ class NeverAwaited(Group):
         CALLED,
         FUTURE,
     )
-    uses = frozenset(BY_USE)
+    uses = frozenset(RULES_BY_USE)
 
     def cares(self, resolver: Resolver, target: Value) -> int:
         made = resolver.remember(("call", target), lambda: resolver.call(target))
@@ -204,29 +213,31 @@ class NeverAwaited(Group):
             return
         if use == Use.RETURN and not self.returns_by_mistake(file, site):
             return
+        mask = assumed(values) | (ONE_OF_SEVERAL if partly else 0)
         if use in HANDED_OUT and file.resolver.table.is_awaited_twice(file.summary.scopes[site.scope].name):
-            return  # its callers know that there is something to await in what it gives
-        level = LIKELY if partly or any(UNSURE & set(value.via) for value in values) else ""
-        if level and any(overridden(file, value) for value in values):
+            mask |= AWAITED_BY_NAME  # callers may know that there is something to await in what it gives
+        if mask & UNSURE and any(overridden(file, value) for value in values):
             return
         given = use in WANTED and self.is_given_to_project(file, site)
         if use == Use.ARGUMENT or given:
-            level = self.wants_value(file, site)
-            if not level:
+            wanted = self.wants_value(file, site)
+            if wanted is None:
                 return
+            mask |= wanted
         elif use == Use.SCHEDULED:
             return
         elif use in WANTED and self.is_bare(file, site):
-            level = LIKELY
+            mask |= BARE
         if use in CONTAINED and file.summary.scopes[site.scope].annotation >= 0:
-            level = self.declared_level(file, site)
-            if not level:
+            declared = self.declared(file, site)
+            if declared is None:
                 return
+            mask |= declared
         if use == Use.STORED and site.argument and not self.result_has(file, site):
             return
         if use == Use.YIELD and not self.yields_by_mistake(file, site):
             return
-        rule = BY_USE[use]
+        rule = RULES_BY_USE[use]
         text = file.text(site.expr)
         if use == Use.ATTRIBUTE:
             end = f"is used by its attribute `{site.argument}` without await"
@@ -235,7 +246,7 @@ class NeverAwaited(Group):
         else:
             end = WHERE[use].format(site.argument)
         made = next(value for value in values if is_coroutine(value))
-        yield file.finding(rule, site.position, f"{text} {end}", made.origin, level)
+        yield file.finding(rule, site.position, f"{text} {end}", made.origin, mask)
 
     def file(self, file: FileCheck) -> Iterator[Finding]:
         """Async functions under functools.cache: it keeps the coroutine, which can be awaited only once."""
@@ -245,14 +256,14 @@ class NeverAwaited(Group):
             scope = file.summary.scopes[index]
             if CACHES & set(file.resolver.decorator_paths(file.path, scope)):
                 message = f"{scope.name} is async, and its cache keeps the coroutine, which can be awaited only once"
-                yield file.finding(STORED, scope.position, message, (file.path, index), LIKELY)
+                yield file.finding(STORED, scope.position, message, (file.path, index))
 
-    def declared_level(self, file: FileCheck, site: Site) -> str:
-        """How sure it is, by the function's return annotation; empty if that says that awaitables are handed out."""
+    def declared(self, file: FileCheck, site: Site) -> int | None:
+        """What is assumed about the function's return annotation; None if it says that awaitables are handed out."""
         inside = names_inside(file, file.summary.scopes[site.scope].annotation)
         if inside & AWAITABLE_TYPES:
-            return ""
-        return HINT if inside & {"Any", "object"} or (site.use == Use.RETURNED_LIST and not inside) else LIKELY
+            return None
+        return OPEN_RESULT if inside & {"Any", "object"} or (site.use == Use.RETURNED_LIST and not inside) else 0
 
     def yields_by_mistake(self, file: FileCheck, site: Site) -> bool:
         """Whether a generator is declared to give something that can't be awaited."""
@@ -321,28 +332,28 @@ class NeverAwaited(Group):
     def is_bare(file: FileCheck, site: Site) -> bool:
         """Whether nothing but the name of a method says that it wants a value: what it is called on can't be followed."""
         if site.call < 0:
-            return site.call == BARE
+            return site.call == BARE_CALL
         function = file.expr(file.expr(site.call)[1])
         return "." in str(function[1:]) and is_unknown(file.values(file.expr(site.call)[1]))
 
-    def wants_value(self, file: FileCheck, site: Site) -> str:
-        """How sure it is that the called function wants a value in this position; empty when it may want an awaitable."""
-        level = CERTAIN
+    def wants_value(self, file: FileCheck, site: Site) -> int | None:
+        """What it assumes that the called function wants a value in this position; None when it may want an awaitable."""
         targets = file.values(file.expr(site.call)[1])
+        mask = assumed(targets)
         for target in targets:
             found = parameter(file, target, site.argument)
             if found is None:
-                return ""
+                return None
             path, param = found
             if param.annotation >= 0:
                 declared = file.resolver.annotated(path, param.annotation)
                 if is_unknown(declared) or any(file.resolver.is_awaitable(value) is not False for value in declared):
-                    return ""
+                    return None
             elif param.use != ParamUse.AS_VALUE:
-                return ""
+                return None
             else:
-                level = LIKELY
-        return level if targets else ""
+                mask |= BY_USE
+        return mask if targets else None
 
 
 def is_stub(file: FileCheck, value: Value) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.finding import CERTAIN, HINT, LIKELY
 from awaitguard.infer import places
 from awaitguard.infer.value import Definition
 from awaitguard.read.discovery import is_test
 from awaitguard.read.summary import BASES, KIND, NONE, OP_NAME, OP_SCOPE, Flag, qualname
+from awaitguard.rules.confidence import ASKED, DOUBLES, HOOK, MAY_BE_ASKED, STRANGERS, TWIN, UNSEEN
 from awaitguard.rules.forms import AWAITED, FORMS, differ
 from awaitguard.rules.protocols import PROTOCOL
 from awaitguard.rules.rule import Group, Rule
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from awaitguard.rules.file_check import FileCheck
 
 BASE: Final = "class Store:\n    async def load(self):\n        return 1\n\n"
-OVERRIDE: Final = Rule("AG204", "override-other-colour", CERTAIN, "an override of another colour",
+OVERRIDE: Final = Rule("AG204", "override-other-colour", "an override of another colour",
     "Code that has the base class in mind awaits (or doesn't await) the method, and gets the other kind with this class.",
     BASE + "class Disk(Store):\n    def load(self):\n        return 2\n",
     BASE + "class Disk(Store):\n    async def load(self):\n        return 2\n")  # fmt: skip
 ABSTRACT_BASE: Final = "from abc import ABC, abstractmethod\n\nclass Store(ABC):\n    @abstractmethod\n    async def load(self):\n        ...\n\n"
-ABSTRACT: Final = Rule("AG205", "abstract-other-colour", CERTAIN, "an abstract method implemented in another colour",
+ABSTRACT: Final = Rule("AG205", "abstract-other-colour", "an abstract method implemented in another colour",
     "The abstract class promises that the method is (or isn't) awaited; this implementation breaks the promise.",
     ABSTRACT_BASE + "class Disk(Store):\n    def load(self):\n        return 2\n",
     ABSTRACT_BASE + "class Disk(Store):\n    async def load(self):\n        return 2\n")  # fmt: skip
@@ -70,7 +70,7 @@ class Overrides(Group):
         verdict = differ(file, own[0], base[0])
         if not verdict:
             return
-        mine, other, level = verdict
+        mine, other, mask = verdict
         rule = OVERRIDE
         summary = file.resolver.table.summary(base[0].module)
         if summary is not None and "abstractmethod" in file.resolver.decorator_names(
@@ -88,20 +88,20 @@ class Overrides(Group):
         seen = self.is_seen(file, name, FORMS[mine], FORMS[other])
         # An abstract async method says itself how it is called, and some code does so without asking.
         promised = rule is ABSTRACT and FORMS[other] == AWAITED and file.resolver.table.is_awaited(name)
-        if level == CERTAIN and (asked or not seen):
-            level = LIKELY
+        if asked:
+            mask |= ASKED if asked == places.SURELY and not promised else MAY_BE_ASKED
+        if not seen:
+            mask |= UNSEEN
         holder = file.cause(owner)
         handles = name in VERBS and not file.resolver.lineage(definition)[1]
-        if (
-            handles
-            or self.is_twin(file, index, owner)
-            or name.lstrip("_").startswith(HOOKS)
-            or (asked and not promised and (asked == places.SURELY or not seen))
-            or (is_test(file.path) and is_test(owner[0]))  # a double of a double, which its test knows
-        ):
-            level = HINT
+        if handles or name.lstrip("_").startswith(HOOKS):
+            mask |= HOOK
+        if self.is_twin(file, index, owner):
+            mask |= TWIN
+        if is_test(file.path) and is_test(owner[0]):
+            mask |= DOUBLES  # which their test knows
         message = f"{file.summary.scopes[index].name}.{name} is {mine}, but {holder.name if holder else 'its base'}.{name} is {other}"
-        yield file.finding(rule, position, message, base[0].definition, level)
+        yield file.finding(rule, position, message, base[0].definition, mask)
 
     @staticmethod
     def is_alike(file: FileCheck, definition: Definition, name: str) -> bool:
@@ -161,8 +161,8 @@ class Overrides(Group):
                             f"{scope.name}.{name} is {holders[0].name}'s, {verdict[0]}, "
                             f"and takes the place of {holders[1].name}'s, {verdict[1]}"
                         )
-                        level = HINT if verdict[2] == HINT else LIKELY
-                        yield file.finding(OVERRIDE, scope.position, message, theirs[0].definition, level)
+                        mask = verdict[2] | STRANGERS
+                        yield file.finding(OVERRIDE, scope.position, message, theirs[0].definition, mask)
 
     @staticmethod
     def is_seen(file: FileCheck, name: str, mine: str, other: str) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.finding import CERTAIN, HINT
 from awaitguard.infer import places
 from awaitguard.infer.resolver import CONTAINER_TYPES, MAPPING_TYPES
 from awaitguard.infer.value import CLASS, FUNCTION, INSTANCE, Definition, Value
@@ -27,6 +26,7 @@ from awaitguard.read.summary import (
     Use,
 )
 from awaitguard.read.vocabulary import BUILTINS
+from awaitguard.rules.confidence import ASKED, MAY_BE_ASKED
 from awaitguard.rules.forms import differ
 from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 PROTOCOL_BASE: Final = (
     "from typing import Protocol\n\nclass Loads(Protocol):\n    async def load(self):\n        ...\n\n"
 )
-PROTOCOL: Final = Rule("AG206", "protocol-other-colour", CERTAIN, "a class used for a Protocol of another colour",
+PROTOCOL: Final = Rule("AG206", "protocol-other-colour", "a class used for a Protocol of another colour",
     "The Protocol says how the method is called; this class has it in the other colour.",
     PROTOCOL_BASE + "class Disk:\n    def load(self):\n        return 2\n\nasync def main(store: Loads):\n    return await store.load()\n\nmain(Disk())\n".replace("\nmain(Disk())", "\nwork = main(Disk())"),
     PROTOCOL_BASE + "class Disk:\n    async def load(self):\n        return 2\n\nasync def main(store: Loads):\n    return await store.load()\n\nwork = main(Disk())\n")  # fmt: skip
@@ -171,8 +171,8 @@ class Protocols(Group):
                 own = file.cause(value.definition)
                 message = f"{own.name if own else 'the object'}.{name} is {verdict[0]}, but {scope.name}.{name} is {verdict[1]}"
                 asked = max(places.asks_colour(file.resolver, one, name) for one in (value.definition, protocol))
-                level = HINT if asked else verdict[2]
-                yield file.finding(PROTOCOL, position, message, mine[0].definition, level)
+                mask = verdict[2] | (ASKED if asked == places.SURELY else MAY_BE_ASKED if asked else 0)
+                yield file.finding(PROTOCOL, position, message, mine[0].definition, mask)
 
 
 def element_annotation(resolver: Resolver, path: str, annotation: int) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from awaitguard.rules.confidence import confidence
+
 if TYPE_CHECKING:
     from awaitguard.finding import Finding
     from awaitguard.infer.resolver import Resolver
@@ -24,11 +26,15 @@ class Rule:
 
     code: str
     name: str
-    level: str
     title: str
     why: str
     bad: str
     good: str
+
+    @property
+    def level(self) -> str:
+        """How sure a finding is for which nothing was taken for granted."""
+        return confidence(self.code, 0)
 
     @property
     def files(self) -> tuple[dict[str, str], dict[str, str]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.finding import CERTAIN, HINT
 from awaitguard.infer.value import FUNCTION, Definition, Value
 from awaitguard.read.discovery import is_test
 from awaitguard.read.summary import KIND, Flag
+from awaitguard.rules.confidence import AWAITED_BY_NAME, IN_TEST
 from awaitguard.rules.rule import Group, Rule
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from awaitguard.infer.resolver import Resolver
     from awaitguard.rules.file_check import FileCheck
 
-SPECIAL: Final = Rule("AG211", "special-method-other-colour", CERTAIN, "a special method of a colour that Python doesn't expect",
+SPECIAL: Final = Rule("AG211", "special-method-other-colour", "a special method of a colour that Python doesn't expect",
     "Python calls these methods itself: `__init__` and `__len__` without await, `__aenter__` and `__anext__` with it. In the other "
     "colour the coroutine is dropped, or TypeError is raised.",
     "class Box:\n    async def __len__(self):\n        return 1\n",
@@ -44,7 +44,7 @@ class Special(Group):
                 continue
             owner = file.summary.scopes[scope.parent].name
             # Someone awaits it in the open, and may never have Python call it.
-            seen = HINT if file.resolver.table.is_awaited(name) else ""
+            seen = AWAITED_BY_NAME if file.resolver.table.is_awaited(name) else 0
             if name in AT_ONCE and scope.is_async and not (name == "__aiter__" and scope.is_generator):
                 if name == "__init__" and not is_made_plainly(file.resolver, (file.path, scope.parent)):
                     continue
@@ -55,8 +55,8 @@ class Special(Group):
                 if made and all(file.resolver.is_awaitable(one) is False for one in made):
                     message = f"{owner}.{name} is a plain function, but Python awaits what it gives"
                     # Tests have such classes to see the error.
-                    level = HINT if is_test(file.path) else ""
-                    yield file.finding(SPECIAL, scope.position, message, (file.path, index), level)
+                    mask = IN_TEST if is_test(file.path) else 0
+                    yield file.finding(SPECIAL, scope.position, message, (file.path, index), mask)
 
 
 def is_made_plainly(resolver: Resolver, definition: Definition) -> bool:

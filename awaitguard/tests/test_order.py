@@ -66,6 +66,39 @@ def test_the_number_of_processes_changes_nothing(tree: Path, first: Outcome, job
     assert check(tree, jobs) == first
 
 
+# Each link leads to the one before it, in a file of its own.
+CHAINS = {
+    "re-exports": ("def make():\n    return 1\n", "from m{0} import make\n"),
+    "aliases": ("def make():\n    return 1\n", "from m{0} import make as other\nmake = other\n"),
+    "results": ("def make():\n    return 1\n", "import m{0}\ndef make():\n    return m{0}.make()\n"),
+    "stars": ("def make():\n    return 1\n", "from m{0} import *\n"),
+    "classes": ("class Base:\n    def run(self):\n        return 1\nclass make(Base):\n    pass\n",
+                "import m{0}\nclass make(m{0}.make):\n    pass\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("length", [20, 45, 130])
+@pytest.mark.parametrize("kind", CHAINS)
+def test_a_long_way_is_as_good_as_a_short_one(kind: str, length: int, tmp_path: Path):
+    start, link = CHAINS[kind]
+    (tmp_path / "m000.py").write_text(start)
+    for number in range(1, length):
+        (tmp_path / f"m{number:03}.py").write_text(link.format(f"{number - 1:03}"))
+    call = "make().run()" if kind == "classes" else "make()"
+    # One is checked before all links, one after them.
+    for name in ("before.py", "then.py"):
+        (tmp_path / name).write_text(f"from m{length - 1:03} import make\nasync def main():\n    return await {call}\n")
+    found = [(one.path, one.code, one.level) for one in check(tmp_path).findings if one.code.startswith("AG10")]
+    assert found == [("before.py", *found[0][1:]), ("then.py", *found[0][1:])]
+
+
+def test_a_circle_that_is_longer_than_any_way_ends(tmp_path: Path):
+    for number in range(400):
+        (tmp_path / f"m{number:03}.py").write_text(f"import m{(number + 1) % 400:03} as o\nmake = o.make\n")
+    (tmp_path / "app.py").write_text("from m000 import make\nasync def main():\n    return await make()\n")
+    assert [one.path for one in check(tmp_path).findings if one.code.startswith("AG10")] == []
+
+
 def test_a_cache_that_holds_a_part_changes_nothing(tree: Path, first: Outcome, tmp_path: Path):
     root, cache = tmp_path / "tree", tmp_path / "cache"
     shutil.copytree(tree, root)

@@ -35,6 +35,10 @@ class Interests:
 
 def check_file(path: str, summary: Summary, resolver: Resolver) -> tuple[list[Finding], int]:
     """All findings of one file and the number of calls that couldn't be resolved."""
+    return resolver.patiently(lambda: look_at(path, summary, resolver))
+
+
+def look_at(path: str, summary: Summary, resolver: Resolver) -> tuple[list[Finding], int]:
     file = FileCheck(path, summary, resolver)
     interests = Interests(file)
     found: list[Finding] = []

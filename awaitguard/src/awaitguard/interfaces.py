@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -114,11 +115,11 @@ class Search:
             name = key.removeprefix("lazy ")
             for binding in bindings:
                 if binding.kind == "from" and self.names & {name, binding.name}:
-                    target = resolver.binding(path, summary, name, binding, None)
+                    target = resolver.patiently(partial(resolver.binding, path, summary, name, binding, None))
                     what = f"imports {binding.name} as {name}" if binding.name != name else f"imports {name}"
                     self.place(check, target, Place(path, binding.line, what), export=True)
                 elif binding.kind == "value" and name in self.names:
-                    target = resolver.binding(path, summary, name, binding, None)
+                    target = resolver.patiently(partial(resolver.binding, path, summary, name, binding, None))
                     self.place(check, target, Place(path, binding.line, f"assigns {name}"), export=True)
         for raw in summary.sites:
             site = Site(raw)
@@ -134,16 +135,16 @@ class Search:
                     if site.use == Use.SCHEDULED
                     else "called without await"
                 )
-                self.place(check, resolver.infer(path, expr[1]), Place(path, line, how), export=False)
+                target = resolver.patiently(partial(resolver.infer, path, expr[1]))
+                self.place(check, target, Place(path, line, how), export=False)
 
     def means_it(self, check: FileCheck, expr: Any) -> bool:
         """Whether a call under another name reaches a definition of this one."""
         function = check.expr(expr[1])
         if function[0] != OP_NAME:
             return False
-        return any(
-            value.definition in self.interfaces for value in check.values(expr[1]) if value.kind in (FUNCTION, CLASS)
-        )
+        values = check.resolver.patiently(partial(check.values, expr[1]))
+        return any(value.definition in self.interfaces for value in values if value.kind in (FUNCTION, CLASS))
 
     def definition(self, check: FileCheck, definition: Definition) -> Interface | None:
         if definition not in self.interfaces:

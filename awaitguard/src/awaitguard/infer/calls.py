@@ -60,6 +60,7 @@ KEEPING: Final = frozenset({"builtins.staticmethod", "builtins.classmethod", "fu
 # These keep the colour but may change the parameters.
 COLOUR_KEEPING: Final = ("pytest.mark.", "unittest.mock.patch", "mock.patch", "tenacity.retry", "backoff.on_", "hypothesis.given",
     "hypothesis.settings", "unittest.skip", "pytest.skip")  # fmt: skip
+RETURNS: Final = 14  # functions in functions that arguments are followed into
 # Functions of the library whose result is made from their arguments.
 HANDS_BACK: Final = frozenset({"functools.partial", "functools.partialmethod", "functools.update_wrapper", "builtins.list",
     "builtins.tuple", "builtins.set", "builtins.sorted", "builtins.iter", "builtins.map", "builtins.staticmethod",
@@ -233,10 +234,11 @@ class Calls(LibraryCalls):
             env = function.extra
         scope = summary.scopes[function.scope]
         key = ("returned", function.module, function.scope)
-        if key in self.active or self.depth > 14:
+        going_on = self.active if env is None else self.going_on
+        if key in going_on or (env is not None and self.depth > RETURNS):
             self.cuts += 1
             return UNKNOWN_VALUES
-        self.active.add(key)
+        going_on.add(key)
         self.depth += 1
         try:
             if env is None:
@@ -244,7 +246,7 @@ class Calls(LibraryCalls):
             return self.find_returned(function, summary, scope, env)
         finally:
             self.depth -= 1
-            self.active.discard(key)
+            going_on.discard(key)
 
     def find_returned(self, function: Value, summary: Summary, scope: Scope, env: Environment | None) -> Values:
         if scope.annotation >= 0:

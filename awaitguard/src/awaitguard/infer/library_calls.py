@@ -147,18 +147,16 @@ class LibraryCalls(Classes):
         key = ("expand", name)
         if name.startswith("builtins."):
             return ()
-        if key in self.active or self.depth > 14:
+        if key in self.active:
             self.cuts += 1
             return ()
         parts = name.split(".")
         if parts[0] not in STANDARD_LIBRARY and self.modules.is_project(parts[0]):
             return ()
         self.active.add(key)
-        self.depth += 1
         try:
             return self.remember(key, lambda: self.find_expansion(parts))
         finally:
-            self.depth -= 1
             self.active.discard(key)
 
     def find_expansion(self, parts: list[str]) -> Values:

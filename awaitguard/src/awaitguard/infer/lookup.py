@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import posixpath
+import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Final, TypeVar, cast
 
 from awaitguard.infer.modules import STANDARD_LIBRARY, Modules
@@ -26,16 +28,31 @@ from awaitguard.infer.value import (
 )
 from awaitguard.read.summary import OP_DEFAULT, Binding, Block, Flag, Lazy, Scope, Summary
 
-DEPTH: Final = 14
 LATE: Final = 1 << 60
 
 
 REMEMBERED: Final = 60_000  # results that are kept across files
+NESTED: Final = 60  # questions inside questions: what lies deeper is answered by itself first
+DEFERRED: Final = 2000  # questions that are put before others while one file is checked
+FRAMES: Final = 5000  # calls inside calls that these take at most
 Answer = TypeVar("Answer")
 
 
+class TooDeepError(Exception):
+    """A question lies so far below others that it has to be answered before them."""
+
+    def __init__(self, question: Callable[[], object]) -> None:
+        super().__init__("too deep")
+        self.question = question
+
+
 class Lookup:
-    """The part of the resolver that knows about names."""
+    """The part of the resolver that knows about names, and how questions are asked.
+
+    A *question* is one that can be kept: it names all that its answer hangs on but the files and words on the trail. It
+    is answered as if nobody else had asked anything before: what is around it, or is known already, neither shortens nor
+    lengthens the way to its answer. So findings don't depend on the order of files.
+    """
 
     def __init__(self, table: Table) -> None:
         self.table = table
@@ -48,7 +65,12 @@ class Lookup:
         self.holders: dict[tuple[str, int, str], int | None] = {}
         self.remembered: dict[object, tuple[object, Names]] = {}
         self.imported_modules: dict[tuple[str, str, int], str | None] = {}
+        # The questions that are being answered, and those among them that were too deep once.
         self.active: set[object] = set()
+        self.nested: int = 0
+        self.deferred: set[object] = set()
+        # The same of evaluations for one call's arguments; they belong to the innermost question, as do depth and steps.
+        self.going_on: set[object] = set()
         self.depth: int = 0
         self.steps: int = 0
         self.thorough = False
@@ -58,6 +80,7 @@ class Lookup:
     def forget(self) -> None:
         """Begin with another file."""
         self.fleeting.clear()
+        self.deferred.clear()
         if len(self.memo) > REMEMBERED:
             self.memo.clear()
             self.holders.clear()
@@ -72,15 +95,62 @@ class Lookup:
         if found is not None:
             trail.add(found[1])
             return cast("Answer", found[0])
+        if self.nested >= NESTED:
+            self.defer(key, partial(self.remember, key, work))
         cuts = self.cuts
+        around = self.begin()
         outer, inner = trail.begin(), NOTHING
         try:
             answer = work()
         finally:
             inner = trail.end(outer)
+            self.end(around)
         if self.cuts == cuts:
             self.remembered[key] = (answer, inner)
         return answer
+
+    # Questions in questions
+
+    def begin(self) -> tuple[set[object], int, int, bool]:
+        """Begin a question; gives what `end` wants back of the one around it."""
+        around = self.going_on, self.depth, self.steps, self.thorough
+        self.going_on, self.depth, self.steps, self.thorough = set(), 0, 0, False
+        self.nested += 1
+        return around
+
+    def end(self, around: tuple[set[object], int, int, bool]) -> None:
+        self.nested -= 1
+        self.going_on, self.depth, self.steps, self.thorough = around
+
+    def defer(self, key: object, question: Callable[[], object]) -> None:
+        """Have a question that lies too deep answered before those around it. One that is no better off then goes on.
+
+        Raises:
+            TooDeepError: what `patiently` waits for.
+        """
+        if key not in self.deferred and len(self.deferred) < DEFERRED:
+            self.deferred.add(key)
+            raise TooDeepError(question)
+
+    def patiently(self, work: Callable[[], Answer]) -> Answer:
+        """Do work that asks questions. What turns out to lie too deep is answered first; then the work is done again.
+
+        However long a chain of definitions is, the stack stays short.
+        """
+        waiting: list[Callable[[], object]] = []
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(limit, FRAMES))
+        try:
+            while True:
+                try:
+                    if not waiting:
+                        return work()
+                    waiting[-1]()
+                    waiting.pop()
+                except TooDeepError as deep:
+                    waiting.append(deep.question)
+        finally:
+            sys.setrecursionlimit(limit)
 
     # Names in scopes
 
@@ -252,15 +322,13 @@ class Lookup:
     def member(self, path: str, name: str) -> Values | None:
         """A name of a module as others see it; None when the module surely doesn't have it."""
         key = ("member", path, name)
-        if key in self.active or self.depth > DEPTH * 3:
+        if key in self.active or (self.nested >= NESTED and key in self.deferred and key not in self.remembered):
             self.cuts += 1
             return UNKNOWN_VALUES
         self.active.add(key)
-        self.depth += 1
         try:
             return self.remember(key, lambda: self.find_member(path, name))
         finally:
-            self.depth -= 1
             self.active.discard(key)
 
     def find_member(self, path: str, name: str) -> Values | None:
@@ -406,4 +474,4 @@ def excluded(blocks: Lazy[Block], block: int, above: set[int], arms: dict[int, i
     return False
 
 
-__all__ = ["DEPTH", "LATE", "UNKNOWN_VALUE", "Lookup", "reaching_bindings"]
+__all__ = ["LATE", "UNKNOWN_VALUE", "Lookup", "reaching_bindings"]

@@ -6,7 +6,8 @@ from functools import partial
 from typing import Final
 
 from awaitguard.infer.defaults import Defaults
-from awaitguard.infer.trail import NOTHING
+from awaitguard.infer.lookup import NESTED
+from awaitguard.infer.trail import NOTHING, Names
 from awaitguard.infer.value import (
     ALIAS,
     ASYNC_CONTEXT,
@@ -66,7 +67,8 @@ from awaitguard.read.summary import (
 )
 from awaitguard.read.vocabulary import TELLING_METHODS
 
-STEPS: Final = 1500  # expressions that are looked at to answer one question
+STEPS: Final = 1500  # expressions that are looked at for the arguments of calls to answer one question
+DEPTH: Final = 24  # and calls in calls that they are followed into
 CHAIN: Final = 20  # attributes in a row that are followed
 MOST: Final = 40  # elements of a display that are looked at
 PLAIN_TYPES: Final = frozenset({"int", "str", "float", "bool", "bytes", "bytearray", "complex", "frozenset", "range", "memoryview",
@@ -89,7 +91,7 @@ class Resolver(Defaults):
             return (PLAIN_VALUE,) if index == PLAIN else (NONE_VALUE,) if index == NONE else UNKNOWN_VALUES
         key = (path, index)
         if env is None:
-            found = self.memo.get(key) or self.fleeting.get(key)
+            found = self.memo.get(key) or self.cut_short(key)
             if found is not None:
                 self.table.trail.add(found[1])
                 return found[0]
@@ -107,31 +109,54 @@ class Resolver(Defaults):
         self, key: object, path: str, summary: Summary, index: int, expr: Expr, env: Environment | None
     ) -> Values:
         """Evaluate an expression, or a part of one, unless that is going on already; `key` names it."""
-        self.steps += 1
-        if self.depth == 0:
-            self.steps = 0
-        if self.depth > 24 or key in self.active or self.steps > STEPS:
+        if env is not None:
+            return self.work_out_given(key, path, summary, index, expr, env)
+        if self.nested >= NESTED and key not in self.active:
+            self.defer(key, partial(self.work_out, key, path, summary, index, expr, None))
+        if key in self.active or self.nested >= NESTED:
             self.cuts += 1
             return UNKNOWN_VALUES
         cuts = self.cuts
         self.active.add(key)
-        self.depth += 1
+        around = self.begin()
         trail = self.table.trail
         outer, inner = trail.begin(), NOTHING
         trail.note(path)
         try:
+            values = self.evaluate(path, summary, index, expr, None)
+        finally:
+            self.active.discard(key)
+            inner = trail.end(outer)
+            self.end(around)
+        if len(values) > MOST:
+            values = UNKNOWN_VALUES
+        # What was cut short holds only for now.
+        (self.memo if self.cuts == cuts else self.fleeting)[key] = (values, inner)
+        return values
+
+    def work_out_given(
+        self, key: object, path: str, summary: Summary, index: int, expr: Expr, env: Environment
+    ) -> Values:
+        """Evaluate an expression of a function for the arguments of one call. That is a part of the question around it."""
+        self.steps += 1
+        if self.depth > DEPTH or key in self.going_on or self.steps > STEPS:
+            self.cuts += 1
+            return UNKNOWN_VALUES
+        self.going_on.add(key)
+        self.depth += 1
+        try:
             values = self.evaluate(path, summary, index, expr, env)
         finally:
             self.depth -= 1
-            self.active.discard(key)
-            inner = trail.end(outer)
-        if len(values) > MOST:
-            values = UNKNOWN_VALUES
-        if env is None:
-            # What was cut short holds only for now.
-            lasting = self.cuts == cuts and not self.thorough
-            (self.memo if lasting else self.fleeting)[key] = (values, inner)
-        return values
+            self.going_on.discard(key)
+        return UNKNOWN_VALUES if len(values) > MOST else values
+
+    def cut_short(self, key: object) -> tuple[Values, Names] | None:
+        """An answer that was cut short while this file is checked; whatever uses it is so too."""
+        found = self.fleeting.get(key)
+        if found is not None:
+            self.cuts += 1
+        return found
 
     def infer_thoroughly(self, path: str, index: int) -> Values:
         """Like `infer`, and plain arguments are followed into the function that is called."""
@@ -148,12 +173,12 @@ class Resolver(Defaults):
             return merge([self.infer_thoroughly(path, one) for one in listed])
         if expr[0] != OP_CALL:
             return values
+        around = self.begin()
         self.thorough = True
-        self.steps = 0
         try:
             return self.evaluate(path, summary, index, expr, None)
         finally:
-            self.thorough = False
+            self.end(around)
 
     def evaluate(self, path: str, summary: Summary, index: int, expr: Expr, env: Environment | None) -> Values:
         operator: str = expr[0]
@@ -242,7 +267,7 @@ class Resolver(Defaults):
         The holder of a name in an annotation is its block, as a negative number.
         """
         key = (path, holder, expr[1])
-        found = self.memo.get(key) or self.fleeting.get(key)
+        found = self.memo.get(key) or self.cut_short(key)
         if found is not None:
             self.table.trail.add(found[1])
             return found[0]
@@ -333,8 +358,13 @@ class Resolver(Defaults):
             )
             keywords = tuple([(name, self.infer(path, one, env)) for name, one in expr[3]])
             return merge([self.call(target, arguments, keywords) for target in targets]) or UNKNOWN_VALUES
-        groups = [self.remember(("call", target), partial(self.call, target)) for target in targets]
-        return merge(groups) or UNKNOWN_VALUES
+        return merge([self.call_plainly(target) for target in targets]) or UNKNOWN_VALUES
+
+    def call_plainly(self, target: Value) -> Values:
+        """What calling something gives, whatever it is given."""
+        if isinstance(target.extra, Environment):
+            return self.call(target)  # a function inside one that was given something: part of that question
+        return self.remember(("call", target), partial(self.call, target))
 
     @staticmethod
     def super_value(path: str, summary: Summary, block: int) -> Values:

@@ -92,8 +92,10 @@ def is_aside(path: str) -> bool:
 
 def file_facts(path: str, summary: Summary, resolver: Resolver) -> FileFacts:
     """What one file adds to the project's facts."""
-    if is_aside(path):
-        return FileFacts((), ())
+    return FileFacts((), ()) if is_aside(path) else resolver.patiently(lambda: find_facts(path, summary, resolver))
+
+
+def find_facts(path: str, summary: Summary, resolver: Resolver) -> FileFacts:
     functions: list[PublicFunction] = []
     renamings: list[Renaming] = []
     module = summary.scopes[0]

@@ -187,7 +187,12 @@ def of_name(dotted: str) -> Signature:
             return None
 
     resolver = Resolver(Table(Modules(root, paths), fetch))
+    return resolver.patiently(lambda: of_parts(resolver, parts))
+
+
+def of_parts(resolver: Resolver, parts: list[str]) -> Signature:
     values: Values = resolver.module_values(parts[0], "")
+    dotted = ".".join(parts)
     if not values or values[0].kind != MODULE:
         raise LookupError(f"{dotted}: there is no source for {parts[0]}")
     for part in parts[1:]:

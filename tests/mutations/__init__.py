@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutations import agents, auth, event_log, runs, sockets, storage
+from tests.mutations import agents, auth, event_log, process, runs, sockets, storage
 from tests.mutations.mutation import Mutation, StaleAnchor
 
 __all__ = ["MUTATIONS", "Mutation", "StaleAnchor"]
@@ -14,4 +14,5 @@ MUTATIONS: tuple[Mutation, ...] = (
     *storage.MUTATIONS,
     *auth.MUTATIONS,
     *agents.MUTATIONS,
+    *process.MUTATIONS,
 )

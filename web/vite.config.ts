@@ -1,8 +1,10 @@
 import { defineConfig } from "vitest/config";
+import { firstSight } from "./first-sight";
 
 export default defineConfig({
   base: "/static/",
   publicDir: "public",
+  plugins: [firstSight()],
   build: {
     outDir: "../netra_backend/app/static",
     emptyOutDir: true,
@@ -10,14 +12,6 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     license: { fileName: "licenses.md" },
-    rolldownOptions: {
-      output: {
-        // The server says "revalidate", so names needn't carry a hash, and the committed files keep theirs.
-        entryFileNames: "app.js",
-        chunkFileNames: "[name].js",
-        assetFileNames: "[name][extname]",
-      },
-    },
   },
   test: {
     include: ["test/**/*.test.ts"],

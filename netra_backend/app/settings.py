@@ -182,6 +182,8 @@ class Settings(BaseSettings):
     """Runs of one user that may wait in line; more are refused."""
     max_threads_per_user: int = Field(default=10_000, ge=1)
     """Conversations that one user may have."""
+    max_pinned_threads_per_user: int = Field(default=50, ge=0, le=200)
+    """Of these, so many may be pinned: all pinned ones are told whenever a page begins."""
     messages_per_minute: int = Field(default=60, ge=1)
     """Of one user."""
     requests_per_second: int = Field(default=30, ge=1)

@@ -34,8 +34,11 @@ BODIES: dict[str, dict[str, Any] | None] = {
 }
 """A body that the operation takes, for each that takes one. None: it has none."""
 
+QUERIES = {"GET /api/search": {"q": "hello"}}
+"""What an operation has to be asked with besides."""
+
 PLAIN = {"email", "password", "code", "new_password", "current_password", "origin", "title", "text", "when_busy"}
-PLAIN |= {"reason", "cursor", "limit", "before", "after", "q", "format"}
+PLAIN |= {"reason", "cursor", "limit", "before", "after", "q", "format", "pinned", "archived"}
 """Fields and parameters that name nothing."""
 
 SAY_HOW = "say how to test this route"
@@ -100,7 +103,7 @@ class Trier:
     async def send(self, slot: Slot, sent: str) -> httpx.Response:
         """The operation with this id in this place."""
         body = self._body(slot.operation)
-        query: dict[str, str] = {}
+        query = dict(QUERIES.get(slot.operation, {}))
         if slot.where == "query":
             query[slot.name] = sent
         elif slot.where == "body":

@@ -40,6 +40,7 @@ __all__ = [
     "TERMINAL_TYPES",
     "ThreadCreated",
     "ThreadDeleted",
+    "ThreadFiled",
     "ThreadRenamed",
     "ToolCompleted",
     "ToolExecuting",
@@ -183,6 +184,15 @@ class ThreadRenamed(EventPayload, frozen=True, kw_only=True, gc=False):
     title: str
 
 
+class ThreadFiled(EventPayload, frozen=True, kw_only=True, gc=False):
+    """A conversation is pinned, or archived, or (neither) among the others again. One that is archived comes back when
+    something is said in it."""
+
+    thread_id: str
+    pinned: bool
+    archived: bool
+
+
 class ThreadDeleted(EventPayload, frozen=True, kw_only=True, gc=False):
     """A conversation is gone; its events are `erased`."""
 
@@ -206,6 +216,7 @@ EVENT_PAYLOADS: dict[str, type[EventPayload]] = {
     "agent_failed": AgentFailed,
     "thread_created": ThreadCreated,
     "thread_renamed": ThreadRenamed,
+    "thread_filed": ThreadFiled,
     "thread_deleted": ThreadDeleted,
     "erased": Erased,
 }

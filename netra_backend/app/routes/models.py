@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from netra_backend.app.event_log.log import Cursor
 from netra_backend.app.protocol.codec import rfc3339
 from netra_backend.app.protocol.events import FinishReason, RunOutcome
 from netra_backend.app.protocol.frames import NO_NUL
 from netra_backend.app.services.run_ledger import StartedRun
+from netra_backend.app.services.thread_search import Found
 from netra_backend.app.services.thread_service import OpenRunState, Snapshot, ThreadState
 from netra_backend.app.storage.messages import Message, SearchHit
 from netra_backend.app.storage.runs import Run
@@ -33,10 +34,20 @@ class NewThread(_Body):
     title: Title = "New conversation"
 
 
-class ThreadTitle(_Body):
-    """Another title."""
+class ThreadChange(_Body):
+    """What to change of a thread. It isn't pinned and archived at once: the one ends the other."""
 
-    title: Title
+    title: Title | None = None
+    pinned: bool | None = None
+    archived: bool | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if self.title is None and self.pinned is None and self.archived is None:
+            raise ValueError("name what to change: title, pinned or archived")
+        if self.pinned and self.archived:
+            raise ValueError("a thread is pinned or archived, not both")
+        return self
 
 
 class NewMessage(_Body):
@@ -71,6 +82,8 @@ class ThreadInfo(BaseModel):
     title: str
     created_at: str
     updated_at: str
+    pinned: bool
+    archived: bool
 
     @classmethod
     def of(cls, thread: Thread) -> Self:
@@ -79,6 +92,8 @@ class ThreadInfo(BaseModel):
             title=thread.title,
             created_at=rfc3339(thread.created_at),
             updated_at=rfc3339(thread.updated_at),
+            pinned=thread.pinned,
+            archived=thread.archived,
         )
 
 
@@ -232,16 +247,20 @@ class ThreadDetail(BaseModel):
 
 
 class SnapshotInfo(BaseModel):
-    """The last used threads and all open runs at one moment; events after `cursor` go on from exactly there."""
+    """The pinned threads, the last used others, and all open runs at one moment; events after `cursor` go on from
+    exactly there. `next` goes on in the list of threads; null at its end."""
 
     threads: list[ThreadInfo]
+    next: str | None
     open_runs: list[RunSoFar]
     cursor: CursorInfo
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> Self:
+    def of(cls, snapshot: Snapshot, more: str | None) -> Self:
+        rest = [thread for thread in snapshot.threads if not thread.pinned]
         return cls(
-            threads=[ThreadInfo.of(thread) for thread in snapshot.threads],
+            threads=[ThreadInfo.of(thread) for thread in (*snapshot.pinned, *rest)],
+            next=more,
             open_runs=[RunSoFar.of(run) for run in snapshot.open_runs],
             cursor=CursorInfo.of(snapshot.cursor),
         )
@@ -288,8 +307,12 @@ class StopOutcomes(BaseModel):
 
 
 class HitInfo(BaseModel):
-    """A message that was found: its thread, who said it, and an excerpt around what matches."""
+    """A message that was found: where it is, who said it, and an excerpt around what matches. `number` is the
+    message's: the page of its thread `before` the next number ends with it."""
 
+    message_id: str
+    number: int
+    run_id: str
     thread_id: str
     title: str
     role: Literal["user", "agent"]
@@ -299,6 +322,9 @@ class HitInfo(BaseModel):
     @classmethod
     def of(cls, hit: SearchHit) -> Self:
         return cls(
+            message_id=hit.message_id,
+            number=hit.number,
+            run_id=hit.run_id,
             thread_id=hit.thread_id,
             title=hit.title,
             role=hit.role,
@@ -308,9 +334,17 @@ class HitInfo(BaseModel):
 
 
 class HitList(BaseModel):
-    """The best hits first."""
+    """Messages, the newest first, and threads by their titles, the last used first."""
 
     hits: list[HitInfo]
+    threads: list[ThreadInfo]
+
+    @classmethod
+    def of(cls, found: Found) -> Self:
+        return cls(
+            hits=[HitInfo.of(hit) for hit in found.hits],
+            threads=[ThreadInfo.of(thread) for thread in found.threads],
+        )
 
 
 class EventList(BaseModel):

@@ -14,7 +14,6 @@ from netra_backend.app.routes.dependencies import AccessNow
 from netra_backend.app.routes.models import (
     CursorInfo,
     EventList,
-    HitInfo,
     HitList,
     MessageInfo,
     MessageList,
@@ -22,10 +21,10 @@ from netra_backend.app.routes.models import (
     NewThread,
     SnapshotInfo,
     Started,
+    ThreadChange,
     ThreadDetail,
     ThreadInfo,
     ThreadList,
-    ThreadTitle,
 )
 from netra_backend.app.routes.problems import Problem, problem_responses
 from netra_backend.app.routes.services import services
@@ -43,13 +42,16 @@ Before = Annotated[int | None, Query(ge=0, le=2**53)]
 
 @router.get("/threads")
 async def list_threads(
-    access: AccessNow, request: Request, limit: Limit = 50, cursor: Annotated[str | None, Query()] = None
+    access: AccessNow,
+    request: Request,
+    limit: Limit = 50,
+    cursor: Annotated[str | None, Query()] = None,
+    archived: Annotated[bool, Query()] = False,
 ) -> ThreadList:
-    """The last used threads first. Pass `next` as `cursor` to go on."""
+    """The last used threads first: those that are archived, or the others. Pass `next` as `cursor` to go on."""
     before = _read_cursor(cursor) if cursor is not None else None
-    found = await services(request).threads.page(_context(access.user_id), limit, before)
-    more = _write_cursor(found[-1]) if len(found) == limit else None
-    return ThreadList(threads=[ThreadInfo.of(thread) for thread in found], next=more)
+    found = await services(request).threads.page(_context(access.user_id), limit, before, archived=archived)
+    return ThreadList(threads=[ThreadInfo.of(thread) for thread in found], next=_next(found, limit))
 
 
 @router.post("/threads", status_code=201)
@@ -68,11 +70,13 @@ async def get_thread(
     return ThreadDetail.of(state)
 
 
-@router.patch("/threads/{thread_id}")
-async def rename_thread(thread_id: str, body: ThreadTitle, access: AccessNow, request: Request) -> ThreadInfo:
-    """Give the thread another title."""
-    renamed = await services(request).threads.rename(_context(access.user_id), thread_id, body.title)
-    return ThreadInfo.of(renamed)
+@router.patch("/threads/{thread_id}", responses=problem_responses(429))
+async def change_thread(thread_id: str, body: ThreadChange, access: AccessNow, request: Request) -> ThreadInfo:
+    """Give the thread another title, pin it, archive it, or take it back."""
+    changed = await services(request).threads.change(
+        _context(access.user_id), thread_id, title=body.title, pinned=body.pinned, archived=body.archived
+    )
+    return ThreadInfo.of(changed)
 
 
 @router.delete("/threads/{thread_id}", status_code=204, responses=problem_responses(409))
@@ -121,20 +125,28 @@ async def search(
     request: Request,
     q: Annotated[str, Query(min_length=1, max_length=200)],
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    thread_id: Annotated[str | None, Query(max_length=128)] = None,
 ) -> HitList:
-    """Your messages that hold every word of `q`, the newest first."""
-    found = await services(request).threads.search(_context(access.user_id), q, limit)
-    return HitList(hits=[HitInfo.of(hit) for hit in found])
+    """Your messages that hold every word of `q`, the newest first, and your threads whose titles do; with `thread_id`,
+    the messages of that thread alone. The last word may be the beginning of one, as somebody types it."""
+    return HitList.of(await services(request).threads.search(_context(access.user_id), q, limit, thread_id))
 
 
 @router.get("/snapshot")
 async def snapshot(access: AccessNow, request: Request, limit: Limit = 50) -> SnapshotInfo:
-    """The last used threads and all open runs, with the cursor of the same moment: after a gap, and at first load."""
-    return SnapshotInfo.of(await services(request).threads.snapshot(_context(access.user_id), limit))
+    """The pinned and the last used threads and all open runs, with the cursor of the same moment: after a gap, and at
+    first load."""
+    found = await services(request).threads.snapshot(_context(access.user_id), limit)
+    return SnapshotInfo.of(found, _next(found.threads, limit))
 
 
 def _context(user_id: str) -> UserExecutionContext:
     return UserExecutionContext(user_id=user_id)
+
+
+def _next(page: list[Thread], limit: int) -> str | None:
+    """Where the list goes on behind a page of it; None at the end."""
+    return _write_cursor(page[-1]) if len(page) == limit else None
 
 
 def _write_cursor(thread: Thread) -> str:

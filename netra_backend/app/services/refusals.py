@@ -17,6 +17,7 @@ __all__ = [
     "StopNotRecorded",
     "TextTooLarge",
     "ThreadBusy",
+    "TooManyPins",
     "TooManyThreads",
 ]
 
@@ -58,6 +59,13 @@ class QueueFull(Refusal):
 
 class TooManyThreads(Refusal):
     """As many threads as an account may have."""
+
+    code = "queue_full"
+    status = 429
+
+
+class TooManyPins(Refusal):
+    """As many threads as may are pinned."""
 
     code = "queue_full"
     status = 429

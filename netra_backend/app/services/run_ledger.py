@@ -29,6 +29,7 @@ from netra_backend.app.protocol.events import (
     MessageCreated,
     RunOutcome,
     ThreadCreated,
+    ThreadFiled,
     TokenUsage,
     ToolCompleted,
     ToolExecuting,
@@ -134,6 +135,12 @@ def create_thread(tx: UserTransaction, title: str, most: int) -> Thread:
     return thread
 
 
+def file_thread(tx: UserTransaction, thread_id: str, *, pinned: bool, archived: bool) -> None:
+    """Put a thread among the pinned, the archived or the other ones."""
+    tx.threads.file(thread_id, tx.now, pinned=pinned, archived=archived)
+    tx.append(ThreadFiled(thread_id=thread_id, pinned=pinned, archived=archived), thread_id=thread_id)
+
+
 def begin_run(tx: UserTransaction, new: NewRun, *, may_start: bool, limits: RunLimits) -> StartedRun:
     """Keep the message with its run. `may_start`: a place is free, so the run starts unless its thread is busy.
 
@@ -150,6 +157,8 @@ def begin_run(tx: UserTransaction, new: NewRun, *, may_start: bool, limits: RunL
             raise NotFound("there is no such thread", field="payload.thread_id")
         thread = found
         tx.threads.touch(thread.id, tx.now)
+        if thread.archived:
+            file_thread(tx, thread.id, pinned=False, archived=False)
     busy = tx.runs.open(thread.id)
     stopped: tuple[str, ...] = ()
     if busy and new.when_busy == "reject":

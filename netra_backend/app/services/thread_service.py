@@ -15,12 +15,12 @@ from netra_backend.app.protocol.events import (
     ToolExecuting,
 )
 from netra_backend.app.services.agent_service_core import AgentService
-from netra_backend.app.services.refusals import NotFound, ThreadBusy
-from netra_backend.app.services.run_ledger import create_thread
-from netra_backend.app.services.thread_search import ThreadSearch
+from netra_backend.app.services.refusals import NotFound, ThreadBusy, TooManyPins
+from netra_backend.app.services.run_ledger import create_thread, file_thread
+from netra_backend.app.services.thread_search import Found, ThreadSearch
 from netra_backend.app.services.user_execution_context import UserExecutionContext
 from netra_backend.app.settings import Settings
-from netra_backend.app.storage.messages import Message, SearchHit
+from netra_backend.app.storage.messages import Message
 from netra_backend.app.storage.runs import Run
 from netra_backend.app.storage.threads import Thread
 
@@ -65,9 +65,11 @@ class ThreadState:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All threads and open runs at one moment; events after `cursor` go on from exactly there."""
+    """Threads and all open runs at one moment; events after `cursor` go on from exactly there."""
 
+    pinned: list[Thread]
     threads: list[Thread]
+    """The last used ones that aren't archived, pinned or not."""
     open_runs: list[OpenRunState]
     cursor: Cursor
 
@@ -82,23 +84,49 @@ class ThreadService:
         self._settings = settings
 
     async def page(
-        self, context: UserExecutionContext, limit: int, before: tuple[int, str] | None = None
+        self,
+        context: UserExecutionContext,
+        limit: int,
+        before: tuple[int, str] | None = None,
+        *,
+        archived: bool = False,
     ) -> list[Thread]:
-        """The last used threads first; `before`: (updated_at in ms, id) of the last one seen."""
-        return await self._log.view(context.user_id, lambda view: view.threads.newest(limit, before))
+        """The last used threads first, those that are archived or the others; `before`: (updated_at in ms, id) of the
+        last one seen."""
+        return await self._log.view(context.user_id, lambda view: view.threads.newest(limit, before, archived=archived))
 
     async def create(self, context: UserExecutionContext, title: str) -> Thread:
         """Start an empty thread. Raises `TooManyThreads`."""
         most = self._settings.max_threads_per_user
         return await self._log.commit(context.user_id, lambda tx: create_thread(tx, title, most))
 
-    async def rename(self, context: UserExecutionContext, thread_id: str, title: str) -> Thread:
-        """Give a thread another title. Raises `NotFound`."""
+    async def change(
+        self,
+        context: UserExecutionContext,
+        thread_id: str,
+        *,
+        title: str | None = None,
+        pinned: bool | None = None,
+        archived: bool | None = None,
+    ) -> Thread:
+        """Give a thread another title, pin or archive it, or take it back: all that is named, or nothing.
+
+        What is pinned is no longer archived, and the other way round; not both are asked for. Raises `NotFound` or
+        `TooManyPins`.
+        """
+        most = self._settings.max_pinned_threads_per_user
 
         def unit(tx: UserTransaction) -> Thread:
-            if not tx.threads.rename(thread_id, title):
-                raise _no_thread()
-            tx.append(ThreadRenamed(thread_id=thread_id, title=title), thread_id=thread_id)
+            thread = _must_get(tx, thread_id)
+            if title is not None:
+                tx.threads.rename(thread_id, title)
+                tx.append(ThreadRenamed(thread_id=thread_id, title=title), thread_id=thread_id)
+            now_pinned = pinned if pinned is not None else thread.pinned and not archived
+            now_archived = archived if archived is not None else thread.archived and not pinned
+            if (now_pinned, now_archived) != (thread.pinned, thread.archived):
+                if now_pinned and len(tx.threads.pinned(most)) >= most:
+                    raise TooManyPins(f"you have pinned {most} threads, which is the most; unpin one first")
+                file_thread(tx, thread_id, pinned=now_pinned, archived=now_archived)
             return _must_get(tx, thread_id)
 
         return await self._log.commit(context.user_id, unit)
@@ -167,9 +195,11 @@ class ThreadService:
 
         return await self._log.view(context.user_id, look)
 
-    async def search(self, context: UserExecutionContext, query: str, limit: int) -> list[SearchHit]:
-        """Messages that hold every word of the query, the newest first. Raises as `ThreadSearch.find` does."""
-        return await self._search.find(context, query, limit)
+    async def search(
+        self, context: UserExecutionContext, query: str, limit: int, thread_id: str | None = None
+    ) -> Found:
+        """What somebody looks for while they type. Raises as `ThreadSearch.as_typed` does."""
+        return await self._search.as_typed(context, query, limit, thread_id)
 
     async def runs(self, context: UserExecutionContext, limit: int, thread_id: str | None = None) -> list[Run]:
         """The last runs first. Raises `NotFound` for a thread that isn't the user's."""
@@ -197,7 +227,8 @@ class ThreadService:
 
         def look(view: UserView) -> Snapshot:
             open_runs = [_so_far(view, run) for run in view.runs.open()]
-            return Snapshot(view.threads.newest(limit), open_runs, _cursor(view))
+            pinned = view.threads.pinned(self._settings.max_pinned_threads_per_user)
+            return Snapshot(pinned, view.threads.newest(limit, archived=False), open_runs, _cursor(view))
 
         await self.open_log(context)
         return await self._log.view(context.user_id, look)

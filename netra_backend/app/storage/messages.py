@@ -38,8 +38,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """A message that matches, with its thread's title and an excerpt around the match."""
+    """A message that matches, with its thread's title and an excerpt around the match. `number` is the message's."""
 
+    message_id: str
+    number: int
+    run_id: str
     thread_id: str
     title: str
     role: Literal["user", "agent"]
@@ -145,31 +148,49 @@ class Messages:
         )
         return [Message(*row) for row in self._connection.execute(query.order_by(messages.c.number).limit(limit))]
 
-    def search(self, query: str, limit: int) -> list[SearchHit]:
-        """Messages that hold every word of the query, the newest first. No words, no hits.
+    def search(
+        self, query: str, limit: int, *, thread_id: str | None = None, unfinished: bool = False
+    ) -> list[SearchHit]:
+        """Messages that hold every word of the query, the newest first; of one thread, or of all. No words, no hits.
 
-        Of a long query and a long message only the beginning counts (`MAX_QUERY_CHARS`, `INDEXED_CHARS`).
+        `unfinished`: the query is being typed, so its last word may be the beginning of one. Of a long query and a long
+        message only the beginning counts (`MAX_QUERY_CHARS`, `INDEXED_CHARS`).
         """
-        terms = query_terms(self._user_id, query)
+        terms = query_terms(self._user_id, query, unfinished=unfinished)
         if terms is None:
             return []
         values = {
             "terms": terms,
             "user_id": self._user_id,
+            "thread_id": thread_id,
             "most": max(0, min(limit, MOST_HITS)),
             "chars": _EXCERPT_FROM,
         }
         return [
-            SearchHit(thread_id, title, role, excerpt_of(beginning, query), created_at)
-            for thread_id, title, role, beginning, created_at in self._connection.execute(_SEARCH, values)
+            SearchHit(
+                message_id=message_id,
+                number=number,
+                run_id=run_id,
+                thread_id=of_thread,
+                title=title,
+                role=role,
+                excerpt=excerpt_of(beginning, query, unfinished=unfinished),
+                created_at=created_at,
+            )
+            for message_id, number, run_id, of_thread, title, role, beginning, created_at in self._connection.execute(
+                _SEARCH if thread_id is None else _SEARCH_THREAD, values
+            )
         ]
 
 
-_SEARCH = text(
-    "SELECT m.thread_id, t.title, m.role, substr(m.text, 1, :chars), m.created_at"
+_FOUND = (
+    "SELECT m.id, m.number, m.run_id, m.thread_id, t.title, m.role, substr(m.text, 1, :chars), m.created_at"
     " FROM messages_fts JOIN messages m ON m.number = messages_fts.rowid JOIN threads t ON t.id = m.thread_id"
-    " WHERE messages_fts MATCH :terms AND m.user_id = :user_id ORDER BY messages_fts.rowid DESC LIMIT :most"
+    " WHERE messages_fts MATCH :terms AND m.user_id = :user_id"
 )
+_NEWEST_FIRST = " ORDER BY messages_fts.rowid DESC LIMIT :most"
+_SEARCH = text(_FOUND + _NEWEST_FIRST)
+_SEARCH_THREAD = text(f"{_FOUND} AND m.thread_id = :thread_id{_NEWEST_FIRST}")
 
 NOT_INDEXED = "search_index_from"
 """In `instance`: messages below this number aren't in the search index yet (migration 0002)."""

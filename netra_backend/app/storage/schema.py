@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect
 
 __all__ = ["SCHEMA_VERSION", "NewerSchema", "migrate", "schema_version"]
 
-SCHEMA_VERSION = "0006"
+SCHEMA_VERSION = "0007"
 """The newest step in `migrations/versions`."""
 
 

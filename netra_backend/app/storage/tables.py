@@ -148,6 +148,11 @@ threads = Table(
     Column("title", String(200), nullable=False),
     Column("created_at", _Time, nullable=False),
     Column("updated_at", _Time, nullable=False),
+    # The title as it is searched (`storage/search_terms.py`).
+    Column("folded_title", Text, nullable=False, server_default=""),
+    # In which of three lists it stands: at most one of these is set.
+    Column("pinned_at", _Time, nullable=True),
+    Column("archived_at", _Time, nullable=True),
     Index("ix_threads_user_id_updated_at", "user_id", "updated_at"),
 )
 

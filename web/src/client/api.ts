@@ -8,7 +8,15 @@ export type RunState = "queued" | "running" | "completed" | "failed" | "stopped"
 export type Account = { id: string; email: string; role: string };
 export type Me = { user: Account; session_id: string; expires_at: string; has_password: boolean };
 export type About = { version: string; agent: string; model: string; offline: boolean; examples: string[] };
-export type ThreadInfo = { id: string; title: string; created_at: string; updated_at: string };
+export type ThreadInfo = {
+  id: string;
+  title: string;
+  created_at: string;
+  updated_at: string;
+  pinned: boolean;
+  archived: boolean;
+};
+export type ThreadChange = { title?: string; pinned?: boolean; archived?: boolean };
 export type MessageInfo = {
   id: string;
   number: number;
@@ -48,7 +56,7 @@ export type ToolInfo = {
   duration_ms: number | null;
 };
 export type RunSoFar = { run: RunInfo; text: string; thinking: string; tools: ToolInfo[] };
-export type Snapshot = { threads: ThreadInfo[]; open_runs: RunSoFar[]; cursor: Cursor };
+export type Snapshot = { threads: ThreadInfo[]; next: string | null; open_runs: RunSoFar[]; cursor: Cursor };
 export type ThreadPage = { threads: ThreadInfo[]; next: string | null };
 export type ThreadDetail = {
   thread: ThreadInfo;
@@ -57,7 +65,17 @@ export type ThreadDetail = {
   open_runs: RunSoFar[];
   cursor: Cursor;
 };
-export type SearchHit = { thread_id: string; title: string; role: string; excerpt: string; created_at: string };
+export type SearchHit = {
+  message_id: string;
+  number: number;
+  run_id: string;
+  thread_id: string;
+  title: string;
+  role: "user" | "agent";
+  excerpt: string;
+  created_at: string;
+};
+export type Found = { hits: SearchHit[]; threads: ThreadInfo[] };
 export type SessionInfo = {
   id: string;
   label: string;
@@ -67,6 +85,13 @@ export type SessionInfo = {
   current: boolean;
 };
 type ProblemBody = { code?: string; detail?: string; field?: string; retry_after?: number };
+
+/** Threads of a page of them. */
+export const THREADS_PAGE = 60;
+/** Messages of a page of them: thirty turns. */
+export const MESSAGES_PAGE = 60;
+/** The most messages that the server gives at once. */
+export const MOST_MESSAGES = 200;
 
 /** Netra's HTTP, typed. Every method throws `Problem`. Credentials are the browser's cookie, or whatever `fetch` adds. */
 export class Api {
@@ -91,18 +116,26 @@ export class Api {
   revoke = (id: string) => this.#ask<void>("DELETE", `/api/auth/sessions/${encodeURIComponent(id)}`);
   deleteAccount = (password: string | null) => this.#ask<void>("DELETE", "/api/account", { password });
 
-  snapshot = () => this.#ask<Snapshot>("GET", "/api/snapshot?limit=200");
-  threads = (cursor: string | null) =>
-    this.#ask<ThreadPage>("GET", `/api/threads?limit=200${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
-  thread = (id: string, before?: number) =>
-    this.#ask<ThreadDetail>("GET", `/api/threads/${encodeURIComponent(id)}?limit=200${before ? `&before=${before}` : ""}`);
+  snapshot = () => this.#ask<Snapshot>("GET", `/api/snapshot?limit=${THREADS_PAGE}`);
+  threads = (cursor: string | null, archived = false) =>
+    this.#ask<ThreadPage>(
+      "GET",
+      `/api/threads?limit=${THREADS_PAGE}${archived ? "&archived=true" : ""}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`,
+    );
+  /** The last messages of a thread, `limit` at most, or those before a number. */
+  thread = (id: string, limit = MESSAGES_PAGE, before?: number) =>
+    this.#ask<ThreadDetail>("GET", `/api/threads/${encodeURIComponent(id)}?limit=${limit}${before ? `&before=${before}` : ""}`);
   createThread = (title: string) => this.#ask<ThreadInfo>("POST", "/api/threads", { title });
-  renameThread = (id: string, title: string) =>
-    this.#ask<ThreadInfo>("PATCH", `/api/threads/${encodeURIComponent(id)}`, { title });
+  changeThread = (id: string, change: ThreadChange) =>
+    this.#ask<ThreadInfo>("PATCH", `/api/threads/${encodeURIComponent(id)}`, change);
   deleteThread = (id: string) => this.#ask<void>("DELETE", `/api/threads/${encodeURIComponent(id)}`);
   run = (id: string) => this.#ask<RunSoFar>("GET", `/api/runs/${encodeURIComponent(id)}`);
-  search = (query: string) =>
-    this.#ask<{ hits: SearchHit[] }>("GET", `/api/search?q=${encodeURIComponent(query)}`);
+  /** Messages and titles that hold the words, the last of which may be a beginning; or one thread's messages. */
+  search = (query: string, threadId: string | null = null) =>
+    this.#ask<Found>(
+      "GET",
+      `/api/search?q=${encodeURIComponent(query)}&limit=${threadId === null ? 30 : 100}${threadId === null ? "" : `&thread_id=${encodeURIComponent(threadId)}`}`,
+    );
 
   async #ask<Answer>(method: string, path: string, body?: Json): Promise<Answer> {
     const init: RequestInit = { method, credentials: "same-origin" };

@@ -203,6 +203,14 @@ export type ThreadDeleted = {
   thread_id: string;
 };
 
+/** A conversation is pinned, or archived, or (neither) among the others again. One that is archived comes back when
+    something is said in it. */
+export type ThreadFiled = {
+  thread_id: string;
+  pinned: boolean;
+  archived: boolean;
+};
+
 /** A conversation has another title. */
 export type ThreadRenamed = {
   thread_id: string;
@@ -380,6 +388,17 @@ export type ThreadRenamedEvent = {
   payload: ThreadRenamed;
 };
 
+export type ThreadFiledEvent = {
+  type: "thread_filed";
+  seq: number;
+  first_seq?: number;
+  epoch: string;
+  thread_id: string | null;
+  run_id: string | null;
+  ts: string;
+  payload: ThreadFiled;
+};
+
 export type ThreadDeletedEvent = {
   type: "thread_deleted";
   seq: number;
@@ -447,7 +466,7 @@ export type ServerDrainingFrame = {
   payload: ServerDraining;
 };
 
-export type LogEvent = MessageCreatedEvent | AgentStartedEvent | AgentThinkingEvent | ToolExecutingEvent | ToolCompletedEvent | AgentCompletedEvent | AgentMessageDeltaEvent | AgentStoppingEvent | AgentStoppedEvent | AgentFailedEvent | ThreadCreatedEvent | ThreadRenamedEvent | ThreadDeletedEvent | ErasedEvent;
+export type LogEvent = MessageCreatedEvent | AgentStartedEvent | AgentThinkingEvent | ToolExecutingEvent | ToolCompletedEvent | AgentCompletedEvent | AgentMessageDeltaEvent | AgentStoppingEvent | AgentStoppedEvent | AgentFailedEvent | ThreadCreatedEvent | ThreadRenamedEvent | ThreadFiledEvent | ThreadDeletedEvent | ErasedEvent;
 
 export type SocketFrame = ConnectionReadyFrame | AckFrame | ErrorInfoFrame | GapFrame | PongFrame | StopUnrecordedFrame | ServerDrainingFrame;
 

@@ -9,8 +9,7 @@ import { Toasts } from "./Toasts";
 
 export function App({ store }: { store: Store }) {
   document.title = titleOf(store);
-  if (store.route.page === "sign-in" || (!store.beginning && store.me === null)) return <SignIn store={store} />;
-  if (store.me === null) return <main class="blank" aria-busy="true" />;
+  if (store.route.page === "sign-in" || store.me === null) return <SignIn store={store} />;
   return (
     <>
       <div class="frame" inert={store.expired}>

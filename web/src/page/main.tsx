@@ -11,7 +11,16 @@ const root = document.getElementById("app");
 if (root === null) throw new Error("the page has no #app");
 
 showTheme();
-const store = new Store(() => render(<App store={store} />, root));
+let faces = false;
+const store = new Store(() => {
+  // Until it's known who is here, the page's skeleton stands (index.html).
+  if (store.beginning) return;
+  root.querySelector(":scope > .skeleton")?.remove();
+  render(<App store={store} />, root);
+  if (faces || (store.threadId !== null && store.conversation?.loaded !== true)) return;
+  faces = true;
+  void import("./style/fonts.css");
+});
 // For people who look under the hood, and for tests: `netra.cursor`, `netra.violations`.
 Object.assign(globalThis, { netra: store.client });
 void store.begin();

@@ -9,7 +9,10 @@ import {
   NOT_AUTHENTICATED,
   Problem,
   type Snapshot,
+  MESSAGES_PAGE,
   type Status,
+  type ThreadChange,
+  type ThreadDetail,
   type ThreadInfo,
 } from "../client";
 import { Conversation } from "./conversation";
@@ -20,8 +23,6 @@ import { Outbox, type Outgoing, type WhenBusy } from "./outbox";
 import type { Place } from "./place";
 import { pathOf, type Route, routeOf } from "./route";
 import { applyToRun, isOpen, newRun, type Run, runSoFar, stepsOf } from "./run";
-
-const PAGE = 200;
 
 /** Everything the page shows. It changes at once when something happens, and is drawn once per animation frame. */
 export class Store {
@@ -37,7 +38,10 @@ export class Store {
   status: Status = { state: "stopped" };
   problem: string | null = null;
   threads = new Map<string, ThreadInfo>();
+  /** Where the list of threads goes on; null at its end. */
   moreThreads: string | null = null;
+  /** The same of the archived ones; undefined: nobody asked for them yet. */
+  moreArchived: string | null | undefined = undefined;
   runs = new Map<string, Run>();
   conversations = new Map<string, Conversation>();
   unread = new Set<string>();
@@ -54,6 +58,10 @@ export class Store {
   /** Moves with every change but the pieces of an answer, which come in dozens a second and concern the turn alone. */
   version = 0;
   #gap: Gap | null = null;
+  /** Where events go on after the last snapshot. */
+  #begun: Snapshot["cursor"] | null = null;
+  /** The page of the thread with which the page was opened, asked for before anything else is known. */
+  #early: { id: string; page: Promise<ThreadDetail> } | null = null;
   readonly #frame: Frame;
   readonly #wanted = new Set<string>();
 
@@ -87,6 +95,7 @@ export class Store {
   /** Find out who is signed in, and begin. */
   async begin(): Promise<void> {
     this.changed();
+    if (this.route.page !== "sign-in") this.#askAtOnce();
     try {
       this.#welcome(await this.api.me());
       if (this.route.page === "sign-in" && location.hash === "") this.go({ page: "chat", threadId: null }, true);
@@ -95,6 +104,16 @@ export class Store {
     }
     this.beginning = false;
     this.changed();
+  }
+
+  /** Ask for everything at once that the first sight needs: on a long line each question after another costs. */
+  #askAtOnce(): void {
+    if (this.threadId !== null) {
+      this.#early = { id: this.threadId, page: this.api.thread(this.threadId) };
+      // Who waits for it is told; if nobody does, it isn't needed.
+      this.#early.page.catch(() => {});
+    }
+    this.client.start();
   }
 
   /** Somebody signed in on this page. */
@@ -120,7 +139,8 @@ export class Store {
       this.unread = new Set(kept(`unread:${me.user.id}`)?.split(" ").filter(Boolean));
     }
     void this.#readAbout();
-    this.client.start();
+    if (this.status.state === "stopped" || this.status.state === "signed-out") this.client.start();
+    if (this.status.state === "live") this.#sendWaiting();
   }
 
   async #readAbout(): Promise<void> {
@@ -151,11 +171,12 @@ export class Store {
   // What the client tells
 
   snapshot(snapshot: Snapshot): void {
+    this.#begun = snapshot.cursor;
     const gap = this.#gap;
     this.#gap = null;
     this.threads = new Map(snapshot.threads.map((thread) => [thread.id, thread]));
-    this.moreThreads = null;
-    if (snapshot.threads.length >= PAGE) void this.loadMoreThreads();
+    this.moreThreads = snapshot.next;
+    this.moreArchived = undefined;
     const open = new Map(snapshot.open_runs.map((so) => [so.run.id, runSoFar(so)]));
     for (const [id, run] of this.runs) if (!isOpen(run) && !open.has(id)) open.set(id, run);
     this.runs = open;
@@ -205,7 +226,7 @@ export class Store {
     switch (event.type) {
       case "thread_created": {
         const { thread_id: id, title, created_at } = event.payload;
-        this.threads.set(id, { id, title, created_at, updated_at: created_at });
+        this.threads.set(id, { id, title, created_at, updated_at: created_at, pinned: false, archived: false });
         // Seen from its first event on, so there is nothing to load.
         const conversation = new Conversation(id);
         conversation.loaded = true;
@@ -215,6 +236,12 @@ export class Store {
       case "thread_renamed": {
         const thread = this.threads.get(event.payload.thread_id);
         if (thread) this.threads.set(thread.id, { ...thread, title: event.payload.title });
+        return;
+      }
+      case "thread_filed": {
+        const { thread_id: id, pinned, archived } = event.payload;
+        const thread = this.threads.get(id);
+        if (thread) this.threads.set(id, { ...thread, pinned, archived });
         return;
       }
       case "thread_deleted":
@@ -336,9 +363,9 @@ export class Store {
     conversation.loading = true;
     this.changed();
     try {
-      const detail = await this.api.thread(conversation.threadId, before);
+      const detail = await this.#page(conversation.threadId, MESSAGES_PAGE, before);
       if (!this.threads.has(detail.thread.id)) this.threads.set(detail.thread.id, detail.thread);
-      conversation.takePage(detail, this.runs, PAGE);
+      conversation.takePage(detail, this.runs, MESSAGES_PAGE);
       conversation.problem = null;
     } catch (error) {
       conversation.problem = messageOf(error);
@@ -347,6 +374,18 @@ export class Store {
       conversation.loading = false;
       this.changed();
     }
+  }
+
+  async #page(id: string, limit: number, before?: number): Promise<ThreadDetail> {
+    const early = this.#early;
+    this.#early = null;
+    if (early?.id === id && before === undefined) {
+      const detail = await early.page;
+      // What is older than the snapshot lacks what happened between them.
+      const { epoch, seq } = this.#begun ?? detail.cursor;
+      if (detail.cursor.epoch === epoch && detail.cursor.seq >= seq) return detail;
+    }
+    return this.api.thread(id, limit, before);
   }
 
   /** What a run did, where it ended before this page looked. */
@@ -361,20 +400,39 @@ export class Store {
     this.changed();
   }
 
-  async loadMoreThreads(): Promise<void> {
-    const page = await this.api.threads(this.moreThreads);
-    this.moreThreads = page.next;
-    for (const thread of page.threads) if (!this.threads.has(thread.id)) this.threads.set(thread.id, thread);
+  async loadMoreThreads(archived = false): Promise<void> {
+    try {
+      const page = await this.api.threads((archived ? this.moreArchived : this.moreThreads) ?? null, archived);
+      if (archived) this.moreArchived = page.next;
+      else this.moreThreads = page.next;
+      for (const thread of page.threads) if (!this.threads.has(thread.id)) this.threads.set(thread.id, thread);
+    } catch (error) {
+      this.#failed(error);
+    }
     this.changed();
   }
 
   async rename(id: string, title: string): Promise<void> {
+    const wanted = title.trim();
+    if (wanted !== "" && wanted !== this.threads.get(id)?.title) await this.#change(id, { title: wanted });
+  }
+
+  async pin(id: string, pinned: boolean): Promise<void> {
+    await this.#change(id, pinned ? { pinned, archived: false } : { pinned });
+  }
+
+  async archive(id: string, archived: boolean): Promise<void> {
+    await this.#change(id, archived ? { archived, pinned: false } : { archived });
+  }
+
+  /** Change a thread: shown at once, and taken back if the server refuses. */
+  async #change(id: string, change: ThreadChange): Promise<void> {
     const thread = this.threads.get(id);
-    if (thread === undefined || title.trim() === "" || title === thread.title) return;
-    this.threads.set(id, { ...thread, title: title.trim() });
+    if (thread === undefined) return;
+    this.threads.set(id, { ...thread, ...change });
     this.changed();
     try {
-      await this.api.renameThread(id, title.trim());
+      await this.api.changeThread(id, change);
     } catch (error) {
       this.threads.set(id, thread);
       this.#failed(error);

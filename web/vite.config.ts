@@ -1,5 +1,5 @@
 import { defineConfig } from "vitest/config";
-import { firstSight } from "./first-sight";
+import { firstSight } from "./first-sight.ts";
 
 export default defineConfig({
   base: "/static/",

@@ -4,6 +4,7 @@ import type { Outgoing } from "../state/outbox";
 import type { Store } from "../state/store";
 import { Composer } from "./Composer";
 import { Empty } from "./Empty";
+import { FindBar, FindButton } from "./FindBar";
 import { OutgoingView } from "./OutgoingView";
 import { Still } from "./Still";
 import { TurnView } from "./TurnView";
@@ -36,12 +37,14 @@ export function Chat({ store }: { store: Store }) {
     <main class="chat">
       <header class="chat-head">
         <h1 dir="auto">{title}</h1>
+        {threadId !== null && <FindButton store={store} />}
         {store.about !== null && (
           <span class={store.about.offline ? "model offline" : "model"} title={store.about.offline ? OFFLINE : "The model in use"}>
             {store.about.offline ? "Offline agent" : modelName(store.about.model)}
           </span>
         )}
       </header>
+      {store.finder.find !== null && <FindBar key={threadId} store={store} />}
       {fresh && outgoing.length === 0 ? (
         <Empty store={store} />
       ) : !conversation?.loaded && outgoing.length === 0 ? (
@@ -82,6 +85,7 @@ function Transcript({ conversation, outgoing, store, busy }: TranscriptProps) {
     <WindowedList
       items={items}
       endFor={store.lastSaid}
+      show={shown(store)}
       place={store.places.get(threadId)}
       onLeave={(place) => store.places.set(threadId, place)}
       busy={busy}
@@ -100,6 +104,11 @@ function Transcript({ conversation, outgoing, store, busy }: TranscriptProps) {
       }}
     />
   );
+}
+
+/** The turn that holds what was found. */
+function shown({ finder: { hit, shown: turn } }: Store): { key: string; turn: number } | null {
+  return hit === null ? null : { key: hit.run_id, turn };
 }
 
 function GapLine({ conversation, store }: { conversation: Conversation | null; store: Store }) {

@@ -12,6 +12,11 @@ const PATHS = {
   check: "M5 13l4 4L19 7",
   cross: "M7 7l10 10M17 7 7 17",
   down: "M12 5v13M6 13l6 6 6-6",
+  more: "M6 12h.01M12 12h.01M18 12h.01",
+  pin: "M9 4h6l-1 7 3 3H7l3-3-1-7ZM12 14v6",
+  box: "M4 5h16v4H4zM5.500 9v10h13V9M10 13h4",
+  unbox: "M4 5h16v4H4zM5.500 9v10h13V9M12 17v-6M9.500 13.500 12 11l2.500 2.500",
+  up: "M12 19V6M6 11l6-6 6 6",
   leave: "M10 5H5v14h5M14 8l4 4-4 4M18 12H9",
   back: "M19 12H5M11 6l-6 6 6 6",
 } as const;

@@ -1,7 +1,10 @@
-import { useEffect, useState } from "preact/hooks";
-import { messageOf, type SearchHit } from "../client";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { type Found, messageOf, type ThreadInfo } from "../client";
 import type { Store } from "../state/store";
+import { fold, wordsOf } from "./fold";
+import { groupsOf } from "./groups";
 import { Icon, Mark } from "./Icon";
+import { SearchHits } from "./SearchHits";
 import { ThreadRow } from "./ThreadRow";
 
 const SEARCH_AFTER = 200;
@@ -11,7 +14,9 @@ export function Sidebar({ store }: { store: Store }) {
   const [query, setQuery] = useState("");
   const open = store.drawer;
   const setOpen = store.openDrawer;
-  const [hits, setHits] = useState<SearchHit[] | string>([]);
+  const [found, setFound] = useState<Found | string | null>(null);
+  const [archive, setArchive] = useState(false);
+  const field = useRef<HTMLInputElement>(null);
   const wanted = query.trim();
 
   useEffect(() => setOpen(false), [store.route]);
@@ -23,13 +28,23 @@ export function Sidebar({ store }: { store: Store }) {
     return () => narrow.removeEventListener("change", close);
   }, []);
   useEffect(() => {
-    setHits([]);
+    const search = (event: KeyboardEvent) => {
+      if (event.key !== "k" || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey || store.expired) return;
+      event.preventDefault();
+      setOpen(true);
+      requestAnimationFrame(() => field.current?.select());
+    };
+    addEventListener("keydown", search);
+    return () => removeEventListener("keydown", search);
+  }, []);
+  useEffect(() => {
+    setFound(null);
     if (wanted === "") return;
     let stale = false;
     const timer = setTimeout(() => {
-      store.api.search(wanted).then(
-        (found) => stale || setHits(found.hits),
-        (error: unknown) => stale || setHits(messageOf(error)),
+      store.search(wanted).then(
+        (all) => stale || setFound(all),
+        (error: unknown) => stale || setFound(messageOf(error)),
       );
     }, SEARCH_AFTER);
     return () => {
@@ -38,20 +53,42 @@ export function Sidebar({ store }: { store: Store }) {
     };
   }, [wanted]);
 
-  const go = (path: string) => (event: MouseEvent) => {
+  const go = (act: () => void) => (event: MouseEvent) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     setOpen(false);
-    if (path === "/settings") store.go({ page: "settings" });
-    else store.go({ page: "chat", threadId: path === "/" ? null : decodeURIComponent(path.slice(3)) });
-    if (path === "/") document.getElementById("composer")?.focus();
+    act();
+  };
+  const begin = () => {
+    store.go({ page: "chat", threadId: null });
+    document.getElementById("composer")?.focus();
   };
 
   const busy = store.busyThreads();
-  const threads = [...store.threads.values()]
+  const words = wordsOf(wanted);
+  const all = [...store.threads.values()]
     .filter((thread) => !store.deletions.hides(thread.id))
-    .filter((thread) => thread.title.toLocaleLowerCase().includes(wanted.toLocaleLowerCase()))
     .sort((a, b) => b.updated_at.localeCompare(a.updated_at) || b.id.localeCompare(a.id));
+  const titled = wanted === "" ? [] : all.filter(({ title }) => holds(fold(title), fold(wanted).split(/\s+/)));
+  const archived = all.filter((thread) => thread.archived);
+  const list = (threads: ThreadInfo[], label: string) => (
+    <ul class="threads" aria-label={label}>
+      {threads.map((thread) => (
+        <ThreadRow
+          key={thread.id}
+          thread={thread}
+          current={store.threadId === thread.id}
+          working={busy.has(thread.id)}
+          unread={store.unread.has(thread.id)}
+          onOpen={go(() => store.go({ page: "chat", threadId: thread.id }))}
+          onRename={(title) => void store.rename(thread.id, title)}
+          onPin={(pinned) => void store.pin(thread.id, pinned)}
+          onArchive={(away) => void store.archive(thread.id, away)}
+          onDelete={() => store.delete(thread.id)}
+        />
+      ))}
+    </ul>
+  );
 
   return (
     <>
@@ -81,7 +118,7 @@ export function Sidebar({ store }: { store: Store }) {
           <Mark />
           <span>Netra</span>
         </div>
-        <a class="new" href="/" onClick={go("/")}>
+        <a class="new" href="/" onClick={go(begin)}>
           <Icon name="plus" />
           New conversation
         </a>
@@ -92,35 +129,60 @@ export function Sidebar({ store }: { store: Store }) {
             dir="auto"
             aria-label="Search your conversations"
             placeholder="Search"
+            title="Search (Ctrl+K)"
+            ref={field}
             maxLength={200}
             value={query}
             onInput={(event) => setQuery(event.currentTarget.value)}
           />
         </div>
         <div class="scroll">
-          <ul class="threads" aria-label={wanted === "" ? "Conversations" : "Conversations with such a title"}>
-            {threads.map((thread) => (
-              <ThreadRow
-                key={thread.id}
-                thread={thread}
-                current={store.threadId === thread.id}
-                working={busy.has(thread.id)}
-                unread={store.unread.has(thread.id)}
-                onOpen={go(`/t/${encodeURIComponent(thread.id)}`)}
-                onRename={(title) => void store.rename(thread.id, title)}
-                onDelete={() => store.delete(thread.id)}
-              />
-            ))}
-          </ul>
-          {wanted === "" && store.moreThreads !== null && (
-            <button type="button" class="link more" onClick={() => void store.loadMoreThreads()}>
-              Show older conversations
-            </button>
+          {wanted === "" ? (
+            <>
+              {groupsOf(all.filter((thread) => !thread.archived && store.lists(thread))).map(({ label, threads }) => (
+                <section key={label}>
+                  <h2 class="note">{label}</h2>
+                  {list(threads, label)}
+                </section>
+              ))}
+              {store.moreThreads !== null && (
+                <button type="button" class="link more" onClick={() => void store.loadMoreThreads()}>
+                  Show older conversations
+                </button>
+              )}
+              <button
+                type="button"
+                class="link more archive"
+                aria-expanded={archive}
+                onClick={() => {
+                  setArchive(!archive);
+                  if (store.moreArchived === undefined) void store.loadMoreThreads(true);
+                }}
+              >
+                <Icon name="box" /> Archive
+              </button>
+              {archive && list(archived, "Archived conversations")}
+              {archive && archived.length === 0 && store.moreArchived === null && <p class="quiet note">Nothing is archived.</p>}
+              {archive && store.moreArchived != null && (
+                <button type="button" class="link more" onClick={() => void store.loadMoreThreads(true)}>
+                  Show more of the archive
+                </button>
+              )}
+            </>
+          ) : (
+            <>
+              {titled.length > 0 && (
+                <section>
+                  <h2 class="note">Titles</h2>
+                  {list(titled, "Conversations with such a title")}
+                </section>
+              )}
+              <SearchHits found={found} query={wanted} words={words} none={titled.length === 0} store={store} go={go} />
+            </>
           )}
-          {wanted !== "" && <Hits hits={hits} go={go} none={threads.length === 0} />}
         </div>
         <div class="account">
-          <a href="/settings" aria-current={store.route.page === "settings" ? "page" : undefined} onClick={go("/settings")}>
+          <a href="/settings" aria-current={store.route.page === "settings" ? "page" : undefined} onClick={go(() => store.go({ page: "settings" }))}>
             <Icon name="gear" />
             <span class="who">{store.me?.user.email}</span>
             <span class="unseen">: settings</span>
@@ -134,29 +196,8 @@ export function Sidebar({ store }: { store: Store }) {
   );
 }
 
-type HitsProps = { hits: SearchHit[] | string; none: boolean; go: (path: string) => (event: MouseEvent) => void };
-
-function Hits({ hits, none, go }: HitsProps) {
-  if (typeof hits === "string") return <p class="quiet note">{hits}</p>;
-  if (hits.length === 0) return none ? <p class="quiet note">Nothing found.</p> : null;
-  return (
-    <>
-      <h2 class="note">In messages</h2>
-      <ul class="hits" aria-label="Messages found">
-        {hits.map((hit, index) => {
-          const path = `/t/${encodeURIComponent(hit.thread_id)}`;
-          return (
-            <li key={index}>
-              <a href={path} onClick={go(path)}>
-                <strong dir="auto">{hit.title}</strong>
-                <span dir="auto">{hit.excerpt}</span>
-              </a>
-            </li>
-          );
-        })}
-      </ul>
-    </>
-  );
+function holds(title: string, parts: string[]): boolean {
+  return parts.every((part) => title.includes(part));
 }
 
 async function signOut(store: Store): Promise<void> {

@@ -1,6 +1,6 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { ThreadInfo } from "../client";
-import { Icon } from "./Icon";
+import { RowMenu } from "./RowMenu";
 
 type Props = {
   thread: ThreadInfo;
@@ -9,11 +9,13 @@ type Props = {
   unread: boolean;
   onOpen: (event: MouseEvent) => void;
   onRename: (title: string) => void;
+  onPin: (pinned: boolean) => void;
+  onArchive: (archived: boolean) => void;
   onDelete: () => void;
 };
 
-/** One thread in the list. With the keyboard: F2 renames, Delete deletes. */
-export function ThreadRow({ thread, current, working, unread, onOpen, onRename, onDelete }: Props) {
+/** One thread in the list. With the keyboard: F2 renames, Delete deletes, and the menu has everything. */
+export function ThreadRow({ thread, current, working, unread, onOpen, onRename, onPin, onArchive, onDelete }: Props) {
   const [editing, setEditing] = useState(false);
   const link = useRef<HTMLAnchorElement>(null);
   const wasEditing = useRef(false);
@@ -46,7 +48,9 @@ export function ThreadRow({ thread, current, working, unread, onOpen, onRename, 
           else if (event.key === "Delete") onDelete();
         }}
       >
-        <span class="title" dir="auto">{thread.title}</span>
+        <span class="title" dir="auto">
+          {thread.title}
+        </span>
         {working && (
           <span class="dot working">
             <span class="unseen">the agent works</span>
@@ -58,14 +62,19 @@ export function ThreadRow({ thread, current, working, unread, onOpen, onRename, 
           </span>
         )}
       </a>
-      <span class="actions">
-        <button type="button" class="bare" aria-label={`Rename “${thread.title}”`} title="Rename (F2)" onClick={() => setEditing(true)}>
-          <Icon name="pencil" />
-        </button>
-        <button type="button" class="bare" aria-label={`Delete “${thread.title}”`} title="Delete (Del)" onClick={onDelete}>
-          <Icon name="trash" />
-        </button>
-      </span>
+      <RowMenu
+        label={`More for “${thread.title}”`}
+        entries={[
+          { label: "Rename", key: "F2", icon: "pencil", act: () => setEditing(true) },
+          thread.pinned
+            ? { label: "Unpin", icon: "pin", act: () => onPin(false) }
+            : { label: "Pin", icon: "pin", act: () => onPin(true) },
+          thread.archived
+            ? { label: "Bring back", icon: "unbox", act: () => onArchive(false) }
+            : { label: "Archive", icon: "box", act: () => onArchive(true) },
+          { label: "Delete", key: "Del", icon: "trash", act: onDelete },
+        ]}
+      />
     </li>
   );
 }

@@ -12,6 +12,8 @@ type Props<Item> = {
   label: string;
   /** Another value: the reader wants to see the end now, wherever they were reading. */
   endFor?: string | null;
+  /** Another `turn`: the reader wants to see this item now. */
+  show?: { key: string; turn: number } | null;
   /** Where to begin; the end where there is none. */
   place?: Place | undefined;
   /** Called with where the reader stood when the list goes away. */
@@ -24,6 +26,8 @@ const OVERSCAN = 900;
 const NEAR = 48;
 /** Browsers round where they scroll to. */
 const ROUNDING = 1;
+/** Pixels above an item that the reader was brought to. */
+const SPACE = 24;
 const UPWARDS = new Set(["ArrowUp", "PageUp", "Home"]);
 
 /** A list of which only the part in view is in the document.
@@ -54,8 +58,18 @@ export class WindowedList<Item> extends Component<Props<Item>, { tick: number }>
   }
 
   override componentDidUpdate(before: Props<Item>): void {
-    if (before.endFor === this.props.endFor) this.#settle();
-    else this.#toEnd();
+    const { endFor, show } = this.props;
+    if (before.endFor !== endFor) this.#toEnd();
+    else if (show && before.show?.turn !== show.turn) this.#show(show.key);
+    else this.#settle();
+  }
+
+  /** Go to an item, and stay there. */
+  #show(key: string): void {
+    this.#leaveEnd();
+    this.#anchor = { key, offset: -SPACE };
+    this.#settle();
+    this.#redraw();
   }
 
   override componentWillUnmount(): void {

@@ -16,7 +16,8 @@ export type Turn = {
 export class Conversation {
   turns: Turn[] = [];
   loaded = false;
-  loading = false;
+  /** The page that is being read. */
+  reading: Promise<void> | null = null;
   problem: string | null = null;
   /** Pages further back begin before this number; null: the beginning is loaded. */
   before: number | null = null;
@@ -25,6 +26,16 @@ export class Conversation {
   readonly #byRun = new Map<string, Turn>();
 
   constructor(readonly threadId: string) {}
+
+  get loading(): boolean {
+    return this.reading !== null;
+  }
+
+  /** Whether it's loaded as far as this message of a run. */
+  has(runId: string, role: "user" | "agent"): boolean {
+    const turn = this.#byRun.get(runId);
+    return turn !== undefined && (role === "user" ? turn.said : turn.answered) !== null;
+  }
 
   /** Take a page of the thread. What `known` runs are is not touched: they are told by events, which go on. */
   takePage(detail: ThreadDetail, runs: Map<string, Run>, size: number): void {

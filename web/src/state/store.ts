@@ -1,6 +1,7 @@
 import {
   type About,
   Api,
+  type Found,
   type Gap,
   type LogEvent,
   type Me,
@@ -17,6 +18,7 @@ import {
 } from "../client";
 import { Conversation } from "./conversation";
 import { Deletions } from "./deletions";
+import { Finder } from "./finder";
 import { Frame } from "./frame";
 import { forget, keep, kept } from "./keep";
 import { Outbox, type Outgoing, type WhenBusy } from "./outbox";
@@ -28,7 +30,7 @@ import { applyToRun, isOpen, newRun, type Run, runSoFar, stepsOf } from "./run";
 export class Store {
   readonly api = new Api();
   readonly client: NetraClient;
-  route: Route = routeOf(location.pathname);
+  route: Route = routeOf(location.pathname, location.search);
   me: Me | null = null;
   about: About | null = null;
   /** Before the first answer of the server nothing is known of the session. */
@@ -40,11 +42,15 @@ export class Store {
   threads = new Map<string, ThreadInfo>();
   /** Where the list of threads goes on; null at its end. */
   moreThreads: string | null = null;
+  /** The list is loaded as far back as this; what is known from further back has no place in it yet. */
+  #listedFrom = "";
   /** The same of the archived ones; undefined: nobody asked for them yet. */
   moreArchived: string | null | undefined = undefined;
   runs = new Map<string, Run>();
   conversations = new Map<string, Conversation>();
   unread = new Set<string>();
+  /** What is looked for in the conversation that is shown. */
+  readonly finder = new Finder(this);
   /** Whether the list of conversations lies over the page, as it does on a phone. */
   drawer = false;
   /** The last message that was said on this page, by its own id. */
@@ -175,7 +181,7 @@ export class Store {
     const gap = this.#gap;
     this.#gap = null;
     this.threads = new Map(snapshot.threads.map((thread) => [thread.id, thread]));
-    this.moreThreads = snapshot.next;
+    this.#takeList(snapshot);
     this.moreArchived = undefined;
     const open = new Map(snapshot.open_runs.map((so) => [so.run.id, runSoFar(so)]));
     for (const [id, run] of this.runs) if (!isOpen(run) && !open.has(id)) open.set(id, run);
@@ -183,6 +189,7 @@ export class Store {
     if (gap === null) this.conversations.clear();
     else for (const conversation of this.conversations.values()) conversation.gap = true;
     this.#showThread();
+    this.finder.asAsked();
     this.changed();
   }
 
@@ -242,6 +249,7 @@ export class Store {
         const { thread_id: id, pinned, archived } = event.payload;
         const thread = this.threads.get(id);
         if (thread) this.threads.set(id, { ...thread, pinned, archived });
+        else void this.#learn(id);
         return;
       }
       case "thread_deleted":
@@ -250,6 +258,7 @@ export class Store {
       case "message_created": {
         const thread = event.thread_id === null ? undefined : this.threads.get(event.thread_id);
         if (thread) this.threads.set(thread.id, { ...thread, updated_at: event.ts });
+        else if (event.thread_id !== null) void this.#learn(event.thread_id);
         const { run_id, run_state, client_message_id } = event.payload;
         if (!this.runs.has(run_id)) this.runs.set(run_id, newRun(run_id, event.thread_id ?? "", run_state));
         const sent = this.outbox.items.find((item) => item.clientMessageId === client_message_id);
@@ -322,8 +331,9 @@ export class Store {
   }
 
   #arrive(): void {
-    this.route = routeOf(location.pathname);
+    this.route = routeOf(location.pathname, location.search);
     this.#showThread();
+    this.finder.asAsked();
     this.#read();
     this.changed();
   }
@@ -354,24 +364,28 @@ export class Store {
     await this.#loadPage(conversation);
   }
 
-  async loadOlder(conversation: Conversation): Promise<void> {
-    if (conversation.before !== null) await this.#loadPage(conversation, conversation.before);
+  async loadOlder(conversation: Conversation, limit = MESSAGES_PAGE): Promise<void> {
+    if (conversation.before !== null) await this.#loadPage(conversation, conversation.before, limit);
   }
 
-  async #loadPage(conversation: Conversation, before?: number): Promise<void> {
-    if (conversation.loading) return;
-    conversation.loading = true;
+  /** Read a page, or wait for the one that is being read. */
+  async #loadPage(conversation: Conversation, before?: number, limit = MESSAGES_PAGE): Promise<void> {
+    conversation.reading ??= this.#readPage(conversation, limit, before);
     this.changed();
+    await conversation.reading;
+  }
+
+  async #readPage(conversation: Conversation, limit: number, before?: number): Promise<void> {
     try {
-      const detail = await this.#page(conversation.threadId, MESSAGES_PAGE, before);
+      const detail = await this.#page(conversation.threadId, limit, before);
       if (!this.threads.has(detail.thread.id)) this.threads.set(detail.thread.id, detail.thread);
-      conversation.takePage(detail, this.runs, MESSAGES_PAGE);
+      conversation.takePage(detail, this.runs, limit);
       conversation.problem = null;
     } catch (error) {
       conversation.problem = messageOf(error);
       this.#failed(error);
     } finally {
-      conversation.loading = false;
+      conversation.reading = null;
       this.changed();
     }
   }
@@ -388,6 +402,16 @@ export class Store {
     return this.api.thread(id, limit, before);
   }
 
+  // Finding
+
+  /** Search all conversations; threads that were found by their titles are known from then on. */
+  async search(query: string): Promise<Found> {
+    const found = await this.api.search(query);
+    for (const thread of found.threads) if (!this.threads.has(thread.id)) this.threads.set(thread.id, thread);
+    this.changed();
+    return found;
+  }
+
   /** What a run did, where it ended before this page looked. */
   async loadSteps(run: Run): Promise<void> {
     if (run.steps !== null) return;
@@ -400,11 +424,33 @@ export class Store {
     this.changed();
   }
 
+  /** A thread that is further back than the list is loaded came to its front. */
+  async #learn(id: string): Promise<void> {
+    try {
+      const { thread } = await this.api.thread(id, 1);
+      if (!this.threads.has(id)) this.threads.set(id, thread);
+    } catch (error) {
+      // Deleted meanwhile: then there is nothing to list.
+      if (!(error instanceof Problem && error.status === 404)) this.#failed(error);
+    }
+    this.changed();
+  }
+
+  /** Whether a thread has a place in the list as far as it's loaded. */
+  lists(thread: ThreadInfo): boolean {
+    return thread.pinned || this.moreThreads === null || thread.updated_at >= this.#listedFrom;
+  }
+
+  #takeList({ threads, next }: { threads: ThreadInfo[]; next: string | null }): void {
+    this.moreThreads = next;
+    this.#listedFrom = threads.at(-1)?.updated_at ?? "";
+  }
+
   async loadMoreThreads(archived = false): Promise<void> {
     try {
       const page = await this.api.threads((archived ? this.moreArchived : this.moreThreads) ?? null, archived);
       if (archived) this.moreArchived = page.next;
-      else this.moreThreads = page.next;
+      else this.#takeList(page);
       for (const thread of page.threads) if (!this.threads.has(thread.id)) this.threads.set(thread.id, thread);
     } catch (error) {
       this.#failed(error);

@@ -14,6 +14,7 @@ from netra_backend.app.event_log.user_log import UserTransaction, UserView
 from netra_backend.app.protocol.events import AgentMessageDelta
 from netra_backend.app.storage.runs import LEGAL_STEPS, IllegalStep, RunState, uncompacted_runs
 from netra_backend.app.storage.sessions import OneTimeCodes, Sessions
+from netra_backend.app.storage.threads import Threads
 from netra_backend.app.storage.users import Users
 from tests.contract.conftest import Place, new_place
 
@@ -208,9 +209,20 @@ def add_message(tx: UserTransaction, place: Place, text: str = "unicorn", number
     )
 
 
+def filed(tx: UserTransaction, of: Place, *, archived: bool) -> Threads:
+    """The threads of a user who tried to put this one away."""
+    tx.threads.file(of.thread_id, 9, pinned=not archived, archived=archived)
+    return tx.threads
+
+
 REACHES = [
     Reach("thread", lambda tx, of: tx.threads.get(of.thread_id), None),
     Reach("threads", lambda tx, of: tx.threads.newest(10), []),
+    Reach("archived threads", lambda tx, of: filed(tx, of, archived=True).newest(10, archived=True), []),
+    Reach("pinned threads", lambda tx, of: filed(tx, of, archived=False).pinned(10), []),
+    Reach("threads by title", lambda tx, of: tx.threads.search("talk", 10), []),
+    Reach("file", lambda tx, of: tx.threads.file(of.thread_id, 9, pinned=True, archived=False), False),
+    Reach("search in a thread", lambda tx, of: tx.messages.search("unicorn", 10, thread_id=of.thread_id), []),
     Reach("thread count", lambda tx, of: tx.threads.count(), 0),
     Reach("rename", lambda tx, of: tx.threads.rename(of.thread_id, "taken"), False),
     Reach("touch", lambda tx, of: tx.threads.touch(of.thread_id, 1), None),

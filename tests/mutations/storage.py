@@ -67,8 +67,8 @@ MUTATIONS = (
     ),
     _MESSAGES.edit(
         "search-of-any-user",
-        " AND m.user_id = :user_id ",
-        " AND :user_id != '' ",
+        ' AND m.user_id = :user_id"',
+        """ AND :user_id != ''\"""",
         _ROWS,
         "tests/integration/test_account.py",
     ),
@@ -79,8 +79,13 @@ MUTATIONS = (
     ),
     _THREADS.edit(
         "threads-of-any-user",
-        "query = _SELECT.where(threads.c.user_id == self._user_id)",
-        'query = _SELECT.where(threads.c.user_id != "")',
+        "query = _SELECT.where(threads.c.user_id == self._user_id, *wanted)",
+        'query = _SELECT.where(threads.c.user_id != "", *wanted)',
+    ),
+    _THREADS.edit(
+        "thread-filed-by-anybody",
+        "            .where(threads.c.id == thread_id, threads.c.user_id == self._user_id)\n            .values(pinned_at",
+        "            .where(threads.c.id == thread_id)\n            .values(pinned_at",
     ),
     _THREADS.edit(
         "threads-counted-for-all",

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
-import pytest
 
 from tests.harness.client import TERMINAL, Client
+from tests.harness.deadline import DEADLINE
 from tests.harness.process import ServerProcess, people
 
 TEXT = 100_000
@@ -77,7 +77,6 @@ FRAMES = {
 }
 
 
-@pytest.mark.timeout(170)
 async def test_the_largest_input_costs_no_more_than_a_hundred_ordinary_messages(tmp_path: Path) -> None:
     (person,) = await people(tmp_path, "alice")
     async with ServerProcess(tmp_path, max_threads_per_user=10_000) as server:
@@ -114,7 +113,7 @@ async def said(client: Client, text: str) -> None:
 
 async def answered(client: Client, frame: str) -> None:
     await client.socket.send(frame)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(DEADLINE):
         while json.loads(await client.socket.recv())["type"] not in {"error", "pong"}:
             pass
 

@@ -20,6 +20,7 @@ from websockets.http11 import Request
 from netra_backend.app.doors.http import MAX_PIPELINED, SMALL_PARTS
 from netra_backend.app.doors.visit import LEGAL_STEPS, Phase, Visit
 from netra_backend.app.doors.websocket import BARE_FRAMES
+from tests.harness.deadline import DEADLINE
 from tests.harness.process import ServerProcess
 from tests.harness.server import RunningServer
 from tests.security.raw_http import RawHttp, ask, get
@@ -211,7 +212,7 @@ async def test_an_answer_that_nobody_takes_is_ended(serve: Serve) -> None:
         try:
             loop = asyncio.get_running_loop()
             asking = asyncio.create_task(_ask_for_ever(loop, reader))
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(DEADLINE):
                 await asking
         finally:
             reader.close()

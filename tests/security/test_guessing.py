@@ -12,6 +12,7 @@ import pytest
 
 from netra_backend.app.protocol.codec import now_ms
 from netra_backend.app.storage.users import Users
+from tests.harness.deadline import DEADLINE
 from tests.harness.process import eventually
 from tests.harness.server import RunningServer
 
@@ -32,7 +33,9 @@ async def server(serve: Serve) -> AsyncIterator[RunningServer]:
 
 def client_at(server: RunningServer, address: str) -> httpx.AsyncClient:
     """A client whose requests come from this address of the loopback network."""
-    return httpx.AsyncClient(base_url=server.url, transport=httpx.AsyncHTTPTransport(local_address=address), timeout=60)
+    return httpx.AsyncClient(
+        base_url=server.url, transport=httpx.AsyncHTTPTransport(local_address=address), timeout=DEADLINE
+    )
 
 
 async def sign_in(client: httpx.AsyncClient, name: str, password: str = PASSWORD) -> int:

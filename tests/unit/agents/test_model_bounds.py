@@ -133,7 +133,7 @@ async def test_what_has_no_end_is_read_to_a_bound(
             model_base_url=endless.base_url, model_max_response_bytes=8 * MIB, model_first_token_timeout=20
         )
         sink = Sink()
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(DEADLINE):
             with pytest.raises(AgentFailure) as failed:
                 await runtime.start(a_turn("go"), sink).wait()
             await endless.closed.wait()
@@ -163,7 +163,7 @@ async def test_hints_without_end(runtime_of: RuntimeOf) -> None:
     hints = HINTS
     async with Endless(b"", lambda _: hints, most=4096 * MIB) as endless:
         runtime = runtime_of(model_base_url=endless.base_url, model_first_token_timeout=0.5)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE):
             with pytest.raises(AgentFailure) as failed:
                 await runtime.start(a_turn("go"), Sink()).wait()
             await endless.closed.wait()
@@ -175,7 +175,7 @@ async def test_a_compression_bomb(runtime_of: RuntimeOf, head: bytes) -> None:
     """64 MiB for each 64 KiB that come."""
     async with Endless(head, lambda _: BOMB, most=20 * len(BOMB)) as endless:
         runtime = runtime_of(model_base_url=endless.base_url, model_max_response_bytes=4 * MIB)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE):
             with pytest.raises(AgentFailure) as failed:
                 await runtime.start(a_turn("go"), Sink()).wait()
     assert failed.value.code in {ODD, CUT, FailureCode.MODEL_REJECTED_REQUEST}, failed.value

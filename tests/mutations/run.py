@@ -2,8 +2,9 @@
 
     python -m tests.mutations.run [--jobs N] [--trust] [PATTERN ...]
 
-The checkout is never touched. It first sees that the nearest tests pass without any mutation. Ends with 1 if a
-mutation survived that the list doesn't explain, or one that it calls equivalent was noticed after all.
+The checkout is never touched. In the end the tests that noticed something are run once more without any mutation: one
+that is red by itself has noticed nothing. Ends with 1 if a mutation survived that the list doesn't explain, or one that
+it calls equivalent was noticed after all.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
@@ -34,6 +35,10 @@ from tests.mutations.mutation import ROOT, Mutation
 
 LIMIT = 600.0
 """Seconds for the nearest tests of one mutation. Beyond it they hang, which counts only where the list says why."""
+
+PATIENCE = 30.0
+"""Seconds that a test waits here for what never comes, instead of `tests.harness.deadline.DEADLINE`: with many mutations
+that is what is noticed."""
 
 GREEN, RED, BROKEN = (
     int(code) for code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERNAL_ERROR)
@@ -76,14 +81,14 @@ class Copy:
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, root / name)
 
-    def run(self, tests: Sequence[str], *, limit: float | None = LIMIT) -> tuple[int | None, str]:
-        """Run these tests to the first failure. Returns pytest's exit code (None: they hung) and what was written."""
+    def run(self, tests: Sequence[str], *options: str, limit: float | None = LIMIT) -> tuple[int | None, str]:
+        """Run these tests. Returns pytest's exit code (None: they hung) and what was written."""
         written = self.root / ".written"
         child = os.fork()
         if child == 0:
             code = BROKEN
             try:
-                code = self._test(tests, written)
+                code = self._test([*options, *tests], written)
             finally:
                 # Whatever happened: the child must not go on as if it were its parent.
                 os._exit(code)
@@ -115,22 +120,22 @@ class Copy:
         self._tried += 1
         os.utime(path, (self._tried, self._tried))
         try:
-            code, output = self.run(mutation.tests)
+            code, output = self.run(mutation.tests, "-x")
         finally:
             path.write_bytes(original)
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-        failed = [line for line in output.splitlines() if line.startswith(("FAILED tests", "ERROR tests"))]
+        failed = _failed(output)
         if code is None:
             outcome, by = "hung", ""
-        elif code == RED:
-            outcome, by = "noticed", failed[0].split(" - ")[0].split(" ", 1)[1] if failed else "?"
+        elif code == RED and failed:
+            outcome, by = "noticed", failed[0]
         elif code == GREEN:
             outcome, by = "survived", ""
         else:
             outcome, by = "broken", (output.strip().splitlines() or ["?"])[-1]
         return Verdict(mutation, outcome, by, time.monotonic() - began)
 
-    def _test(self, tests: Sequence[str], written: Path) -> int:
+    def _test(self, arguments: Sequence[str], written: Path) -> int:
         """In the child: pytest in the copy, as if nothing of the checkout had been imported."""
         os.setsid()
         output = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -138,14 +143,15 @@ class Copy:
             os.dup2(output, stream)
         os.chdir(self.root)
         os.environ["PYTHONPATH"] = str(self.root)
+        os.environ["TEST_DEADLINE"] = str(PATIENCE)
         sys.path[:] = [str(self.root), *(entry for entry in sys.path if Path(entry or ".").resolve() != ROOT)]
         for name in [name for name in sys.modules if name.partition(".")[0] in {"tests", "netra_backend"}]:
             del sys.modules[name]
-        options = ["-q", "-x", "-n0", "-p", "no:cacheprovider", "--no-header", "--hypothesis-profile=found-is-enough"]
+        options = ["-q", "-n0", "-p", "no:cacheprovider", "--no-header", "--hypothesis-profile=found-is-enough"]
         # Plugins that are warm already can't have their assertions explained; nobody reads those here.
         options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
         try:
-            return int(pytest.main([*options, *tests]))
+            return int(pytest.main([*options, *arguments]))
         except BaseException:
             traceback.print_exc()
             raise
@@ -158,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Try the mutations, and say which the tests notice.")
     parser.add_argument("pattern", nargs="*", help="only ids or files that begin with this text or match it")
     parser.add_argument("--jobs", type=int, default=1, help="how many to try at once, each in a copy of its own")
-    parser.add_argument("--trust", action="store_true", help="don't see first that the tests pass by themselves")
+    parser.add_argument("--trust", action="store_true", help="don't see that the tests pass by themselves")
     given = parser.parse_args(arguments)
     chosen = [mutation for mutation in MUTATIONS if _matches(mutation, given.pattern)]
     if not chosen:
@@ -169,10 +175,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Whoever ends it (`timeout`, a service manager) ends the trials too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="netra-mutations-") as folder:
-        copies = [Path(folder) / str(number) for number in range(given.jobs)]
-        if not given.trust and not _pass_by_themselves(Copy(copies[0]), chosen):
-            return 2
+        copies = [Copy(Path(folder) / str(number)) for number in range(given.jobs)]
         verdicts = list(_tried(chosen, copies))
+        if not given.trust:
+            verdicts = _confirmed(verdicts, copies[0])
     wrong = [verdict for verdict in verdicts if not verdict.wanted]
     explained = sum(bool(verdict.mutation.equivalent) for verdict in verdicts if verdict.wanted)
     noticed = len(verdicts) - len(wrong) - explained
@@ -182,16 +188,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if wrong or len(verdicts) < len(chosen) else 0
 
 
-def _pass_by_themselves(copy: Copy, chosen: Sequence[Mutation]) -> bool:
+def _confirmed(verdicts: Sequence[Verdict], copy: Copy) -> list[Verdict]:
     """A test that is red anyway notices nothing."""
-    code, output = copy.run(sorted({test for mutation in chosen for test in mutation.tests}), limit=None)
-    if code != GREEN:
+    tests = sorted({_function(verdict.by) for verdict in verdicts if verdict.outcome == "noticed"})
+    if not tests:
+        return list(verdicts)
+    print(f"\nthe {len(tests)} tests that noticed, without any mutation", flush=True)
+    code, output = copy.run(tests, limit=None)
+    if code not in {GREEN, RED}:
         print(output)
-        print("the nearest tests fail without any mutation; nothing can be said about the mutations")
-    return code == GREEN
+    red = {_function(test) for test in _failed(output)} if code in {GREEN, RED} else set(tests)
+    return [
+        replace(verdict, outcome="broken", by=f"{verdict.by} is red without it")
+        if verdict.outcome == "noticed" and _function(verdict.by) in red
+        else verdict
+        for verdict in verdicts
+    ]
 
 
-def _tried(chosen: Sequence[Mutation], copies: Sequence[Path]) -> Iterator[Verdict]:
+def _failed(output: str) -> list[str]:
+    """The tests that failed, from what pytest wrote."""
+    lines = [line for line in output.splitlines() if line.startswith(("FAILED tests", "ERROR tests"))]
+    return [line.split(" - ")[0].split(" ", 1)[1] for line in lines]
+
+
+def _function(test: str) -> str:
+    """A test without its parameters, whose text may be anything."""
+    return test.partition("[")[0]
+
+
+def _tried(chosen: Sequence[Mutation], copies: Sequence[Copy]) -> Iterator[Verdict]:
     """The verdicts as they come, each printed."""
     wide = max(len(mutation.id) for mutation in chosen)
     context = multiprocessing.get_context("fork")
@@ -218,12 +244,11 @@ def _tried(chosen: Sequence[Mutation], copies: Sequence[Path]) -> Iterator[Verdi
             worker.join()
 
 
-def _work(root: Path, chosen: Sequence[Mutation], taken: Synchronized[int], found: SimpleQueue[Verdict | None]) -> None:
+def _work(copy: Copy, chosen: Sequence[Mutation], taken: Synchronized[int], found: SimpleQueue[Verdict | None]) -> None:
     """Try what nobody has taken yet, until nothing is left."""
     # A worker that is ended ends its trial too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        copy = Copy(root)
         while True:
             with taken.get_lock():
                 number = taken.value

@@ -217,9 +217,12 @@ async def test_a_wake_up_that_comes_after_the_replay_has_passed_it_brings_nothin
         await stage.append(4)
         stage.resume(0, 4)
         await stage.until_all_taken()
+        await stage.transport.until(lambda: stage.connection.state is ConnectionState.LIVE)
+        reads = stage.gated.reads
         stage.wake()
         await stage.append(1)
         await stage.until_all_taken()
+        assert stage.gated.reads == reads, "what it has already sends nobody back to the log"
 
 
 async def test_a_lost_wake_up_delays_an_event_and_loses_none(log: SqliteLog) -> None:
@@ -256,6 +259,19 @@ async def test_a_slow_reader_drops_its_queue_and_reads_on_merged(log: SqliteLog)
         await stage.until_all_taken()
         assert len(stage.transport.events) < 60, "what it didn't take came merged"
         assert any("first_seq" in event for event in stage.transport.events)
+
+
+async def test_a_reader_that_keeps_up_never_goes_back_to_the_log(log: SqliteLog) -> None:
+    async with Stage(log, queue_bytes=1024) as stage:
+        stage.resume()
+        await stage.append()
+        await stage.until_all_taken()
+        await stage.transport.until(lambda: stage.connection.state is ConnectionState.LIVE)
+        reads = stage.gated.reads
+        for _ in range(20):
+            await stage.append()
+            await stage.until_all_taken()
+        assert stage.gated.reads == reads, "what was sent makes room in the queue"
 
 
 async def test_one_unit_larger_than_the_queue_is_read_from_the_log(log: SqliteLog) -> None:

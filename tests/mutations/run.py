@@ -93,21 +93,18 @@ class Copy:
                 # Whatever happened: the child must not go on as if it were its parent.
                 os._exit(code)
         ends_at = time.monotonic() + limit if limit is not None else float("inf")
+        code = None
         try:
-            while True:
-                found, status = os.waitpid(child, os.WNOHANG)
-                if found:
-                    code = os.waitstatus_to_exitcode(status)
-                    break
-                if time.monotonic() > ends_at:
-                    _kill(child)
-                    os.waitpid(child, 0)
-                    code = None
-                    break
+            while code is None and time.monotonic() < ends_at:
                 time.sleep(0.05)
+                found, status = os.waitpid(child, os.WNOHANG)
+                code = os.waitstatus_to_exitcode(status) if found else None
         finally:
-            # Servers that a test which was cut has left are in its session; so is the trial itself, if this is ended.
+            # Servers that a test which was cut has left are in its session.
             _kill(child)
+            if code is None:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
         return code, written.read_text(errors="replace")
 
     def trial(self, mutation: Mutation) -> Verdict:

@@ -38,7 +38,7 @@ from netra_backend.app.services.refusals import InvalidFrame, Refusal
 from netra_backend.app.services.socket_watch import Rights
 from netra_backend.app.services.user_execution_context import UserExecutionContext
 from netra_backend.app.storage.errors import LogUnavailable
-from netra_backend.app.websocket_core.connection import Connection, ConnectionState
+from netra_backend.app.websocket_core.connection import Connection, IllegalConnectionStep
 from netra_backend.app.websocket_core.websocket_manager import TooManySockets, get_websocket_manager
 
 __all__ = ["serve_socket"]
@@ -287,15 +287,17 @@ class _Socket:
                 raise InvalidFrame("this socket is authenticated", field="type")
 
     async def _resume(self, frame: Resume) -> None:
-        if self._connection.state is not ConnectionState.AUTHENTICATED:
-            raise InvalidFrame("events flow on this socket already", field="type")
         epoch, seq = frame.payload.epoch, frame.payload.seq
         if (epoch is None) != (seq is None):
             raise InvalidFrame("give epoch and seq, or neither", field="payload")
         head = await self._serving.threads.open_log(self._context)
         cursor = Cursor(epoch, seq) if epoch is not None and seq is not None else head
+        try:
+            self._connection.resume(cursor)
+        except IllegalConnectionStep:
+            raise InvalidFrame("events flow on this socket already", field="type") from None
+        # Answers go out ahead of events.
         await self._connection.reply(Ack(epoch=head.epoch, head=head.seq), frame.id)
-        self._connection.resume(cursor, head.seq)
 
     async def _say(self, frame: UserMessage) -> None:
         said = frame.payload

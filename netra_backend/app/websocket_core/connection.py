@@ -148,7 +148,7 @@ class Connection:
         self._replies.append(encode_socket_frame(payload, reply_to))
         self._wake.set()
 
-    def resume(self, cursor: Cursor, head: int) -> None:
+    def resume(self, cursor: Cursor) -> None:
         """Let events flow from this cursor on; nothing, if the connection is ending.
 
         Raises `IllegalConnectionStep` when they flow already.
@@ -159,7 +159,6 @@ class Connection:
             raise IllegalConnectionStep("events flow on this connection already")
         self._step(ConnectionState.REPLAYING)
         self._cursor = cursor
-        self._noted = max(self._noted, head)
         self._wake.set()
 
     def offer(self, offers: Sequence[Offer]) -> None:
@@ -246,16 +245,17 @@ class Connection:
         if self.state is not ConnectionState.REPLAYING:
             return
         if isinstance(page, Gap):
+            # What lies behind it is read next.
             self._cursor = Cursor(page.epoch, page.to_seq)
             await self._send(encode_socket_frame(page))
-        else:
-            self.note(page.head)
-            for event in page.events:
-                self._cursor = Cursor(event.epoch, event.seq)
-                await self._send(encode_event(event))
-                if self._replies or self._close is not None:
-                    # What isn't sent of this page is read again: an answer should not wait for a long replay.
-                    return
+            return
+        self.note(page.head)
+        for event in page.events:
+            self._cursor = Cursor(event.epoch, event.seq)
+            await self._send(encode_event(event))
+            if self._replies or self._close is not None:
+                # What isn't sent of this page is read again: an answer should not wait for a long replay.
+                return
         if self.state is ConnectionState.REPLAYING and self._cursor.seq >= self._noted:
             self._step(ConnectionState.LIVE)
 

@@ -138,8 +138,8 @@ class Stage:
             self.user_id, lambda tx: [tx.append(AgentMessageDelta(text=text), run_id="r") for text in texts]
         )
 
-    def resume(self, seq: int = 0, head: int = 0) -> None:
-        self.connection.resume(Cursor(self.epoch, seq), head)
+    def resume(self, seq: int = 0) -> None:
+        self.connection.resume(Cursor(self.epoch, seq))
 
     async def head(self) -> int:
         return (await self.log.commit(self.user_id, lambda tx: tx.open_log())).seq
@@ -197,7 +197,7 @@ async def test_events_committed_while_the_replay_reads_come_after_it_and_once(lo
     async with Stage(log) as stage:
         await stage.append(5)
         stage.gated.gate.clear()
-        stage.resume(0, 5)
+        stage.resume()
         await stage.gated.answered.wait()
         # The page is read, but not yet handed over: live events must neither overtake nor repeat it.
         await stage.append(3)
@@ -215,7 +215,7 @@ async def test_a_wake_up_that_comes_after_the_replay_has_passed_it_brings_nothin
     async with Stage(log) as stage:
         stage.hold()
         await stage.append(4)
-        stage.resume(0, 4)
+        stage.resume()
         await stage.until_all_taken()
         await stage.transport.until(lambda: stage.connection.state is ConnectionState.LIVE)
         reads = stage.gated.reads
@@ -325,7 +325,7 @@ async def test_a_second_resume_is_refused_and_changes_nothing(log: SqliteLog) ->
         await stage.until_all_taken()
         await stage.transport.until(lambda: stage.connection.state is ConnectionState.LIVE)
         with pytest.raises(IllegalConnectionStep):
-            stage.connection.resume(Cursor(stage.epoch, 0), 3)
+            stage.connection.resume(Cursor(stage.epoch, 0))
         await stage.append(1)
         await stage.until_all_taken()
 
@@ -352,7 +352,7 @@ async def test_a_gap_comes_once_and_live_goes_on_behind_it(
     async with Stage(log) as stage:
         await stage.append(4)
         await log.commit(stage.user_id, lambda tx: tx.trim(2, tx.now + 1))
-        stage.connection.resume(Cursor(epoch or stage.epoch, seq), 4)
+        stage.connection.resume(Cursor(epoch or stage.epoch, seq))
         await stage.transport.until(lambda: stage.transport.taken)
         await stage.append(2)
         await stage.transport.until(lambda: stage.transport.last == 6)
@@ -367,7 +367,7 @@ async def test_while_the_log_is_away_a_replay_waits_and_answers_still_go_out(log
     async with Stage(log) as stage:
         await stage.append(3)
         stage.gated.away = True
-        stage.resume(0, 3)
+        stage.resume()
         await stage.connection.reply(Pong(), "1")
         await stage.transport.until(lambda: stage.transport.taken)
         assert stage.transport.events == []
@@ -434,11 +434,11 @@ async def test_in_every_interleaving_each_event_comes_once_and_in_order(
                     stage.gated.gate.set()
                 case _:
                     if stage.connection.state is ConnectionState.AUTHENTICATED:
-                        stage.resume(0, await stage.head())
+                        stage.resume()
             assert stage.connection.queued_bytes <= queue_bytes
             stage.check()
         if stage.connection.state is ConnectionState.AUTHENTICATED:
-            stage.resume(0, await stage.head())
+            stage.resume()
         stage.gated.gate.set()
         stage.lose()
         await stage.transport.allow(float("inf"))

@@ -167,6 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not chosen:
         print(f"no mutation matches {' '.join(given.pattern)}")
         return 2
+    signal.signal(signal.SIGTERM, _end)
     for name in WARM:
         importlib.import_module(name)
     # Whoever ends it (`timeout`, a service manager) ends the trials too.
@@ -243,8 +244,6 @@ def _tried(chosen: Sequence[Mutation], copies: Sequence[Copy]) -> Iterator[Verdi
 
 def _work(copy: Copy, chosen: Sequence[Mutation], taken: Synchronized[int], found: SimpleQueue[Verdict | None]) -> None:
     """Try what nobody has taken yet, until nothing is left."""
-    # A worker that is ended ends its trial too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         while True:
             with taken.get_lock():
@@ -255,6 +254,12 @@ def _work(copy: Copy, chosen: Sequence[Mutation], taken: Synchronized[int], foun
             found.put(copy.trial(chosen[number]))
     finally:
         found.put(None)
+
+
+def _end(*_: object) -> None:
+    """Whoever is told to end ends its workers, their trials and the copies too, and is told once."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(1)
 
 
 def _kill(session: int) -> None:

@@ -11,9 +11,9 @@ _CONFORMANCE = "tests/security/test_conformance.py"
 _PROCESS = "tests/integration/test_server_process.py"
 _1094 = "tests/unit/issue_1094"
 
-_CONNECTION = Nearest("websocket_core/connection.py", _UNIT)
-_MANAGER = Nearest("websocket_core/websocket_manager.py", _1094, _UNIT)
-_OLD = Nearest("websocket_core/canonical_imports.py", _1094)
+_CONNECTION = Nearest("websocket_core/connection.py", f"{_UNIT}/test_connection.py")
+_MANAGER = Nearest("websocket_core/websocket_manager.py", f"{_UNIT}/test_websocket_manager.py")
+_OLD = Nearest("websocket_core/canonical_imports.py", f"{_1094}/test_async_await_interface_validation.py")
 _ROUTE = Nearest("routes/websocket.py", _FRAMES, _SESSIONS)
 _WAKEUPS = Nearest("event_log/wakeups.py", "tests/contract/test_units.py")
 
@@ -183,27 +183,18 @@ MUTATIONS = (
         "manager-sockets-without-limit",
         "        if len(self._connections) >= limit:\n",
         "        if len(self._connections) > limit + 1_000:\n",
-        _FRAMES,
-        _SESSIONS,
-        _CONFORMANCE,
     ),
     _MANAGER.edit(
         "manager-one-socket-more",
         "        if len(self._connections) >= limit:\n",
         "        if len(self._connections) > limit:\n",
-        _FRAMES,
-        _SESSIONS,
-        _CONFORMANCE,
     ),
-    _MANAGER.edit("manager-attaches-anybodys-socket", "        self._check(connection.user_id)\n", "", _1094, _UNIT),
-    _MANAGER.edit("manager-appends-for-anybody", "        self._check(append.user_id)\n", "", _1094, _UNIT),
+    _MANAGER.edit("manager-attaches-anybodys-socket", "        self._check(connection.user_id)\n", ""),
+    _MANAGER.edit("manager-appends-for-anybody", "        self._check(append.user_id)\n", ""),
     _MANAGER.edit(
         "manager-tells-the-first-socket-only",
         "        for connection in self._connections.values():\n            connection.offer(offers)\n",
         "        for connection in list(self._connections.values())[:1]:\n            connection.offer(offers)\n",
-        _1094,
-        "tests/integration/test_midrun_state.py",
-        "tests/mission_critical/test_websocket_agent_events_suite.py",
     ),
     _MANAGER.edit(
         "manager-says-all-were-told",
@@ -232,10 +223,6 @@ MUTATIONS = (
         "manager-detached-sockets-stay",
         "        self._connections.pop(connection.id, None)\n",
         "        pass\n",
-        _FRAMES,
-        _SESSIONS,
-        _CONFORMANCE,
-        "tests/unit/issue_1094",
     ),
     _OLD.edit("old-factory-warns-nobody", "    warnings.warn(\n", "    str(\n"),
     _OLD.edit("old-factory-is-async", "def create_websocket_manager(", "async def create_websocket_manager("),

@@ -3,194 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import uuid
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from netra_backend.app.event_log.log import Committed, Cursor, EventLog, Page
+from netra_backend.app.event_log.log import Cursor
 from netra_backend.app.event_log.sqlite import SqliteLog
-from netra_backend.app.protocol.codec import encode_event
-from netra_backend.app.protocol.events import AgentMessageDelta, Gap, Pong
-from netra_backend.app.storage.errors import LogUnavailable
-from netra_backend.app.storage.schema import migrate
+from netra_backend.app.protocol.events import Pong
 from netra_backend.app.websocket_core.connection import (
     MAX_REPLIES,
     Connection,
     ConnectionState,
     IllegalConnectionStep,
-    Offer,
 )
 from tests.harness.deadline import DEADLINE
-
-
-@dataclass
-class FakeTransport:
-    """A peer that takes as many frames as it is allowed to."""
-
-    taken: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    closed: tuple[int, str] | None = None
-    aborted: bool = False
-    allowance: float = float("inf")
-    _moved: asyncio.Condition = field(default_factory=asyncio.Condition)
-
-    async def send_text(self, data: str) -> None:
-        async with self._moved:
-            await self._moved.wait_for(lambda: self.allowance > 0)
-            self.allowance -= 1
-            self.taken.append(json.loads(data))
-            self._moved.notify_all()
-
-    async def close(self, code: int, reason: str) -> None:
-        self.closed = (code, reason)
-
-    def abort(self) -> None:
-        self.aborted = True
-
-    async def allow(self, frames: float) -> None:
-        async with self._moved:
-            self.allowance += frames
-            self._moved.notify_all()
-
-    async def until(self, seen: Callable[[], object]) -> None:
-        async with asyncio.timeout(DEADLINE), self._moved:
-            await self._moved.wait_for(seen)
-
-    @property
-    def events(self) -> list[dict[str, Any]]:
-        return [frame for frame in self.taken if "seq" in frame]
-
-    @property
-    def last(self) -> int:
-        return self.events[-1]["seq"] if self.events else 0
-
-
-class GatedLog:
-    """The real log, whose answers to `read` are held back while the gate is shut, or fail while it is away."""
-
-    def __init__(self, real: EventLog) -> None:
-        self._real = real
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.answered = asyncio.Event()
-        self.away = False
-        self.reads = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-    async def read(self, user_id: str, after: Cursor, limit: int) -> Page | Gap:
-        self.reads += 1
-        if self.away:
-            raise LogUnavailable("away")
-        page = await self._real.read(user_id, after, limit)
-        self.answered.set()
-        await self.gate.wait()
-        return page
-
-
-class Stage:
-    """One user's log with one connection to it, and what lies between a commit and its wake-up."""
-
-    def __init__(self, log: EventLog, *, queue_bytes: int = 64 * 1024, stall_timeout: float = DEADLINE) -> None:
-        self.gated = GatedLog(log)
-        self.log = log
-        self.user_id = str(uuid.uuid4())
-        self.transport = FakeTransport()
-        self.held: list[Committed] | None = None
-        self.text = ""
-        self.epoch = ""
-        self.connection = Connection(
-            connection_id="c",
-            user_id=self.user_id,
-            session_id="s",
-            transport=self.transport,
-            log=self.gated,  # pyright: ignore[reportArgumentType]
-            queue_bytes=queue_bytes,
-            stall_timeout=stall_timeout,
-        )
-        self._unlisten = log.listen(self._heard)
-        self._pump: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Stage:
-        self.epoch = (await self.log.commit(self.user_id, lambda tx: tx.open_log())).epoch
-        self._pump = asyncio.create_task(self.connection.pump())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._unlisten()
-        assert self._pump is not None
-        self._pump.cancel()
-        await asyncio.gather(self._pump, return_exceptions=True)
-
-    async def append(self, count: int = 1) -> None:
-        """One unit of events. `text` is what a reader of all of them has."""
-        start = len(self.text) // 8 + 1
-        texts = [f"{number:07d} " for number in range(start, start + count)]
-        self.text += "".join(texts)
-        await self.log.commit(
-            self.user_id, lambda tx: [tx.append(AgentMessageDelta(text=text), run_id="r") for text in texts]
-        )
-
-    def resume(self, seq: int = 0) -> None:
-        self.connection.resume(Cursor(self.epoch, seq))
-
-    async def head(self) -> int:
-        return (await self.log.commit(self.user_id, lambda tx: tx.open_log())).seq
-
-    async def until_all_taken(self) -> None:
-        head = await self.head()
-        await self.transport.until(lambda: self.transport.last >= head)
-        self.check()
-
-    def check(self) -> None:
-        """Every event once and in order: ranges tile, and the text is that which was written."""
-        seq = 0
-        for event in self.transport.events:
-            assert event.get("first_seq", event["seq"]) == seq + 1, (seq, event)
-            seq = event["seq"]
-        assert self.text.startswith("".join(event["payload"]["text"] for event in self.transport.events))
-
-    def hold(self) -> None:
-        """Keep wake-ups back from now on."""
-        self.held = self.held or []
-
-    def wake(self) -> None:
-        """Deliver the wake-ups that were kept back."""
-        held, self.held = self.held or [], None
-        for committed in held:
-            self._heard(committed)
-
-    def lose(self) -> None:
-        """Lose the wake-ups that were kept back."""
-        self.held = None
-
-    async def look(self) -> None:
-        """What `SocketWatch` does once a second."""
-        self.connection.note(await self.head())
-        self.connection.catch_up()
-
-    def _heard(self, committed: Committed) -> None:
-        if committed.user_id != self.user_id:
-            return
-        if self.held is not None:
-            self.held.append(committed)
-            return
-        self.connection.offer([Offer(event.first, event.seq, encode_event(event)) for event in committed.events])
-
-
-@pytest.fixture
-async def log(tmp_path: Path) -> AsyncIterator[SqliteLog]:
-    opened = SqliteLog(tmp_path / "netra.db")
-    await opened.write(migrate)
-    yield opened
-    await opened.close()
+from tests.unit.websocket_core.stage import Stage
 
 
 async def test_events_committed_while_the_replay_reads_come_after_it_and_once(log: SqliteLog) -> None:
@@ -225,13 +53,14 @@ async def test_a_wake_up_that_comes_after_the_replay_has_passed_it_brings_nothin
         assert stage.gated.reads == reads, "what it has already sends nobody back to the log"
 
 
-async def test_a_lost_wake_up_delays_an_event_and_loses_none(log: SqliteLog) -> None:
+@pytest.mark.parametrize("lost", [1, 3])
+async def test_a_lost_wake_up_delays_an_event_and_loses_none(log: SqliteLog, lost: int) -> None:
     async with Stage(log) as stage:
         stage.resume()
         await stage.append(2)
         await stage.until_all_taken()
         stage.hold()
-        await stage.append(3)
+        await stage.append(lost)
         stage.lose()
         await stage.look()
         await stage.until_all_taken()
@@ -241,7 +70,7 @@ async def test_a_lost_wake_up_delays_an_event_and_loses_none(log: SqliteLog) -> 
         stage.lose()
         await stage.append(1)
         await stage.until_all_taken()
-        assert stage.transport.last == 8
+        assert stage.transport.last == 5 + lost
 
 
 async def test_a_slow_reader_drops_its_queue_and_reads_on_merged(log: SqliteLog) -> None:
@@ -272,6 +101,18 @@ async def test_a_reader_that_keeps_up_never_goes_back_to_the_log(log: SqliteLog)
             await stage.append()
             await stage.until_all_taken()
         assert stage.gated.reads == reads, "what was sent makes room in the queue"
+
+
+async def test_a_replay_of_many_pages_goes_on_to_the_head(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netra_backend.app.websocket_core.connection.PAGE", 3)
+    async with Stage(log) as stage:
+        # What was committed before the socket was there wakes nobody up.
+        stage.hold()
+        for run in range(10):
+            await stage.append(run_id=str(run))
+        stage.lose()
+        stage.resume()
+        await stage.until_all_taken()
 
 
 async def test_one_unit_larger_than_the_queue_is_read_from_the_log(log: SqliteLog) -> None:
@@ -314,6 +155,16 @@ async def test_draining_says_the_cursor_and_then_closes_for_a_restart(log: Sqlit
         assert stage.transport.closed[0] == 1012
         assert not stage.transport.aborted
         stage.check()
+
+
+async def test_the_first_reason_to_close_is_told(log: SqliteLog) -> None:
+    async with Stage(log) as stage:
+        stage.connection.close(4401, "the session has ended")
+        stage.connection.close(4429, "too many sockets")
+        stage.connection.drain()
+        async with asyncio.timeout(DEADLINE):
+            await stage.connection.closed.wait()
+    assert stage.transport.closed == (4401, "the session has ended")
 
 
 async def test_a_second_resume_is_refused_and_changes_nothing(log: SqliteLog) -> None:
@@ -373,6 +224,38 @@ async def test_while_the_log_is_away_a_replay_waits_and_answers_still_go_out(log
         assert stage.transport.events == []
         stage.gated.away = False
         await stage.until_all_taken()
+
+
+async def test_an_answer_and_a_close_wait_for_no_long_replay(log: SqliteLog) -> None:
+    async with Stage(log) as stage:
+        for run in range(20):
+            # What is of one run would come merged.
+            await stage.append(run_id=str(run))
+        stage.transport.allowance = 3
+        stage.resume()
+        await stage.transport.until(lambda: len(stage.transport.taken) == 3)
+        # The fourth event is in the peer's hands already.
+        await stage.connection.reply(Pong(), "1")
+        await stage.transport.allow(2)
+        await stage.transport.until(lambda: len(stage.transport.taken) == 5)
+        assert [frame["type"] for frame in stage.transport.taken[3:]] == ["agent_message_delta", "pong"]
+        stage.connection.close(4401, "the session has ended")
+        await stage.transport.allow(float("inf"))
+        async with asyncio.timeout(DEADLINE):
+            await stage.connection.closed.wait()
+        assert stage.transport.last == 5
+        stage.check()
+
+
+async def test_whoever_waits_to_answer_is_let_go_when_the_socket_ends(log: SqliteLog) -> None:
+    async with Stage(log, stall_timeout=0.05) as stage:
+        stage.transport.allowance = 0
+        for _ in range(MAX_REPLIES + 1):
+            stage.connection.tell(Pong())
+        answering = asyncio.create_task(stage.connection.reply(Pong()))
+        async with asyncio.timeout(DEADLINE):
+            await stage.connection.closed.wait()
+            await answering
 
 
 async def test_whoever_answers_waits_when_too_many_answers_wait(log: SqliteLog) -> None:

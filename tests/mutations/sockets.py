@@ -7,14 +7,15 @@ from tests.mutations.mutation import Nearest
 _UNIT = "tests/unit/websocket_core"
 _FRAMES = "tests/security/test_bad_frames.py"
 _SESSIONS = "tests/security/test_sessions.py"
-_CONFORMANCE = "tests/security/test_conformance.py"
-_PROCESS = "tests/integration/test_server_process.py"
+_WRONG = f"{_FRAMES}::test_every_wrong_frame_is_explained_and_leaves_no_trace"
+_LOGGING_IN = f"{_SESSIONS}::test_before_log_in_a_socket_can_do_nothing_but_log_in"
+_ANSWERS = "tests/integration/test_socket_answers.py"
 _1094 = "tests/unit/issue_1094"
 
 _CONNECTION = Nearest("websocket_core/connection.py", f"{_UNIT}/test_connection.py")
 _MANAGER = Nearest("websocket_core/websocket_manager.py", f"{_UNIT}/test_websocket_manager.py")
 _OLD = Nearest("websocket_core/canonical_imports.py", f"{_1094}/test_async_await_interface_validation.py")
-_ROUTE = Nearest("routes/websocket.py", _FRAMES, _SESSIONS)
+_ROUTE = Nearest("routes/websocket.py", _WRONG)
 _WAKEUPS = Nearest("event_log/wakeups.py", "tests/contract/test_units.py")
 
 MUTATIONS = (
@@ -250,13 +251,13 @@ MUTATIONS = (
         "route-foreign-page-may-connect",
         "    except ForbiddenOrigin as error:\n",
         "    except ZeroDivisionError as error:\n",
-        _SESSIONS,
+        f"{_SESSIONS}::test_only_our_own_page_may_open_a_socket_with_the_cookie",
     ),
     _ROUTE.edit(
         "route-no-rights-answered-all-the-same",
         "            case Rights.NONE:\n",
         "            case Rights.NONE if isinstance(frame, Resume):\n",
-        _SESSIONS,
+        f"{_SESSIONS}::test_rights_are_checked_on_the_frame_itself",
     ),
     _ROUTE.edit(
         "route-uncertain-rights-allow-all",
@@ -268,105 +269,82 @@ MUTATIONS = (
         "route-resumes-twice",
         "        except IllegalConnectionStep:\n            raise InvalidFrame(",
         "        except ZeroDivisionError:\n            raise InvalidFrame(",
-        _FRAMES,
-        _SESSIONS,
-        _CONFORMANCE,
+        f"{_FRAMES}::test_events_flow_only_after_resume_and_resume_works_once",
+        _ANSWERS,
     ),
     _ROUTE.edit(
         "route-half-a-cursor",
         "        if (epoch is None) != (seq is None):\n",
         "        if epoch is None and seq is not None and seq < 0:\n",
-        _FRAMES,
-        _SESSIONS,
-        _CONFORMANCE,
+        _WRONG,
     ),
     _ROUTE.edit(
         "route-resumes-from-the-start",
         "cursor = Cursor(epoch, seq) if epoch is not None and seq is not None else head",
         "cursor = Cursor(epoch, seq) if epoch is not None and seq is not None else Cursor(head.epoch, 0)",
-        _FRAMES,
-        _SESSIONS,
-        _CONFORMANCE,
+        f"{_FRAMES}::test_events_flow_only_after_resume_and_resume_works_once",
         "tests/integration/test_golden_path.py",
     ),
     _ROUTE.edit(
         "route-authenticates-twice",
         '            case Authenticate():\n                raise InvalidFrame("this socket is authenticated", field="type")',
         "            case Authenticate():\n                await self._connection.reply(Ack(), frame.id)",
-        _FRAMES,
-        _SESSIONS,
-        _CONFORMANCE,
+        _LOGGING_IN,
     ),
     _ROUTE.edit(
         "route-binary-frames-pass",
         "    if text is None:\n        raise BinaryFrame\n",
         '    if text is None:\n        text = (message.get("bytes") or b"").decode()\n',
-        _FRAMES,
-        _SESSIONS,
-        _CONFORMANCE,
+        f"{_FRAMES}::test_a_binary_frame_closes_with_1003",
     ),
     _ROUTE.edit(
         "route-first-frame-any-time",
         "        async with asyncio.timeout(serving.settings.authentication_timeout):\n",
         "        async with asyncio.timeout(None):\n",
-        _FRAMES,
-        _SESSIONS,
-        _CONFORMANCE,
+        f"{_SESSIONS}::test_who_does_not_log_in_in_time_is_closed",
         hangs="that is the defect",
     ),
     _ROUTE.edit(
         "route-first-frame-any-type",
         "                    if not isinstance(frame, Authenticate):\n                        raise FrameError",
         "                    if isinstance(frame, StopAgent):\n                        raise FrameError",
-        _FRAMES,
-        _SESSIONS,
-        _CONFORMANCE,
+        _LOGGING_IN,
     ),
     _ROUTE.edit(
         "route-both-ticket-and-token",
         "        if token is not None and ticket is None:\n",
         "        if token is not None:\n",
-        _FRAMES,
-        _SESSIONS,
-        _CONFORMANCE,
+        _LOGGING_IN,
     ),
     _ROUTE.edit(
         "route-ticket-for-any-page",
         'redeem_ticket(ticket, websocket.headers.get("origin"))',
         "redeem_ticket(ticket, None)",
-        _SESSIONS,
+        f"{_SESSIONS}::test_a_ticket_opens_one_socket_of_the_page_it_was_made_for",
     ),
     _ROUTE.edit(
         "route-frame-error-without-reply-to",
         "            await self._connection.reply(answer, error.reply_to)\n        except Refusal",
         "            await self._connection.reply(answer)\n        except Refusal",
-        _FRAMES,
-        _SESSIONS,
-        _CONFORMANCE,
+        _WRONG,
     ),
     _ROUTE.edit(
         "route-defect-ends-the-socket",
         "        except Exception:\n            # A defect in answering",
         "        except ZeroDivisionError:\n            # A defect in answering",
-        _FRAMES,
-        _SESSIONS,
-        _CONFORMANCE,
+        _ANSWERS,
     ),
     _ROUTE.edit(
         "route-defect-shows-its-text",
         'message=f"the server failed on this frame (reference {reference})"',
         "message=traceback.format_exc()",
-        _FRAMES,
-        _SESSIONS,
-        _CONFORMANCE,
+        _ANSWERS,
     ),
     _ROUTE.edit(
         "route-acks-before-the-commit",
         "        started = await self._serving.agents.start_agent(\n            self._context.child(),",
         "        await self._connection.reply(Ack(), frame.id)\n        started = await self._serving.agents.start_agent(\n            self._context.child(),",
-        _FRAMES,
-        _SESSIONS,
-        _CONFORMANCE,
+        _WRONG,
     ),
     _ROUTE.edit(
         "route-acks-the-stop-before-the-commit",
@@ -384,16 +362,12 @@ MUTATIONS = (
         "route-unanswered-without-bound",
         "            if len(self._answering) >= MAX_UNANSWERED:\n",
         "            if len(self._answering) >= MAX_UNANSWERED * 1_000:\n",
-        _FRAMES,
-        _SESSIONS,
-        _CONFORMANCE,
+        _ANSWERS,
     ),
     _ROUTE.edit(
         "route-detaches-nothing",
         "            manager.detach(self._connection)\n            pump.cancel()\n",
         "            pump.cancel()\n",
-        _FRAMES,
-        _SESSIONS,
-        _CONFORMANCE,
+        f"{_SESSIONS}::test_one_socket_too_many_is_closed_and_the_others_are_not",
     ),
 )

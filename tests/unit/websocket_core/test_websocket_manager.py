@@ -102,7 +102,8 @@ async def test_a_user_has_so_many_sockets(log: SqliteLog, manager: WebSocketMana
 async def test_an_event_reaches_every_socket_and_its_result_names_those_that_have_it(
     log: SqliteLog, manager: WebSocketManager
 ) -> None:
-    head = await log.commit(manager.user_id, lambda tx: tx.open_log())
+    opened = await log.commit(manager.user_id, lambda tx: tx.open_log())
+    head = Cursor(opened.epoch, opened.seq)
     transports = [FakeTransport(), FakeTransport()]
     one, two = (socket(log, manager.user_id, transport) for transport in transports)
     silent = socket(log, manager.user_id)

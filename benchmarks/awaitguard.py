@@ -33,8 +33,9 @@ from pathlib import Path
 
 import psutil
 from awaitguard.cache import Cache
-from awaitguard.config import Config
 from awaitguard.engine import check, no_progress, refresh
+from awaitguard.ground import Ground
+from awaitguard.infer.modules import Modules
 from awaitguard.read.discovery import discover
 from awaitguard.read.walker import Walker
 
@@ -243,9 +244,9 @@ def stages(name: str, tree: Path) -> None:
         parsing, walking = parsing + between - began, walking + time.process_time() - between
     started = time.process_time()
     with Cache(None) as cache:
-        digests, names = refresh(cache, str(tree), files, 1, no_progress)
+        known, words = refresh(cache, str(tree), files, 1, no_progress)
         summarised = time.process_time()
-        check(cache, str(tree), Config(tree), files, digests, b"", names, 1, no_progress)
+        check(cache, files, Ground(known, words, Modules(str(tree), known)), 1, no_progress)
         checked = time.process_time()
     share = sum(map(len, texts[::5])) / sum(map(len, texts))
     unit = parsing / share

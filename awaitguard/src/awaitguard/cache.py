@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import marshal
 import os
 import sqlite3
 import sys
 import tempfile
+import time
 import zlib
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
+from typing import Any, Final, NamedTuple
 
+from awaitguard.read.discovery import state_of
 from awaitguard.read.source import summarise
-from awaitguard.read.summary import FORMAT
+from awaitguard.version import __version__
 
-LAYOUT = f"{FORMAT}-{sys.version_info[0]}.{sys.version_info[1]}"
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, changed INTEGER, hash BLOB, digest BLOB, names TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS summaries (path TEXT PRIMARY KEY, checksum INTEGER, summary BLOB);
-CREATE TABLE IF NOT EXISTS library (path TEXT PRIMARY KEY, state TEXT, checksum INTEGER, summary BLOB);
-CREATE TABLE IF NOT EXISTS results (path TEXT PRIMARY KEY, key BLOB, outcome BLOB);
-CREATE TABLE IF NOT EXISTS runs (key BLOB PRIMARY KEY, outcome BLOB);
-"""
-FileRow = tuple[str, int, int, bytes, bytes, str, bytes]
+TABLES: Final = ("files", "summaries", "library", "results", "runs")
+PUT: Final = "INSERT OR REPLACE INTO {} VALUES (?, ?)"
+GET_ALL: Final = "SELECT name, data FROM {}"
+GET: Final = "SELECT data FROM {} WHERE name = ?"
+UNUSED: Final = 7 * 24 * 3600  # seconds after which the cache of another awaitguard or Python is thrown away
+SPARE: Final = 1000  # summaries that no file has any more and that are kept besides as many as there are files
 
 
 def digest(data: bytes) -> bytes:
@@ -32,11 +33,57 @@ def digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
+def maker() -> str:
+    """What names the Python and the awaitguard that make a cache: neither believes what another one has made."""
+    here = Path(__file__).parent
+    files = [(one.as_posix(), one.stat()) for one in sorted(here.rglob("*")) if one.suffix in (".py", ".so", ".pyd")]
+    parts = [(name, status.st_size, status.st_mtime_ns) for name, status in files]
+    return digest(repr((__version__, sys.version_info[:2], parts)).encode()).hex()
+
+
+class Known(NamedTuple):
+    """What is known of a file: its state, the digests of its source and summary, its words.
+
+    `views` has a name for what each of the views of `read.forms` shows: the digest of some summary that shows the same.
+    """
+
+    state: str
+    content: bytes
+    summary: bytes
+    views: tuple[bytes, ...]
+    words: str
+
+
+def seal(data: bytes) -> bytes:
+    """Bytes as they are stored: damage shows."""
+    return zlib.crc32(data).to_bytes(4, "big") + data
+
+
+def unseal(stored: object) -> bytes | None:
+    """What was sealed; None if it isn't what was stored."""
+    if not isinstance(stored, bytes) or len(stored) < 4:
+        return None
+    data = stored[4:]
+    return data if zlib.crc32(data).to_bytes(4, "big") == stored[:4] else None
+
+
+def thaw(stored: object) -> Any:
+    """The values that were sealed by `freeze`; None if they aren't what was stored."""
+    data = unseal(stored)
+    return None if data is None else marshal.loads(data)  # noqa: S302 - our own cache, by its checksum
+
+
+def freeze(values: Any) -> bytes:
+    """Plain values as they are stored."""
+    return seal(marshal.dumps(values))
+
+
 class Cache:
     """A cache file, or a temporary one that is gone after the run.
 
-    A damaged file is replaced by an empty one; one that can't be written is replaced by a temporary one. Two runs can
-    use one file at the same time: each writes whole rows, and rows are only believed when their keys fit.
+    Nothing in it is needed and nothing is believed that doesn't fit: rows have checksums, results name all that they were
+    worked out from, and summaries the source that they were made of. So a cache that is damaged, cut off, locked, full or
+    written by several runs at once costs time and nothing else.
     """
 
     def __init__(self, directory: Path | None) -> None:
@@ -44,98 +91,115 @@ class Cache:
         self.path = ""
         self.connection: sqlite3.Connection
         if directory is not None:
-            try:
+            path = directory / f"cache-{maker()}.sqlite"
+            with contextlib.suppress(OSError):
                 directory.mkdir(parents=True, exist_ok=True)
                 ignore = directory / ".gitignore"
                 if not ignore.exists():
                     ignore.write_text("*\n", encoding="utf-8")
-                self.open(str(directory / f"cache-{LAYOUT}.sqlite"))
+                if not path.exists():
+                    drop_unused(directory)
+            if self.open(str(path)) or (remove(path) and self.open(str(path))):
                 return
-            except sqlite3.DatabaseError:
-                if self.replace(directory):
-                    return
-            except OSError:
-                pass
         self.temporary = tempfile.TemporaryDirectory(prefix="awaitguard-")
-        self.open(os.path.join(self.temporary.name, "cache.sqlite"))
+        if not self.open(os.path.join(self.temporary.name, "cache.sqlite")):
+            raise OSError(f"no cache can be made in {self.temporary.name}")
 
-    def open(self, path: str) -> None:
-        connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+    def open(self, path: str) -> bool:
+        """Whether there is a cache now that can be read and written."""
+        try:
+            connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+        except sqlite3.Error:
+            return False
         try:
             connection.execute("PRAGMA journal_mode=WAL" if self.temporary is None else "PRAGMA journal_mode=OFF")
             connection.execute("PRAGMA synchronous=OFF")
-            connection.executescript(SCHEMA)
-            connection.execute("SELECT count(*), max(length(outcome)) FROM runs").fetchone()
-        except sqlite3.DatabaseError:
+            for table in TABLES:
+                connection.execute(f"CREATE TABLE IF NOT EXISTS {table} (name BLOB PRIMARY KEY, data BLOB)")
+            connection.execute("SELECT count(*), max(length(data)) FROM runs").fetchone()
+        except sqlite3.Error:
             connection.close()
-            raise
-        self.path, self.connection = path, connection
-
-    def replace(self, directory: Path) -> bool:
-        """Put an empty cache in place of a damaged one."""
-        try:
-            for left in directory.glob(f"cache-{LAYOUT}.sqlite*"):
-                left.unlink()
-            self.open(str(directory / f"cache-{LAYOUT}.sqlite"))
-        except (OSError, sqlite3.DatabaseError):
             return False
+        self.path, self.connection = path, connection
         return True
 
-    def known(self) -> dict[str, tuple[int, int, bytes, bytes, str]]:
-        """Size, time of change, hash of the source, digest of the summary and names of every cached file, by path."""
-        rows = self.connection.execute("SELECT path, size, changed, hash, digest, names FROM files")
-        return {path: tuple(rest) for path, *rest in rows}
+    # Files and summaries
 
-    def store_files(self, rows: Sequence[FileRow]) -> None:
-        with self.writing() as connection:
-            connection.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", [row[:6] for row in rows])
-            summaries = [(path, zlib.crc32(summary), summary) for path, *_, summary in rows]
-            connection.executemany("INSERT OR REPLACE INTO summaries VALUES (?, ?, ?)", summaries)
+    def files(self) -> dict[str, Known]:
+        """What is known of every file, by path."""
+        return {path: Known(*found) for path, found in self.rows("files")}
 
-    def touch_files(self, rows: Iterable[tuple[int, int, str]]) -> None:
-        """Note new times of files whose content is as before."""
-        self.write("UPDATE files SET size = ?, changed = ? WHERE path = ?", rows)
+    def store_files(
+        self, files: Iterable[tuple[str, Known]], summaries: Iterable[tuple[bytes, bytes, str]] = ()
+    ) -> None:
+        """Keep files, and summaries with their words by the digest of their source."""
+        self.write(
+            (
+                PUT.format("summaries"),
+                [(content, seal(words.encode() + b"\0" + data)) for content, data, words in summaries],
+            ),
+            (PUT.format("files"), [(path, freeze(tuple(known))) for path, known in files]),
+        )
 
     def drop_files(self, paths: Iterable[str]) -> None:
+        """Forget files that are gone. Their summaries stay a while: they may come back, by another name perhaps."""
         gone = [(path,) for path in paths]
-        with self.writing() as connection:
-            connection.executemany("DELETE FROM files WHERE path = ?", gone)
-            connection.executemany("DELETE FROM summaries WHERE path = ?", gone)
-            connection.executemany("DELETE FROM results WHERE path = ?", gone)
+        self.write(("DELETE FROM files WHERE name = ?", gone), ("DELETE FROM results WHERE name = ?", gone))
 
-    def results(self) -> dict[str, tuple[bytes, bytes]]:
-        """Key and outcome of every cached result, by path."""
-        return {
-            path: (key, outcome)
-            for path, key, outcome in self.connection.execute("SELECT path, key, outcome FROM results")
-        }
+    def drop_summaries(self, files: dict[str, Known]) -> None:
+        """Forget summaries that no file has any more, once they are many."""
+        wanted = {known.content for known in files.values()}
+        kept = {name for (name,) in self.select("SELECT name FROM summaries")}
+        if len(kept) > 2 * len(wanted) + SPARE:
+            self.write(("DELETE FROM summaries WHERE name = ?", [(name,) for name in kept - wanted]))
 
-    def store_results(self, rows: Iterable[tuple[str, bytes, bytes]]) -> None:
-        self.write("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", rows)
+    def silent_about(self, text: str) -> set[bytes]:
+        """The digests of the sources whose summaries don't hold a text."""
+        return {name for (name,) in self.select("SELECT name FROM summaries WHERE instr(data, ?) = 0", text.encode())}
 
-    def run(self, key: bytes) -> bytes | None:
-        """The outcome of a whole run with this key."""
-        row = self.connection.execute("SELECT outcome FROM runs WHERE key = ?", (key,)).fetchone()
-        return row[0] if row else None
+    # Results
 
-    def store_run(self, key: bytes, outcome: bytes) -> None:
-        self.write("DELETE FROM runs", [()])
-        self.write("INSERT OR REPLACE INTO runs VALUES (?, ?)", [(key, outcome)])
+    def results(self) -> dict[str, Any]:
+        """What was stored of every file's check, by path."""
+        return dict(self.rows("results"))
 
-    def write(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
-        with self.writing() as connection:
-            connection.executemany(statement, rows)
+    def store_results(self, results: Iterable[tuple[str, Any]]) -> None:
+        self.write((PUT.format("results"), [(path, freeze(values)) for path, values in results]))
 
-    @contextlib.contextmanager
-    def writing(self) -> Generator[sqlite3.Connection]:
-        """A transaction."""
-        self.connection.execute("BEGIN IMMEDIATE")
+    def run(self, key: bytes) -> Any:
+        """What was stored of a whole run; None if it isn't there."""
+        return dict(self.rows("runs")).get(key)
+
+    def store_run(self, key: bytes, values: Any) -> None:
+        """Keep a whole run, in the place of the one before."""
+        self.write(("DELETE FROM runs", [()]), (PUT.format("runs"), [(key, freeze(values))]))
+
+    # Rows
+
+    def rows(self, table: str) -> list[tuple[Any, Any]]:
+        """Names and values of a table, without what is damaged."""
+        thawed = [(name, thaw(data)) for name, data in self.select(GET_ALL.format(table))]
+        return [(name, values) for name, values in thawed if values is not None]
+
+    def select(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         try:
-            yield self.connection
+            return self.connection.execute(query, values).fetchall()
+        except sqlite3.Error:
+            return []
+
+    def write(self, *statements: tuple[str, list[tuple[Any, ...]]]) -> None:
+        """One transaction; one that can't be written is done without."""
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+            for statement, rows in statements:
+                self.connection.executemany(statement, rows)
             self.connection.execute("COMMIT")
-        except BaseException:
-            self.connection.execute("ROLLBACK")
-            raise
+        except sqlite3.Error:
+            pass
+        finally:
+            if self.connection.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
+                    self.connection.execute("ROLLBACK")
 
     def close(self) -> None:
         self.connection.close()
@@ -151,37 +215,60 @@ class Cache:
         self.close()
 
 
+def remove(path: Path) -> bool:
+    """Take a damaged cache away."""
+    try:
+        for left in path.parent.glob(path.name + "*"):
+            left.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
+
+
+def drop_unused(directory: Path) -> None:
+    """Take away what other versions left here and nobody has used for long."""
+    for path in directory.glob("cache-*.sqlite"):
+        if path.stat().st_mtime < time.time() - UNUSED:
+            remove(path)
+
+
 class Reader:
     """The summaries of a cache, one reader per process; it writes only what it had to summarise of the library."""
 
     def __init__(self, path: str) -> None:
         self.connection = sqlite3.connect(path, timeout=30)
-        self.connection.execute("PRAGMA synchronous=OFF")
+        with contextlib.suppress(sqlite3.Error):
+            self.connection.execute("PRAGMA synchronous=OFF")
 
-    def summary(self, path: str) -> bytes | None:
-        """The summary of a file; None if it isn't there or isn't what was stored."""
-        row = self.connection.execute("SELECT checksum, summary FROM summaries WHERE path = ?", (path,)).fetchone()
-        return row[1] if row and zlib.crc32(row[1]) == row[0] else None
+    def summary(self, content: bytes) -> tuple[bytes, str] | None:
+        """Summary and words by the digest of the source; None if they aren't there or aren't what was stored."""
+        data = self.row("summaries", content)
+        if data is None:
+            return None
+        words, _, summary = data.partition(b"\0")
+        return summary, words.decode()
 
     def library(self, path: str) -> bytes | None:
-        """The summary of a source of the library: kept while the file's size and time of change are the same."""
+        """The summary of a source of the library: kept while the file is in the same state."""
         try:
-            status = os.stat(path)
-            state = f"{status.st_size}:{status.st_mtime_ns}"
-            row = self.connection.execute(
-                "SELECT state, checksum, summary FROM library WHERE path = ?", (path,)
-            ).fetchone()
-            if row and row[0] == state and zlib.crc32(row[2]) == row[1]:
-                return row[2]
+            state = state_of(os.stat(path)).encode()
+            kept = (self.row("library", path) or b"").partition(b"\0") if state else (b"", b"", b"")
+            if kept[0] == state and kept[2]:
+                return kept[2]
             with open(path, "rb") as file:
                 data, _ = summarise(file.read())
         except OSError:
             return None
-        with contextlib.suppress(sqlite3.OperationalError), self.connection:
-            self.connection.execute(
-                "INSERT OR REPLACE INTO library VALUES (?, ?, ?, ?)", (path, state, zlib.crc32(data), data)
-            )
+        with contextlib.suppress(sqlite3.Error), self.connection:
+            self.connection.execute(PUT.format("library"), (path, seal(state + b"\0" + data)))
         return data
+
+    def row(self, table: str, name: object) -> bytes | None:
+        try:
+            found = self.connection.execute(GET.format(table), (name,)).fetchone()
+        except sqlite3.Error:
+            return None
+        return unseal(found[0]) if found else None
 
     def close(self) -> None:
         self.connection.close()

@@ -7,26 +7,28 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-from awaitguard.cache import LAYOUT, Cache, FileRow, digest
+from awaitguard.cache import Cache, Known, Reader
 from awaitguard.codes import UNREADABLE
 from awaitguard.config import Config
 from awaitguard.finding import Cause, Finding
-from awaitguard.infer.modules import Modules, ignored_paths
-from awaitguard.infer.words import Words, collect_words, digest_text
+from awaitguard.ground import Ground, is_outer
+from awaitguard.infer.modules import Modules
+from awaitguard.infer.words import Words, collect_words
 from awaitguard.read.discovery import SourceFile, discover
-from awaitguard.read.summary import Ignore
+from awaitguard.read.forms import VIEWS
+from awaitguard.read.summary import Ignore, definitions, load, unpack_position
 from awaitguard.rules.confidence import NEWER, TEMPLATE, confidence
 from awaitguard.rules.facts import ProjectFacts, PublicFunction, Renaming
 from awaitguard.rules.registry import GROUPS
-from awaitguard.version import __version__
 from awaitguard.work import Checker, batches, check_files, spread, start_checker, summarise_files
 
 BATCH = 400_000  # bytes of source in one task of summarising
 # Tasks of checking: files of one package ask for the same definitions, so each process gets long stretches.
 STRETCH = 4_000_000
 Progress = Callable[[str, int, int], None]
+Collected = tuple[list[Finding], dict[str, list[Ignore]], dict[str, int]]  # and unresolved calls, by file
 
 
 class Outcome(NamedTuple):
@@ -61,28 +63,16 @@ def run(config: Config, starts: Iterable[Path], jobs: int = 0, progress: Progres
     unreadable = [unparsed(path, 1, 0, reason) for path, reason in discovery.unreadable]
     jobs = jobs or os.cpu_count() or 1
     with Cache(config.cache) as cache:
-        digests, words = refresh(cache, root, discovery.files, jobs, progress)
-        paths = [file.path for file in discovery.files]
-        salt = digest(
-            repr(
-                (
-                    __version__,
-                    LAYOUT,
-                    own_state(),
-                    config.roots,
-                    os.environ.get("VIRTUAL_ENV"),
-                    ignored_paths(root),
-                    paths,
-                )
-            ).encode()
-        )
-        key = digest(salt + repr((config.families, sorted(words))).encode() + b"".join(digests[path] for path in paths))
-        stored = cache.run(key)
-        outcome = unpack(stored) if stored else None
+        files, words = refresh(cache, root, discovery.files, jobs, progress)
+        ground = Ground(files, words, Modules(root, files, config.roots))
+        key = ground.everything(config.families)
+        outcome = stored_run(cache, key, ground)
         if outcome is None:
-            outcomes = check(cache, root, config, discovery.files, digests, salt, words, jobs, progress)
-            outcome = collect(outcomes, config)
-            cache.store_run(key, pack(outcome))
+            results = check(cache, discovery.files, ground, jobs, progress)
+            outcome = collect(results, config)
+            if all(result.is_kept for result in results.values()):
+                outer = sorted({one for result in results.values() for one in result.touched if is_outer(one)})
+                cache.store_run(key, (outer, ground.outer_key(outer), pack(outcome)))
     findings, ignores, unresolved = outcome
     wanted = asked.paths()
     shown = sorted((one for one in (*unreadable, *findings) if one.path in wanted), key=lambda one: one.sort_key)
@@ -96,132 +86,144 @@ def run(config: Config, starts: Iterable[Path], jobs: int = 0, progress: Progres
     )
 
 
-def own_state() -> list[int]:
-    """When awaitguard's own files changed: what another version of it found isn't believed."""
-    here = Path(__file__).parent
-    return sorted(path.stat().st_mtime_ns for path in here.rglob("*.py"))
+def stored_run(cache: Cache, key: bytes, ground: Ground) -> Collected | None:
+    """The outcome of the last run, if all that it was worked out from is as it was."""
+    stored = cache.run(key)
+    if stored is None:
+        return None
+    outer, answers, outcome = stored
+    return unpack(outcome) if answers == ground.outer_key(outer) else None
 
 
 def refresh(
     cache: Cache, root: str, files: Sequence[SourceFile], jobs: int, progress: Progress
-) -> tuple[dict[str, bytes], Words]:
-    """Bring the cached summaries up to date; gives the digest of each file's summary, and the words of the project."""
-    said: list[tuple[str, str]] = []
-    known = cache.known()
-    digests: dict[str, bytes] = {}
+) -> tuple[dict[str, Known], Words]:
+    """Bring the cached summaries up to date; gives what is known of each file, and the words of the project."""
+    known = cache.files()
+    now: dict[str, Known] = {}
     changed: list[tuple[tuple[str, bytes | None], int]] = []
-    by_path = {file.path: file for file in files}
+    states = {file.path: file.state for file in files}
     for file in files:
         old = known.get(file.path)
-        if old is not None and old[0] == file.size and old[1] == file.changed and old[2]:
-            digests[file.path] = old[3]
-            said.append((file.path, old[4]))
+        if old is not None and file.state and old.state == file.state:
+            now[file.path] = old
         else:
-            changed.append(((file.path, old[2] if old else None), file.size + 500))
-    tasks = [(root, batch) for batch in batches(changed, BATCH)]
+            changed.append(((file.path, old.content if old else None), file.size + 500))
+    tasks = [(root, cache.path, batch) for batch in batches(changed, BATCH)]
     done = 0
     for results in spread(summarise_files, tasks, jobs if len(changed) > 40 else 1):
-        rows: list[FileRow] = []
-        for path, content, of_summary, summary, found in results:
-            file = by_path[path]
+        fresh: list[tuple[str, Known]] = []
+        summaries: list[tuple[bytes, bytes, str]] = []
+        for path, content, of_summary, summary, said, same in results:
             if summary is None:
-                digests[path] = known[path][3]
-                said.append((path, known[path][4]))
-                cache.touch_files([(file.size, file.changed, path)])
+                file = known[path]._replace(state=states[path])
             else:
-                digests[path] = of_summary
-                said.append((path, found))
-                rows.append((path, file.size, file.changed, content, of_summary, found, summary))
-        cache.store_files(rows)
+                # A file that couldn't be read is tried again, whatever its state.
+                state = states[path] if content != of_summary else ""
+                views = [known[path].views[view] if same and same[view] else of_summary for view in VIEWS]
+                file = Known(state, content, of_summary, tuple(views), said)
+                summaries.append((content, summary, said))
+            now[path] = file
+            fresh.append((path, file))
+        cache.store_files(fresh, summaries)
         done += len(results)
         progress("reading", done, len(changed))
-    gone = [path for path in known if path not in by_path and not os.path.exists(os.path.join(root, path))]
+    gone = [path for path in known if path not in now and not os.path.exists(os.path.join(root, path))]
     if gone:
         cache.drop_files(gone)
-    return digests, collect_words(said)
+    if changed:
+        cache.drop_summaries({**known, **now})
+    return now, collect_words((path, file.words) for path, file in now.items())
+
+
+class Result(NamedTuple):
+    """What the check of one file gave, by the questions that it asked; a result that isn't kept holds for this run."""
+
+    touched: tuple[str, ...]
+    outcome: bytes
+    is_kept: bool = True
 
 
 def check(
-    cache: Cache, root: str, config: Config, files: Sequence[SourceFile], digests: dict[str, bytes], salt: bytes,
-    words: Words, jobs: int, progress: Progress,
-) -> dict[str, bytes]:  # fmt: skip
-    """Check the files whose results don't stand any more; gives the outcome of every file."""
-    outcomes: dict[str, bytes] = {}
+    cache: Cache, files: Sequence[SourceFile], ground: Ground, jobs: int, progress: Progress
+) -> dict[str, Result]:
+    """Check the files whose results don't stand any more; gives the results of all."""
+    found: dict[str, Result] = {}
     stored = cache.results()
     stale: list[tuple[str, int]] = []
+    moved: list[tuple[str, Any]] = []
     for file in files:
         row = stored.get(file.path)
-        outcome = fitting(row, file.path, digests, salt, words) if row else None
-        if outcome is None:
+        if row is None or row[0] != ground.key(file.path, row[1]):
             stale.append((file.path, file.size + 500))
-        else:
-            outcomes[file.path] = outcome
+            continue
+        key, touched, outcome, causes = row
+        if any(ground.files[path].summary != summary for path, summary in causes):
+            outcome = relocated(outcome, cache, ground)
+            moved.append((file.path, (key, touched, outcome, cause_files(outcome, ground))))
+        found[file.path] = Result(touched, outcome)
+    if moved:
+        cache.store_results(moved)
     if not stale:
-        return outcomes
-    modules = Modules(root, (file.path for file in files), config.roots)
+        return found
+    contents = {path: known.content for path, known in ground.files.items()}
     done = 0
     jobs = jobs if len(stale) > 40 else 1
     tasks = batches(stale, STRETCH, BATCH, 4 * jobs)
-    for results in spread(check_files, tasks, jobs, start_checker, (cache.path, modules, words)):
-        rows: list[tuple[str, bytes, bytes]] = []
+    for results in spread(
+        check_files, tasks, jobs, start_checker, (cache.path, contents, ground.modules, ground.words)
+    ):
+        rows: list[tuple[str, Any]] = []
         for path, touched, outcome in results:
-            rows.append((path, depends(path, touched, digests, salt, words), marshal.dumps((touched, outcome))))
-            outcomes[path] = outcome
+            found[path] = Result(touched or (), outcome, touched is not None)
+            if touched is not None:
+                rows.append((path, (ground.key(path, touched), touched, outcome, cause_files(outcome, ground))))
         cache.store_results(rows)
         done += len(results)
         progress("checking", done, len(stale))
     if Checker.current is not None:
         Checker.current.reader.close()
         Checker.current = None
-    return outcomes
+    return found
 
 
-def depends(
-    path: str, touched: Iterable[str], digests: dict[str, bytes], salt: bytes, words: Words
-) -> bytes:  # fmt: skip
-    """The key of a result: everything that it was worked out from, be it files or words of the project."""
-    parts = [salt, digests.get(path, b"")]
-    parts += [digests.get(one) or digest_text(words, one) or outside(one) for one in touched]
-    return digest(b"".join(parts))
+# Causes in other files: a result stands while those look the same to it, but their lines may move.
 
 
-STATUS: dict[str, bytes] = {}
+def cause_files(outcome: bytes, ground: Ground) -> tuple[tuple[str, bytes], ...]:
+    """The files in which the causes of a result stand, with the summaries by which their lines are right."""
+    plain = marshal.loads(outcome)[0]  # noqa: S302 - our own cache
+    paths = {one[-1][1] for one in plain if one[-1] is not None}
+    return tuple([(path, ground.files[path].summary) for path in sorted(paths) if path in ground.files])
 
 
-def outside(path: str) -> bytes:
-    """A stand-in for the digest of a file of the library: its size and time of change."""
-    if not path.startswith("/"):
-        return b"-"
-    if path not in STATUS:
-        try:
-            status = os.stat(path)
-            STATUS[path] = f"{status.st_size}:{status.st_mtime_ns}".encode()
-        except OSError:
-            STATUS[path] = b"-"
-    return STATUS[path]
+def relocated(outcome: bytes, cache: Cache, ground: Ground) -> bytes:
+    """A result with the lines on which its causes stand now."""
+    plain, *rest = marshal.loads(outcome)  # noqa: S302 - our own cache
+    reader = Reader(cache.path)
+    placed: list[tuple[Any, ...]] = []
+    for one in plain:
+        cause = Cause(*one[-1]) if one[-1] else None
+        if cause is not None and cause.line and cause.path in ground.files:
+            stored = reader.summary(ground.files[cause.path].content)
+            summary = load(stored[0]) if stored else None
+            places = definitions(summary, cause.name) if summary is not None else []
+            if summary is not None and cause.number < len(places):
+                line = unpack_position(summary.scopes[places[cause.number]].position)[0]
+                cause = cause._replace(line=line)
+        placed.append((*one[:-1], tuple(cause) if cause else None))
+    reader.close()
+    return marshal.dumps((placed, *rest))
 
 
-def fitting(row: tuple[bytes, bytes], path: str, digests: dict[str, bytes], salt: bytes, words: Words) -> bytes | None:
-    """A stored outcome, if what it was worked out from is as it was."""
-    key, data = row
-    try:
-        touched, outcome = cast("tuple[tuple[str, ...], bytes]", marshal.loads(data))  # noqa: S302 - our own cache
-    except (ValueError, EOFError, TypeError):
-        return None
-    return outcome if key == depends(path, touched, digests, salt, words) else None
-
-
-Collected = tuple[list[Finding], dict[str, list[Ignore]], dict[str, int]]  # and unresolved calls, by file
-
-
-def collect(outcomes: dict[str, bytes], config: Config) -> Collected:
+def collect(results: dict[str, Result], config: Config) -> Collected:
     """Put the files' outcomes together and run the rules about the whole project."""
     findings: list[Finding] = []
     ignores: dict[str, list[Ignore]] = {}
     unresolved: dict[str, int] = {}
     facts = ProjectFacts({}, [], config.families)
-    for path in sorted(outcomes):
-        plain, missed, (functions, renamings), comments, error = marshal.loads(outcomes[path])  # noqa: S302 - our own
+    for path in sorted(results):
+        plain, missed, (functions, renamings), comments, error = marshal.loads(results[path].outcome)  # noqa: S302 - our own
         findings.extend(revive(one) for one in plain)
         if missed:
             unresolved[path] = missed
@@ -295,10 +297,7 @@ def pack(outcome: Collected) -> bytes:
     return marshal.dumps((plain, {path: [tuple(one) for one in found] for path, found in ignores.items()}, unresolved))
 
 
-def unpack(data: bytes) -> Collected | None:
-    try:
-        plain, ignores, unresolved = marshal.loads(data)  # noqa: S302 - our own cache
-        findings = [revive(one) for one in plain]
-        return findings, {path: [Ignore(*one) for one in found] for path, found in ignores.items()}, unresolved
-    except (ValueError, EOFError, TypeError):
-        return None
+def unpack(data: bytes) -> Collected:
+    plain, ignores, unresolved = marshal.loads(data)  # noqa: S302 - our own cache
+    findings = [revive(one) for one in plain]
+    return findings, {path: [Ignore(*one) for one in found] for path, found in ignores.items()}, unresolved

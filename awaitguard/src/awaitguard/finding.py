@@ -9,13 +9,18 @@ LEVELS: Final = (CERTAIN, LIKELY, HINT)
 
 
 class Cause(NamedTuple):
-    """The definition that explains a finding: what it is called, where it stands, its colour and signature."""
+    """The definition that explains a finding: what it is called, where it stands, its colour and signature.
+
+    `number` says which one it is of the definitions of its file that have this name, counted from 0: it is the same
+    wherever the lines of the file move to.
+    """
 
     name: str
     path: str
     line: int
     colour: str
     signature: str
+    number: int = 0
 
 
 class Finding(NamedTuple):

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from awaitguard.cache import Cache, Reader
+from awaitguard.cache import Cache
 from awaitguard.config import Config
 from awaitguard.engine import no_progress, refresh
 from awaitguard.finding import Cause
@@ -18,6 +18,7 @@ from awaitguard.infer.value import CLASS, FUNCTION, Definition, Values
 from awaitguard.read.discovery import discover
 from awaitguard.read.summary import NONE, OP_CALL, OP_NAME, Site, Summary, Use, load, unpack_position
 from awaitguard.rules.file_check import FileCheck
+from awaitguard.work import Checker
 
 
 class Place(NamedTuple):
@@ -55,21 +56,21 @@ def find_interfaces(config: Config, starts: Iterable[Path], name: str, jobs: int
         asked.joined(discover(config.root, [config.root], config.exclude, wanted=False)) if config.whole else asked
     )
     with Cache(config.cache) as cache:
-        _, words = refresh(cache, str(config.root), discovery.files, jobs, no_progress)
-        reader = Reader(cache.path)
-        paths = {file.path for file in discovery.files}
-        table = Table(Modules(str(config.root), paths, config.roots), reader.summary, words)
+        known, words = refresh(cache, str(config.root), discovery.files, jobs, no_progress)
+        contents = {path: file.content for path, file in known.items()}
+        modules = Modules(str(config.root), contents, config.roots)
+        checker = Checker(cache.path, contents, modules, words)
+        table = checker.table
         last = name.rpartition(".")[2]
         search = Search(name, table)
         new, files = {last}, dict[str, Summary]()
         while new:
             one = new.pop()
             search.names.add(one)
-            rows = cache.connection.execute(
-                "SELECT path, summary FROM summaries WHERE instr(summary, ?) > 0", (one.encode(),)
-            )
-            for path, data in rows.fetchall():
-                if path in paths and path not in files:
+            silent = cache.silent_about(one)
+            for path, content in contents.items():
+                data = checker.fetch(path) if content not in silent and path not in files else None
+                if data is not None:
                     files[path] = load(data)
             # Other names under which modules pass it on lead to more files.
             for summary in files.values():
@@ -77,7 +78,7 @@ def find_interfaces(config: Config, starts: Iterable[Path], name: str, jobs: int
         for path, summary in sorted(files.items()):
             if summary.error is None:
                 search.file(path, summary)
-        reader.close()
+        checker.reader.close()
     return search.result(asked.paths())
 
 

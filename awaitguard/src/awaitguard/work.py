@@ -16,6 +16,7 @@ from awaitguard.infer.modules import Modules
 from awaitguard.infer.resolver import Resolver
 from awaitguard.infer.table import Table
 from awaitguard.infer.words import Words
+from awaitguard.read.forms import same_views
 from awaitguard.read.source import UnreadableSourceError, summarise, unreadable
 from awaitguard.read.summary import load
 from awaitguard.rules.facts import file_facts
@@ -23,15 +24,16 @@ from awaitguard.rules.facts import file_facts
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-Summarised = tuple[
-    str, bytes, bytes, bytes | None, str
-]  # path, hash of the source, digest, summary (None: as before), names
-Checked = tuple[str, tuple[str, ...], bytes]  # path, what it depends on, outcome
+# Path, digest of the source; digest of the summary, the summary and its words; which views are as before. Without summary
+# the source is as before.
+Summarised = tuple[str, bytes, bytes, bytes | None, str, tuple[bool, ...]]
+Checked = tuple[str, tuple[str, ...] | None, bytes]  # path, what it depends on, outcome; None: it isn't to be kept
 
 
-def summarise_files(task: tuple[str, Sequence[tuple[str, bytes | None]]]) -> list[Summarised]:
-    """Summarise some files of a root; those whose source has the given hash are only confirmed."""
-    root, files = task
+def summarise_files(task: tuple[str, str, Sequence[tuple[str, bytes | None]]]) -> list[Summarised]:
+    """Summarise some files of a root; those whose source has the digest that is given for them are only confirmed."""
+    root, cache, files = task
+    reader = Reader(cache)
     done: list[Summarised] = []
     for path, known in files:
         try:
@@ -39,14 +41,17 @@ def summarise_files(task: tuple[str, Sequence[tuple[str, bytes | None]]]) -> lis
                 data = file.read()
         except OSError as error:
             summary = unreadable(UnreadableSourceError(1, 0, f"can't be read: {error.strerror or error}"))
-            done.append((path, b"", digest(summary), summary, ""))
+            done.append((path, digest(summary), digest(summary), summary, "", ()))
             continue
         content = digest(data)
         if content == known:
-            done.append((path, content, b"", None, ""))
-        else:
-            summary, names = summarise(data)
-            done.append((path, content, digest(summary), summary, names))
+            done.append((path, content, b"", None, "", ()))
+            continue
+        # It may have been moved, or be as it was some time ago.
+        summary, words = reader.summary(content) or summarise(data)
+        before = reader.summary(known) if known else None
+        done.append((path, content, digest(summary), summary, words, same_views(before[0], summary) if before else ()))
+    reader.close()
     return done
 
 
@@ -55,24 +60,32 @@ class Checker:
 
     current: Checker | None = None
 
-    def __init__(self, cache: str, modules: Modules, words: Words) -> None:
+    def __init__(self, cache: str, contents: dict[str, bytes], modules: Modules, words: Words) -> None:
         self.reader = Reader(cache)
+        self.contents = contents
         self.root = modules.root
         self.table = Table(modules, self.fetch, words)
         self.resolver = Resolver(self.table)
+        self.changed: bool = False  # a source has since the run began: from then on nothing is kept
 
     def fetch(self, path: str) -> bytes | None:
         """The stored summary, or a new one where the cache is damaged."""
-        data = self.reader.summary(path)
-        if data is None and os.path.isabs(path):
-            data = self.reader.library(path)
-        if data is None and not os.path.isabs(path):
-            try:
-                with open(os.path.join(self.root, path), "rb") as file:
-                    data = summarise(file.read())[0]
-            except OSError:
-                return None
-        return data
+        if os.path.isabs(path):
+            return self.reader.library(path)
+        content = self.contents.get(path)
+        if content is None:
+            return None
+        stored = self.reader.summary(content)
+        if stored is not None:
+            return stored[0]
+        try:
+            with open(os.path.join(self.root, path), "rb") as file:
+                data = file.read()
+        except OSError:
+            self.changed = True
+            return None
+        self.changed = self.changed or digest(data) != content
+        return summarise(data)[0]
 
     def check(self, path: str) -> Checked:
         table = self.table
@@ -80,7 +93,7 @@ class Checker:
         if summary is None:
             data = self.fetch(path)
             if data is None:
-                return path, (), marshal.dumps(([], 0, ((), ()), [], None))
+                return path, None, marshal.dumps(([], 0, ((), ()), [], None))
             summary = load(data)
             if summary.error is None:
                 table.keep(path, summary, len(data))
@@ -94,13 +107,14 @@ class Checker:
         facts = file_facts(path, summary, resolver)
         plain_facts = ([tuple(one) for one in facts.functions], [tuple(one) for one in facts.renamings])
         plain = [(*one[:-1], tuple(one.cause) if one.cause else None) for one in findings]
-        touched = tuple(sorted(one for one in table.trail.all() if not one.endswith("/")))
-        return path, touched, marshal.dumps((plain, unresolved, plain_facts, ignores, None))
+        touched = None if self.changed else tuple(sorted(table.trail.all()))
+        outcome = marshal.dumps((plain, unresolved, plain_facts, ignores, None))
+        return path, touched, outcome
 
 
-def start_checker(cache: str, modules: Modules, words: Words) -> None:
+def start_checker(cache: str, contents: dict[str, bytes], modules: Modules, words: Words) -> None:
     """Prepare a process for `check_files`."""
-    Checker.current = Checker(cache, modules, words)
+    Checker.current = Checker(cache, contents, modules, words)
 
 
 def check_files(paths: Sequence[str]) -> list[Checked]:

@@ -95,7 +95,7 @@ class Defaults(Containers):
             parent = summary.scopes[parent].parent
         parts = path.split("/")[:-1]
         above = ["/".join([*parts[:count], "conftest.py"]) for count in range(len(parts), -1, -1)]
-        places += [(place, 0) for place in (path, *above) if place == path or place in self.modules.paths]
+        places += [(place, 0) for place in (path, *above) if place == path or self.modules.has(place)]
         for place, index in places:
             summary = self.table.summary(place)
             if summary is None:

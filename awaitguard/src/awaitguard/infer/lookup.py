@@ -64,7 +64,7 @@ class Lookup:
         # Which module or class a name belongs to, by path, scope and name.
         self.holders: dict[tuple[str, int, str], int | None] = {}
         self.remembered: dict[object, tuple[object, Names]] = {}
-        self.imported_modules: dict[tuple[str, str, int], str | None] = {}
+        self.imported_modules: dict[tuple[str, str, int], tuple[str | None, Names]] = {}
         # The questions that are being answered, and those among them that were too deep once.
         self.active: set[object] = set()
         self.nested: int = 0
@@ -260,22 +260,25 @@ class Lookup:
         if found and found != importer and not self.is_shadowed(dotted, found, importer):
             return (Value(MODULE, found, extra=dotted),)
         root = dotted.partition(".")[0]
-        if (
-            dotted in self.modules.directories
-            and root not in STANDARD_LIBRARY
-            and not self.modules.is_hidden(root, importer)
-        ):
-            return (Value(MODULE, next(iter(sorted(self.modules.directories[dotted]))) + "/", extra=dotted),)
+        directory = self.modules.directory_of(dotted) if root not in STANDARD_LIBRARY else None
+        if directory is not None and not self.modules.is_hidden(root, importer):
+            return (Value(MODULE, directory, extra=dotted),)
         return (Value(LIBRARY, extra=dotted),)
 
     def imported_module(self, path: str, module: str, level: int) -> str | None:
         """The file that `from module import ...` reads from, if it is in the project or beside an outside file."""
         key = (path, module, level)
-        if key not in self.imported_modules:
+        found = self.imported_modules.get(key)
+        trail = self.table.trail
+        if found is None:
             if len(self.imported_modules) > REMEMBERED:
                 self.imported_modules.clear()
-            self.imported_modules[key] = self.find_imported_module(path, module, level)
-        return self.imported_modules[key]
+            outer = trail.begin()
+            target = self.find_imported_module(path, module, level)
+            self.imported_modules[key] = (target, trail.end(outer))
+            return target
+        trail.add(found[1])
+        return found[0]
 
     def is_shadowed(self, module: str, found: str, importer: str) -> bool:
         """Whether the standard library's module of that name is meant, not a file of the project that has it too."""
@@ -283,7 +286,7 @@ class Lookup:
             return False
         directory = posixpath.dirname(importer)
         return not (
-            module.partition(".")[0] in self.modules.regular
+            self.modules.is_regular(module.partition(".")[0])
             or (posixpath.dirname(found) == directory and not self.modules.is_packaged(directory))
         )
 
@@ -297,10 +300,8 @@ class Lookup:
             return None
         if found == path and module.partition(".")[0] in STANDARD_LIBRARY:
             return None
-        if found is None and (self.modules.is_hidden(module, path) or module not in self.modules.directories):
-            return None
         if found is None and module.partition(".")[0] not in STANDARD_LIBRARY:
-            return next(iter(sorted(self.modules.directories[module]))) + "/"
+            return None if self.modules.is_hidden(module, path) else self.modules.directory_of(module)
         return found
 
     def imported(self, path: str, binding: Binding) -> Values:

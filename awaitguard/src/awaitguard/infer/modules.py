@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from awaitguard.infer.roots import named_roots
+from awaitguard.infer.trail import DIRECTORY, GENERATED, MODULE, OUTSIDE, Trail
 
 SUFFIXES: Final = (".pyi", "/__init__.pyi", ".py", "/__init__.py")
 # Files of these kinds beside the sources give modules too, but say nothing that could be read.
@@ -42,10 +43,14 @@ class Modules:
 
     Paths are relative to the root and have forward slashes. A regular package is named from the directory above its
     topmost `__init__.py`; every other file is also named from the root and from source directories.
+
+    Every question is noted on `trail`, by what it asks about; `fact` says what the answer comes from. A file that is added
+    or removed changes the facts about its own names and directories, and no others.
     """
 
     def __init__(self, root: str, paths: Iterable[str], extra_roots: Iterable[str] = ()) -> None:
         self.root = root
+        self.trail = Trail()
         self.paths = frozenset(paths)
         self.packages: set[str] = {posixpath.dirname(path) for path in self.paths if path.endswith("/__init__.py")}
         extra = [one.strip("/").removeprefix("./") for one in extra_roots]
@@ -53,7 +58,6 @@ class Modules:
         self.holders = {posixpath.dirname(path) for path in self.paths}
         self.ignored = ignored_paths(root)
         self.names: dict[str, list[str]] = {}
-        self.name_of: dict[str, str] = {}
         self.directories: dict[str, set[str]] = {}
         self.regular: set[str] = set()
         self.folders: set[str] = set()
@@ -103,22 +107,26 @@ class Modules:
                 break
         return top
 
-    def is_packaged(self, directory: str) -> bool:
+    def is_inside(self, directory: str) -> bool:
         """Whether a directory is part of a package, with an `__init__.py` of its own or without."""
         if directory in self.packages:
             return True
         top = self.top_of(directory) if directory else ""
         return top != directory and not any(part.lower() in OPEN for part in directory.split("/"))
 
+    def primary(self, path: str) -> str:
+        """The dotted name of a file, from the directory above its package."""
+        stem = path.removesuffix(".py").removesuffix("/__init__")
+        directory = posixpath.dirname(path)
+        above = posixpath.dirname(self.top_of(directory)) if self.is_inside(directory) else directory
+        return (stem[len(above) :] if above else stem).strip("/").replace("/", ".")
+
     def register(self, path: str) -> None:
         stem = path.removesuffix(".py").removesuffix("/__init__")
         if stem == "__init__":
             return
         directory = posixpath.dirname(path)
-        above = posixpath.dirname(self.top_of(directory)) if self.is_packaged(directory) else directory
-        primary = (stem[len(above) :] if above else stem).strip("/").replace("/", ".")
-        self.name_of[path] = primary
-        wanted = {primary}
+        wanted = {self.primary(path)}
         ancestor = directory
         while True:
             if ancestor in self.sources:
@@ -138,9 +146,12 @@ class Modules:
                 self.directories.setdefault(parent, set()).add(base)
                 parent, base = parent.rpartition(".")[0], posixpath.dirname(base)
 
+    # What others ask
+
     def find(self, name: str, importer: str) -> str | None:
         """The file of a module of the project by absolute name; the one nearest to the importer if there are several."""
-        found = self.names.get(name.removesuffix(".__init__"))
+        name = name.removesuffix(".__init__")
+        found = self.files_of(name)
         if not found:
             return None
         if name in self.beside:
@@ -151,16 +162,35 @@ class Modules:
             return found[0]
         return max(found, key=lambda path: (shared(path, importer), -len(path)))
 
+    def files_of(self, name: str) -> list[str]:
+        """All files that answer to a dotted name."""
+        self.trail.note(MODULE + name)
+        return self.names.get(name, [])
+
+    def directory_of(self, name: str) -> str | None:
+        """A directory, with a slash at the end, that answers to a dotted name and holds modules."""
+        self.trail.note(MODULE + name)
+        found = self.directories.get(name)
+        return min(found) + "/" if found else None
+
+    def is_regular(self, name: str) -> bool:
+        """Whether a top-level name is that of a package with an `__init__.py`."""
+        self.trail.note(MODULE + name)
+        return name in self.regular
+
+    def is_project(self, name: str) -> bool:
+        """Whether `name` is a module or directory of the project."""
+        self.trail.note(MODULE + name)
+        return name in self.names or name in self.directories
+
     def guessed(self, name: str, importer: str) -> list[str]:
         """The files of a top-level package, if nothing but their place says that it can be imported by this name.
 
         Empty where the directory above one of them is surely on the path: by configuration, or as that of the importer.
         """
         found: list[str] = []
-        for path in self.names.get(name, ()):
-            above = (
-                posixpath.dirname(posixpath.dirname(path)) if path.endswith("/__init__.py") else posixpath.dirname(path)
-            )
+        for path in self.files_of(name):
+            above = above_module(path)
             if above in self.named or above == posixpath.dirname(importer):
                 return []
             found.append(path)
@@ -168,23 +198,38 @@ class Modules:
 
     def is_hidden(self, name: str, importer: str) -> bool:
         """Whether a top-level name stands for packages that the importer can't see, so that it means something else."""
-        paths = self.names.get(name.partition(".")[0], [])
-        return (
-            bool(paths)
-            and name.partition(".")[0] in self.beside
-            and not any(self.is_seen(path, name.partition(".")[0], importer) for path in paths)
-        )
+        root = name.partition(".")[0]
+        paths = self.files_of(root)
+        return bool(paths) and root in self.beside and not any(self.is_seen(path, root, importer) for path in paths)
 
     def is_seen(self, path: str, name: str, importer: str) -> bool:
         """Whether a module can be on the path of its importer: a package among the examples is seen from there only."""
-        stem = path.removesuffix(".py").removesuffix("/__init__")
-        above = stem[: -len(name)].strip("/") if stem.replace("/", ".").endswith(name) else ""
+        above = above_name(path, name)
         if above and above not in self.sources and {part.lower() for part in above.split("/")} & ASIDE:
             return importer.startswith(above + "/")  # a script beside others, by its bare name
         if not above or above not in self.aside:
             return True
         package = f"{above}/{name.partition('.')[0]}/"
         return importer.startswith(above + "/") and not importer.startswith(package)
+
+    def is_packaged(self, directory: str) -> bool:
+        """Whether a directory is part of a package, with an `__init__.py` of its own or without."""
+        self.trail.note(DIRECTORY + directory)
+        return self.is_inside(directory)
+
+    def is_package(self, directory: str) -> bool:
+        """Whether a directory has an `__init__.py`."""
+        return self.has(f"{directory}/__init__.py")
+
+    def name_of(self, path: str) -> str:
+        """The dotted name of a file of the project."""
+        self.trail.note(DIRECTORY + posixpath.dirname(path))
+        return self.primary(path)
+
+    def has(self, path: str) -> bool:
+        """Whether a file is there."""
+        self.trail.note(path)
+        return path in self.paths
 
     def relative(self, importer: str, level: int, module: str) -> str | None:
         """The file or (with a slash at the end) namespace directory that a relative import means."""
@@ -196,50 +241,46 @@ class Modules:
 
     def at(self, stem: str) -> str | None:
         """The module whose path without suffix is `stem`."""
-        package = posixpath.join(stem, "__init__.py")
-        if package in self.paths:
-            return package
-        if f"{stem}.py" in self.paths:
-            return f"{stem}.py"
+        found = self.file_at(stem)
+        if found is not None or stem.startswith("/"):
+            return found
+        self.trail.note(DIRECTORY + stem)
+        return stem + "/" if stem in self.folders else None
+
+    def file_at(self, stem: str) -> str | None:
+        """The file of the module whose path without suffix is `stem`."""
         if stem.startswith("/"):
+            self.trail.note(OUTSIDE + stem)
             return self.file_outside(stem)
-        if stem in self.folders:
-            return stem + "/"
+        for path in (posixpath.join(stem, "__init__.py"), f"{stem}.py"):
+            if self.has(path):
+                return path
         return None
 
     def submodule(self, package: str, name: str) -> str | None:
         """The module `name` inside the package whose file (or directory with a slash) is given."""
         if not (package.endswith(("/__init__.py", "/__init__.pyi", "/")) or package == "__init__.py"):
             return None
-        stem = posixpath.join(posixpath.dirname(package), name)
-        if stem.startswith("/"):
-            return self.file_outside(stem)
-        package_file = posixpath.join(stem, "__init__.py")
-        if package_file in self.paths:
-            return package_file
-        return f"{stem}.py" if f"{stem}.py" in self.paths else None
-
-    def is_project(self, name: str) -> bool:
-        """Whether `name` is a module or directory of the project."""
-        return name in self.names or name in self.directories
+        return self.file_at(posixpath.join(posixpath.dirname(package), name))
 
     def find_outside(self, name: str) -> str | None:
         """The file of a module of the standard library or an installed package; None if there is no source."""
+        self.trail.note(OUTSIDE + name)
+        return self.outside_file(name)
+
+    def outside_file(self, name: str) -> str | None:
         if name not in self.outside:
-            self.outside[name] = None
-            for directory in self.search:
-                for stub in ("", "-stubs"):
-                    root, _, rest = name.partition(".")
-                    stem = (
-                        os.path.join(directory, root + stub, *rest.split("."))
-                        if rest
-                        else os.path.join(directory, root + stub)
-                    )
-                    found = self.file_outside(stem)
-                    if found:
-                        self.outside[name] = found
-                        return found
+            self.outside[name] = self.search_outside(name)
         return self.outside[name]
+
+    def search_outside(self, name: str) -> str | None:
+        for directory in self.search:
+            for stub in ("", "-stubs"):
+                root, _, rest = name.partition(".")
+                found = self.file_outside(os.path.join(directory, root + stub, *(rest.split(".") if rest else ())))
+                if found:
+                    return found
+        return None
 
     @staticmethod
     def file_outside(stem: str) -> str | None:
@@ -254,6 +295,10 @@ class Modules:
             ("_pb2", "_pb2_grpc", "_rc", "_ui")
         ):
             return True
+        self.trail.note(f"{GENERATED}{directory}\0{name}")
+        return self.is_made(directory, name)
+
+    def is_made(self, directory: str, name: str) -> bool:
         path = f"{directory}/{name}".strip("/")
         if any(path == one or path.startswith(one + "/") for one in self.ignored):
             return True
@@ -267,6 +312,44 @@ class Modules:
         return any(
             entry.startswith(name + ".") and not entry.endswith((".py", ".md", ".txt")) for entry in entries
         ) or (os.path.isdir(os.path.join(full, name)))
+
+    # What answers come from
+
+    def fact(self, question: str) -> str:
+        """All that the answers to a noted question hang on, as text."""
+        kind, about = question[:2], question[2:]
+        if kind == OUTSIDE:
+            return (self.file_outside(about) if about.startswith("/") else self.outside_file(about)) or ""
+        if kind == GENERATED:
+            directory, _, name = about.partition("\0")
+            return str(self.is_made(directory, name))
+        if kind == DIRECTORY:
+            return repr((about in self.folders, self.is_inside(about), self.top_of(about)))
+        if about not in self.names and about not in self.directories and about not in self.regular:
+            return ""
+        seen = [
+            (path, above in self.sources, above in self.aside, above_module(path) in self.named)
+            for path in self.names.get(about, ())
+            for above in (above_name(path, about),)
+        ]
+        directories = sorted(self.directories.get(about, ()))
+        return repr((seen, directories, about in self.beside, about in self.regular))
+
+    def everything(self) -> str:
+        """All that `fact` hangs on, but for files that are no sources."""
+        return repr((sorted(self.paths), sorted(self.sources), sorted(self.named)))
+
+
+def above_name(path: str, name: str) -> str:
+    """The directory from which a file has a dotted name."""
+    stem = path.removesuffix(".py").removesuffix("/__init__")
+    return stem[: -len(name)].strip("/") if stem.replace("/", ".").endswith(name) else ""
+
+
+def above_module(path: str) -> str:
+    """The directory above a top-level module or package."""
+    directory = posixpath.dirname(path)
+    return posixpath.dirname(directory) if path.endswith("/__init__.py") else directory
 
 
 def ignored_paths(root: str) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from awaitguard.infer.modules import Modules
-from awaitguard.infer.trail import Trail
+from awaitguard.infer.trail import PLACES, WORD, Trail
 from awaitguard.infer.words import IMPORTED, Words
 from awaitguard.read.source import summarise
 from awaitguard.read.summary import Summary, load
@@ -24,7 +24,7 @@ class Table:
         self.words: Words = words or {}
         self.loaded: dict[str, Summary] = {}
         self.weight = 0
-        self.trail = Trail()
+        self.trail: Trail = modules.trail
         self.fresh: dict[str, bytes] = {}
 
     def is_subclassed(self, name: str) -> bool:
@@ -33,9 +33,10 @@ class Table:
 
     def places(self, word: str) -> list[tuple[str, int]]:
         """The places that say one of the words that have places: file, and expression of what the word is about."""
-        self.trail.note(word)
+        self.trail.note(WORD + word)
         found: list[tuple[str, int]] = []
         for path in self.words.get(word, ()):
+            self.trail.note(path + PLACES)
             summary = self.summary(path)
             if summary is not None:
                 found.extend((path, receiver) for said, receiver in summary.places if said == word)
@@ -43,7 +44,7 @@ class Table:
 
     def imports_of(self, package: str) -> tuple[str, ...]:
         """What files of the project import from below a top-level package: `core`, `core.create`."""
-        self.trail.note(IMPORTED + package)
+        self.trail.note(WORD + IMPORTED + package)
         return self.words.get(IMPORTED + package, ())
 
     def is_awaited(self, name: str) -> bool:
@@ -59,7 +60,7 @@ class Table:
         return self.has("*" + name)
 
     def has(self, word: str) -> bool:
-        self.trail.note(word)
+        self.trail.note(WORD + word)
         return word in self.words
 
     def summary(self, path: str) -> Summary | None:

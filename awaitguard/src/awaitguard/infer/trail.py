@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-Names = frozenset[str]  # paths of files, and words of the project such as `>Class`
+# What an answer depends on: a path stands for what a file offers others, whether or not it is there. All else begins with
+# NUL, which no path holds.
+Names = frozenset[str]
 NOTHING: Final[Names] = frozenset()
+WORD: Final = "\0w"  # a word of the project, such as `>Class`
+MODULE: Final = "\0m"  # which files answer to a dotted name
+DIRECTORY: Final = "\0d"  # what a directory is to imports
+OUTSIDE: Final = "\0o"  # which file of the library answers to a dotted name, or to a path without suffix
+GENERATED: Final = "\0g"  # whether something else than a source gives a module: directory, "\0", name
+CALLS: Final = "\0calls"  # after a path: which calls the functions of a file make
+PLACES: Final = "\0places"  # after a path: what its places are about, such as `client` of `client.send = Mock()`
 
 
 class Trail:

@@ -5,20 +5,36 @@ from __future__ import annotations
 import fnmatch
 import os
 import stat
+import time
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "build", "dist", "venv", "env"})
 
 
+# Of a file that was changed so lately another change may leave the times as they are: some file systems count in steps of
+# two seconds.
+FRESH: Final = 2_000_000_000  # ns
+
+
 class SourceFile(NamedTuple):
-    """A file to check: its path relative to the root with forward slashes, size in bytes, time of change in ns."""
+    """A file to check: its path relative to the root with forward slashes, size in bytes, and `state_of` it."""
 
     path: str
     size: int
-    changed: int
+    state: str
+
+
+def state_of(status: os.stat_result) -> str:
+    """What is the same as long as a file's content is; empty if a change now might not show.
+
+    The time of the last change of its entry is in it, since a file that is moved, or whose time is set, keeps the other.
+    """
+    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < FRESH:
+        return ""
+    return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}:{status.st_ino}"
 
 
 class Discovery(NamedTuple):
@@ -88,7 +104,7 @@ class Search:
         if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
             self.unreadable.append((path, "is no regular file"))
             return
-        self.found[path] = SourceFile(path, status.st_size, status.st_mtime_ns)
+        self.found[path] = SourceFile(path, status.st_size, state_of(status))
 
     def directory(self, directory: str, waiting: list[str]) -> None:
         try:

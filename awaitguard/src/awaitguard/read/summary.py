@@ -220,12 +220,22 @@ FALLBACK: Final = 7
 
 # Where these are in the stored tuple of a scope, for those who look at all scopes of a file and want few of them.
 KIND: Final = 0
+NAME: Final = 1
+PARENT: Final = 2
+OUTER_BLOCK: Final = 3
+BODY: Final = 4
+POSITION: Final = 5
 BINDINGS: Final = 6
 FLAGS: Final = 7
 PARAMS: Final = 8
 DECORATORS: Final = 9
 ANNOTATION: Final = 10
+RETURNS: Final = 11
 BASES: Final = 12
+KEYWORDS: Final = 13
+ATTRIBUTES: Final = 14
+STARS: Final = 15
+CALLS: Final = 16
 
 
 class Scope:
@@ -238,22 +248,22 @@ class Scope:
 
     def __init__(self, raw: tuple[Any, ...]) -> None:
         self.kind: str = raw[KIND]
-        self.name: str = raw[1]
-        self.parent: int = raw[2]
-        self.block: int = raw[3]
-        self.body: int = raw[4]
-        self.position: int = raw[5]
+        self.name: str = raw[NAME]
+        self.parent: int = raw[PARENT]
+        self.block: int = raw[OUTER_BLOCK]
+        self.body: int = raw[BODY]
+        self.position: int = raw[POSITION]
         self.bindings = Bindings(raw[BINDINGS])
         self.flags: int = raw[FLAGS]
         self.params = tuple([Param(*one) for one in raw[PARAMS]])
         self.decorators: tuple[int, ...] = raw[DECORATORS]
         self.annotation: int = raw[ANNOTATION]
-        self.returns: tuple[int, ...] = raw[11]
+        self.returns: tuple[int, ...] = raw[RETURNS]
         self.bases: tuple[int, ...] = raw[BASES]
-        self.keywords: tuple[tuple[str, int], ...] = raw[13]
-        self.attributes = Bindings(raw[14])
-        self.stars: tuple[tuple[str, int, int], ...] = raw[15]
-        self.calls: tuple[int, ...] = raw[16]
+        self.keywords: tuple[tuple[str, int], ...] = raw[KEYWORDS]
+        self.attributes = Bindings(raw[ATTRIBUTES])
+        self.stars: tuple[tuple[str, int, int], ...] = raw[STARS]
+        self.calls: tuple[int, ...] = raw[CALLS]
 
     @property
     def is_async(self) -> bool:
@@ -349,3 +359,10 @@ def qualname(summary: Summary, scope: int) -> str:
         parts.append(summary.scopes[scope].name)
         scope = summary.scopes[scope].parent
     return ".".join(reversed(parts))
+
+
+def definitions(summary: Summary, name: str) -> list[int]:
+    """The scopes that have a qualified name, in their order."""
+    last = name.rpartition(".")[2]
+    scopes = summary.scopes.raw
+    return [index for index in range(len(scopes)) if scopes[index][NAME] == last and qualname(summary, index) == name]

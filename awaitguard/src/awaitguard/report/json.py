@@ -61,7 +61,9 @@ def entry(finding: Finding) -> dict[str, Any]:
 
 
 def cause(finding: Finding) -> dict[str, Any] | None:
-    return None if finding.cause is None else dict(finding.cause._asdict())
+    if finding.cause is None:
+        return None
+    return {name: value for name, value in finding.cause._asdict().items() if name != "number"}
 
 
 def schema() -> dict[str, Any]:

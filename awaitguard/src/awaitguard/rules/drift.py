@@ -138,10 +138,10 @@ class Drift(Group):
     def renamings(self, facts: ProjectFacts) -> Iterator[Finding]:
         for one in facts.renamings:
             for other in facts.functions.get(one.other, []):
-                if (other.path, other.line) == one.target or one.path == other.path or one.other in COMMON:
+                if one.path == other.path or one.other in COMMON:
                     continue
                 # Wherever it's imported, also in a script or a test beside the package.
-                if top(one.target[0]) != top(other.path) or not alike(one.name, one.other):
+                if top(one.target) != top(other.path) or not alike(one.name, one.other):
                     continue
                 line, column, end_line, end_column = unpack_position(one.position)
                 message = f"{one.name} is imported as {one.other}, but {other.path}:{other.line} has another function of that name"

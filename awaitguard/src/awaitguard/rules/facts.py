@@ -65,7 +65,7 @@ class Renaming(NamedTuple):
     position: int
     name: str
     other: str
-    target: tuple[str, int]  # path and line of the definition
+    target: str  # the file of the definition
 
 
 class FileFacts(NamedTuple):
@@ -107,8 +107,8 @@ def find_facts(path: str, summary: Summary, resolver: Resolver) -> FileFacts:
             functions.append(public_function(path, summary, last.value, resolver))
         elif last.kind == "value" and last.value > NONE and summary.exprs[last.value][0] == OP_NAME:
             original = str(summary.exprs[last.value][1]).rpartition(".")[2]
-            target = renamed(path, summary, original, name, last.block, resolver) if original != name else None
-            if target and target[0] != path:
+            target = renamed(path, summary, original, name, last.block, resolver) if original != name else ""
+            if target and target != path:
                 renamings.append(
                     Renaming(path, pack_position(last.line, 0, last.line, len(name)), original, name, target)
                 )
@@ -190,10 +190,8 @@ def annotation_text(summary: Summary, annotation: int) -> str:
     return str(expr[1]).rpartition(".")[2] if expr[0] == "n" else ""
 
 
-def renamed(
-    path: str, summary: Summary, original: str, name: str, block: int, resolver: Resolver
-) -> tuple[str, int] | None:
-    """The project function behind a renaming import."""
+def renamed(path: str, summary: Summary, original: str, name: str, block: int, resolver: Resolver) -> str:
+    """The file of the project function behind a renaming import; empty if there is none."""
     values = resolver.name(path, summary, name, block, 1 << 60, None)
     if (
         len(values) != 1
@@ -201,8 +199,6 @@ def renamed(
         or values[0].kind == CLASS
         or values[0].module.startswith("/")
     ):
-        return None
+        return ""
     owner = resolver.table.summary(values[0].module)
-    if owner is None or owner.scopes[values[0].scope].name != original:
-        return None
-    return values[0].module, unpack_position(owner.scopes[values[0].scope].position)[0]
+    return values[0].module if owner is not None and owner.scopes[values[0].scope].name == original else ""

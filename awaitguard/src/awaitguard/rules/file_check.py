@@ -19,6 +19,7 @@ from awaitguard.read.summary import (
     Expr,
     Scope,
     Summary,
+    definitions,
     qualname,
     unpack_position,
 )
@@ -118,7 +119,9 @@ class FileCheck:
         scope = summary.scopes[index]
         line = unpack_position(scope.position)[0]
         names = self.resolver.decorator_names(summary, scope)
-        return Cause(qualname(summary, index), path, line, colour_of_scope(scope, names), signature_of_scope(scope))
+        name = qualname(summary, index)
+        number = definitions(summary, name).index(index)
+        return Cause(name, path, line, colour_of_scope(scope, names), signature_of_scope(scope), number)
 
     def finding(
         self, rule: Rule, position: int, message: str, origin: Definition | str | None = None, assumed: int = 0

@@ -87,7 +87,6 @@ class Imports(Group):
     def missing_module(self, file: FileCheck, one: Import) -> str:
         """The dotted name of the module if it should be in the project and isn't."""
         modules = file.resolver.modules
-        file.resolver.table.trail.note("?paths")
         if file.resolver.imported_module(file.path, one.module, one.level) is not None:
             return ""
         if one.level:
@@ -95,7 +94,7 @@ class Imports(Group):
             for _ in range(one.level - 1):
                 directory = posixpath.dirname(directory)
             stem = posixpath.join(directory, one.module.replace(".", "/"))
-            if posixpath.dirname(file.path) not in modules.packages or modules.is_generated(
+            if not modules.is_package(posixpath.dirname(file.path)) or modules.is_generated(
                 posixpath.dirname(stem), posixpath.basename(stem)
             ):
                 return ""
@@ -113,7 +112,7 @@ class Imports(Group):
                     return ""
             return "." * one.level + one.module
         parts = one.module.split(".")
-        if parts[0] in STANDARD_LIBRARY or len(parts) == 1 or parts[0] not in modules.regular:
+        if parts[0] in STANDARD_LIBRARY or len(parts) == 1 or not modules.is_regular(parts[0]):
             return ""
         if modules.is_hidden(parts[0], file.path):
             return ""
@@ -131,7 +130,7 @@ class Imports(Group):
                 return ""
             if any(
                 modules.is_generated(posixpath.dirname(path), parts[cut])
-                for path in modules.names.get(".".join(parts[:cut]), ())
+                for path in modules.files_of(".".join(parts[:cut]))
             ):
                 return ""
             return one.module
@@ -153,7 +152,7 @@ class Imports(Group):
         if (
             target is None
             or target == file.path
-            or not (one.level or one.module.partition(".")[0] in resolver.modules.regular)
+            or not (one.level or resolver.modules.is_regular(one.module.partition(".")[0]))
         ):
             return False
         summary = resolver.table.summary(target)
@@ -166,13 +165,13 @@ class Imports(Group):
             if resolver.modules.is_generated(directory, one.name) or target.endswith("/"):
                 return False
         # Several files can answer to one module name; one of them having the name is enough.
-        others = resolver.modules.names.get(one.module, []) if not one.level else []
+        others = resolver.modules.files_of(one.module) if not one.level else []
         return all(resolver.member(other, one.name) is None for other in others)
 
 
 def absolute(file: FileCheck, one: Import, name: str) -> str:
     """The name of a relative import as others write it, so that all imports of one missing module have one cause."""
-    own = file.resolver.modules.name_of.get(file.path, "").split(".")
+    own = file.resolver.modules.name_of(file.path).split(".")
     up = one.level - (1 if file.path.endswith("__init__.py") else 0)
     package = own[: len(own) - up] if up else own
     return ".".join([*package, name.lstrip(".")]) if package and package[0] else name

@@ -7,6 +7,7 @@ from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
+from awaitguard.infer.trail import CALLS
 from awaitguard.infer.value import CLASS, FUNCTION, INSTANCE, LIBRARY, METHOD, PROPERTY, Definition, Value
 from awaitguard.read.discovery import is_test
 from awaitguard.read.library import RUNNERS
@@ -147,6 +148,7 @@ class Loops(Group):
             return [], 0
         seen.add(definition)
         resolver = file.resolver
+        resolver.table.trail.note(definition[0] + CALLS)
         summary = resolver.table.summary(definition[0])
         if summary is None or nests(summary):
             return [], 0

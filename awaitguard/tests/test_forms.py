@@ -1,0 +1,101 @@
+"""What other files read of a summary is in its forms, so that equal forms can't be told apart."""
+
+import marshal
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from awaitguard.check import check_file
+from awaitguard.finding import Finding
+from awaitguard.infer.modules import Modules
+from awaitguard.infer.resolver import Resolver
+from awaitguard.infer.table import Table
+from awaitguard.infer.words import collect_words
+from awaitguard.read.forms import VIEWS, View
+from awaitguard.read.source import summarise
+from awaitguard.read.summary import BINDINGS, NO_EXPR, NONE, OP_CALL, OP_NAME, POSITION, Use
+from awaitguard.rules.facts import file_facts
+from awaitguard.rules.rule import split_files
+
+LIBRARY = Path(sysconfig.get_paths()["stdlib"])
+
+
+def stripped(data: bytes) -> bytes:
+    """A summary without what its forms leave out: whoever reads that of another file falls."""
+    raw = list(marshal.loads(data))
+    if raw[-1] is not None:
+        return data
+    views = [View(tuple(raw), view) for view in VIEWS]
+    exprs = set[int]().union(*(view.seen_exprs for view in views))
+    held = set[int]().union(*(view.seen_blocks for view in views))
+    scopes = set[int]().union(*(view.seen_scopes for view in views))
+    names = set[tuple[int, str]]().union(*(view.seen_names for view in views))
+    awaited = views[0].awaited_attributes()
+    kept: list[Any] = []
+    for index, scope in enumerate(raw[2]):
+        parts = list(scope)
+        parts[BINDINGS] = {name: found for name, found in scope[BINDINGS].items() if (index, name) in names}
+        parts[POSITION] = 0
+        kept.append(tuple(parts) if index in scopes else (*scope[:3], *(None,) * 4, scope[7], *(None,) * 9))
+    sites = [one for one in raw[3] if one[0] == Use.AWAIT and awaited_attribute(raw[0], one[1]) in awaited]
+    for site in sites:
+        exprs |= {site[1], raw[0][site[1]][1]}
+    raw[0] = tuple(one if index in exprs or index < 2 else None for index, one in enumerate(raw[0]))
+    raw[1] = [one if index in held else None for index, one in enumerate(raw[1])]
+    raw[2] = kept
+    raw[3] = sites
+    raw[4] = [one for one in raw[4] if one[0].startswith("nest_asyncio")]
+    raw[6] = []
+    return marshal.dumps(tuple(raw))
+
+
+def awaited_attribute(exprs: Any, index: int) -> str:
+    """`send` of `await self.send(...)`."""
+    call = exprs[index] if index > NONE else NO_EXPR
+    function = exprs[call[1]] if call[0] == OP_CALL and call[1] > NONE else NO_EXPR
+    return function[1].partition(".")[2] if function[0] == OP_NAME else ""
+
+
+def findings(files: dict[str, bytes], strip: bool) -> list[Finding]:
+    """The findings of each file by itself, the others as they are or stripped; causes without their lines."""
+    made = {path: summarise(data) for path, data in files.items()}
+    words = collect_words((path, said) for path, (_, said) in made.items())
+    others = {path: stripped(data) if strip else data for path, (data, _) in made.items()}
+    found: list[Finding] = []
+    for path in sorted(files):
+        table = Table(Modules("/nonexistent", files), {**others, path: made[path][0]}.get, words)
+        summary = table.summary(path)
+        if summary is None:
+            continue
+        resolver = Resolver(table)
+        found += check_file(path, summary, resolver)[0]
+        file_facts(path, summary, resolver)
+    return [one._replace(cause=one.cause and one.cause._replace(line=0)) for one in found]
+
+
+def pairs() -> list[dict[str, bytes]]:
+    """Both forms of all pairs, as `test_pairs.py` reads them."""
+    texts = ["\n" + path.read_text("utf-8") for path in sorted(Path(__file__).parent.glob("pairs/*.txt"))]
+    blocks = [block.partition("\n")[2] for text in texts for block in text.split("\n== ")[1:]]
+    found: list[dict[str, bytes]] = []
+    for block in blocks:
+        for mark in ("#=\n", "#!\n"):
+            files = split_files("".join(line for line in block.splitlines(True) if not line.endswith(mark)))
+            found.append({path: text.encode() for path, text in files.items()})
+    return found
+
+
+def test_other_files_read_no_more_of_a_pair_than_its_forms_show():
+    several = [files for files in pairs() if len(files) > 1]
+    assert len(several) > 200
+    for files in several:
+        assert findings(files, strip=True) == findings(files, strip=False)
+
+
+@pytest.mark.parametrize("package", ["asyncio", "concurrent", "unittest", "email"])
+def test_other_files_read_no_more_of_the_library_than_its_forms_show(package: str):
+    files = {path.relative_to(LIBRARY).as_posix(): path.read_bytes() for path in (LIBRARY / package).rglob("*.py")}
+    files["user.py"] = f"import {package}\nfrom {package} import *\n".encode()
+    assert findings(files, strip=True) == findings(files, strip=False)

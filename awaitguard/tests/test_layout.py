@@ -1,6 +1,7 @@
 """Which part of the package may know which."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,31 @@ def test_a_folder_knows_only_what_stands_below_it(folder: str):
 
 def test_every_folder_is_named_here():
     assert {path.parent.name for path in SOURCES.glob("*/__init__.py")} == set(MAY_KNOW)
+
+
+ALL = frozenset(SOURCES.rglob("*.py"))
+
+
+def dependencies(path: Path) -> set[Path]:
+    """The modules of the package that one imports when it is loaded; imports for type checkers and in functions aside."""
+    found: set[Path] = set()
+    waiting: list[ast.stmt] = list(ast.parse(path.read_text("utf-8")).body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If | ast.Try) and "TYPE_CHECKING" not in ast.dump(node):
+            waiting += [one for one in ast.walk(node) if isinstance(one, ast.ImportFrom | ast.Import)]
+        elif isinstance(node, ast.ImportFrom | ast.Import):
+            above = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            for name in {above.rstrip("."), *(above + one.name for one in node.names)}:
+                place = SOURCES.parent.joinpath(*name.split("."))
+                found |= {file for file in (place.with_suffix(".py"), place / "__init__.py") if file in ALL}
+    return found - {path}
+
+
+def test_no_module_is_imported_in_a_circle():
+    modules = {path: dependencies(path) for path in sorted(ALL)}
+    assert sum(map(len, modules.values())) > 150
+    try:
+        tuple(TopologicalSorter(modules).static_order())
+    except CycleError as error:
+        pytest.fail(" -> ".join(path.relative_to(SOURCES).as_posix() for path in error.args[1]))

@@ -102,7 +102,7 @@ async def test_it_follows_again_once_the_person_is_at_the_end(stage: Stage, open
     await expect(tab.page.get_by_role("button", name="To the latest")).to_be_hidden()
     for _ in range(5):
         await growing.grow()
-        assert await at_end(tab)
+        await tab.until(lambda: at_end(tab), "the end in view")
 
 
 async def test_the_keyboard_leaves_the_end_and_returns(stage: Stage, open_tab: OpenTab) -> None:
@@ -117,7 +117,7 @@ async def test_the_keyboard_leaves_the_end_and_returns(stage: Stage, open_tab: O
     await expect(latest).to_be_hidden()
     await expect(tab.page.get_by_role("log")).to_be_focused()
     await growing.grow()
-    assert await at_end(tab)
+    await tab.until(lambda: at_end(tab), "the end in view")
 
 
 async def test_the_way_back_counts_what_is_new(stage: Stage, open_tab: OpenTab) -> None:

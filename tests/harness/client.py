@@ -7,12 +7,14 @@ import itertools
 import json
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
 import websockets
 from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
 from tests.harness.deadline import DEADLINE
 
@@ -69,8 +71,14 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._socket is not None:
-            await self._socket.close()
+        if self._socket is None:
+            return
+        closing = asyncio.create_task(self._socket.close())
+        # The library stops reading while 16 frames wait; the closing handshake would wait behind them.
+        with suppress(ConnectionClosed):
+            while True:
+                await self._socket.recv()
+        await closing
 
     @property
     def socket(self) -> ClientConnection:

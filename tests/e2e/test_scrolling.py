@@ -31,19 +31,23 @@ async def frames(tab: Tab, number: int = 2) -> None:
         await tab.page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => drawn()))")
 
 
+async def moved_from(tab: Tab, before: float) -> None:
+    """Wait until it has been scrolled. Browsers scroll smoothly: it is over when it stands still elsewhere."""
+
+    async def moved() -> bool:
+        now = await top(tab)
+        await frames(tab)
+        return now != before and now == await top(tab)
+
+    await tab.until(moved, f"a scroll away from {before}")
+
+
 async def wheel(tab: Tab, pixels: int) -> None:
     """One turn of the wheel over the conversation, as far as it goes."""
     before = await top(tab)
     await tab.page.mouse.move(640, 300)
     await tab.page.mouse.wheel(0, pixels)
-
-    async def moved() -> bool:
-        # Browsers scroll smoothly: it is over when it stands still elsewhere.
-        now = await top(tab)
-        await frames(tab)
-        return now != before and now == await top(tab)
-
-    await tab.until(moved, f"a scroll of {pixels} pixels")
+    await moved_from(tab, before)
 
 
 class Growing:
@@ -108,7 +112,9 @@ async def test_it_follows_again_once_the_person_is_at_the_end(stage: Stage, open
 async def test_the_keyboard_leaves_the_end_and_returns(stage: Stage, open_tab: OpenTab) -> None:
     tab, growing = await begin(stage, open_tab, 4)
     await tab.page.get_by_role("log").focus()
+    stood = await top(tab)
     await tab.page.keyboard.press("ArrowUp")
+    await moved_from(tab, stood)
     latest = tab.page.get_by_role("button", name="To the latest")
     await expect(latest).to_be_visible()
     await growing.grow()

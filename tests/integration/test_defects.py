@@ -26,6 +26,7 @@ class DefectiveRuntime:
 
     name = "defective"
     model = "none"
+    suggestions = ()
 
     def __init__(self, where: str) -> None:
         self.where = where

@@ -21,6 +21,12 @@ AGENTS = {
             yield "my own agent"
 
         agent = Agent(FunctionModel(stream_function=echo, model_name="echo-1"))
+        agent_suggestions = ["Where is my parcel?"]
+    """,
+    "suggests": """
+        from pydantic_ai import Agent
+        agent = Agent("test")
+        agent_suggestions = "Where is my parcel?"
     """,
     "extra": """
         from pydantic_ai import Agent
@@ -60,6 +66,7 @@ def netra(tmp_path: Path) -> Netra:
         ("extra", "pip install 'netra-backend[anthropic]'"),
         ("deps", "has the deps_type int"),
         ("approval", "wait for an approval or for a result from outside, which Netra can't get yet: send"),
+        ("suggests", "agent_suggestions must be a list of messages"),
         ("leaves", "importing leaves_agent raised SystemExit"),
     ],
 )
@@ -92,6 +99,7 @@ def test_one_that_works_is_known_by_its_own_model_from_the_first_run_on(netra: N
             said = {"text": "hello", "client_message_id": str(uuid.uuid4())}
             run = http.post(f"/api/threads/{thread}/messages", json=said).json()["run_id"]
             assert http.get(f"/api/runs/{run}").json()["run"]["model"] == "echo-1"
+            assert http.get("/api/about").json()["examples"] == ["Where is my parcel?"]
 
 
 def test_every_extra_is_one_of_the_agent_librarys() -> None:

@@ -216,7 +216,7 @@ MUTATIONS = (
     ),
     _LEDGER.edit(
         "end-loses-the-error",
-        "            error = (ending.code, ending.message)\n",
+        "            error = RunError(ending.code, ending.message, ending.retryable)\n",
         '            error = ("", "")\n',
         _RECOVERY,
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from netra_backend.app.agents.runtime import (
     AgentFailure,
@@ -27,10 +27,13 @@ _log = logging.getLogger(__name__)
 class DeferredRuntime:
     """Stands for the runtime that `build` makes. `build` runs in a thread, once; a failed build is tried again."""
 
-    def __init__(self, build: Callable[[], AgentRuntime], *, name: str, model: str) -> None:
+    def __init__(
+        self, build: Callable[[], AgentRuntime], *, name: str, model: str, suggestions: Sequence[str] = ()
+    ) -> None:
         self._build = build
         self._name = name
         self._model = model
+        self._suggestions = suggestions
         self._built: AgentRuntime | None = None
         self._building: asyncio.Task[AgentRuntime] | None = None
 
@@ -41,6 +44,10 @@ class DeferredRuntime:
     @property
     def model(self) -> str:
         return self._model if self._built is None else self._built.model
+
+    @property
+    def suggestions(self) -> Sequence[str]:
+        return self._suggestions if self._built is None else self._built.suggestions
 
     @property
     def built(self) -> AgentRuntime | None:

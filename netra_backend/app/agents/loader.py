@@ -11,11 +11,18 @@ from importlib import metadata
 from importlib.machinery import PathFinder
 
 from netra_backend.app.agents.deferred import DeferredRuntime
+from netra_backend.app.agents.intents import EXAMPLE_PROMPTS
 from netra_backend.app.agents.runtime import AgentRuntime
 from netra_backend.app.settings import BadSetting, Settings
 
 __all__ = ["load_agent", "ready_agent"]
 
+_ASSISTANT_SUGGESTIONS = (
+    "What is 15 % of 2,340?",
+    "What time is it in Tokyo and in Paris?",
+    "Keep a note: water the plants on Friday",
+)
+"""What its tools are for, besides conversation."""
 _EXTRA = re.compile(r"pydantic-ai-slim\[([a-z-]+)\]")
 
 
@@ -42,14 +49,16 @@ def load_agent(settings: Settings) -> DeferredRuntime:
         _find(module)
         return DeferredRuntime(lambda: _own_agent(settings, module, name), name=settings.agent, model=settings.model)
     if settings.model == "offline":
-        return DeferredRuntime(lambda: _offline(settings), name="offline", model="offline")
+        return DeferredRuntime(lambda: _offline(settings), name="offline", model="offline", suggestions=EXAMPLE_PROMPTS)
     model = settings.model.removeprefix("openai:").strip()
     if settings.model_api_key is None and settings.model_base_url is None and not os.environ.get("OPENAI_API_KEY"):
         raise BadSetting(
             f"model_api_key (NETRA_MODEL_API_KEY): {settings.model} needs a key; for a server of your own set"
             " NETRA_MODEL_BASE_URL instead"
         )
-    return DeferredRuntime(lambda: _openai(settings, model), name="assistant", model=model)
+    return DeferredRuntime(
+        lambda: _openai(settings, model), name="assistant", model=model, suggestions=_ASSISTANT_SUGGESTIONS
+    )
 
 
 def _offline(settings: Settings) -> AgentRuntime:
@@ -61,7 +70,7 @@ def _offline(settings: Settings) -> AgentRuntime:
 def _openai(settings: Settings, model: str) -> AgentRuntime:
     from netra_backend.app.agents.openai_chat import openai_runtime
 
-    return openai_runtime(settings, "assistant", model)
+    return openai_runtime(settings, "assistant", model, _ASSISTANT_SUGGESTIONS)
 
 
 def _own_agent(settings: Settings, module: str, name: str) -> AgentRuntime:
@@ -71,7 +80,7 @@ def _own_agent(settings: Settings, module: str, name: str) -> AgentRuntime:
         found = importlib.import_module(module)
         if not hasattr(found, name):
             raise _bad(f"{module} has no {name!r}")
-        return own_runtime(settings, getattr(found, name))
+        return own_runtime(settings, getattr(found, name), getattr(found, f"{name}_suggestions", ()))
     except BadSetting:
         raise
     except ImportError as error:

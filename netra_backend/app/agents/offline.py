@@ -15,7 +15,7 @@ from pydantic_ai import Agent
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolReturnPart, UserPromptPart
 from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, DeltaToolCall, FunctionModel
 
-from netra_backend.app.agents.intents import Ask, understand
+from netra_backend.app.agents.intents import EXAMPLE_PROMPTS, Ask, understand
 from netra_backend.app.agents.pydantic_ai import PydanticRuntime
 from netra_backend.app.agents.runtime import Turn
 from netra_backend.app.agents.tools import NETRA_TOOLS, shortened
@@ -48,7 +48,13 @@ def offline_runtime(settings: Settings) -> PydanticRuntime:
         name="offline",
     )
     return PydanticRuntime(
-        agent, settings, name="offline", model_name="offline", counts_tokens=False, system_prompt=False
+        agent,
+        settings,
+        name="offline",
+        model_name="offline",
+        counts_tokens=False,
+        system_prompt=False,
+        suggestions=EXAMPLE_PROMPTS,
     )
 
 

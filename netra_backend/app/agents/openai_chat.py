@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import httpx2
 from openai import AsyncOpenAI, DefaultAsyncHttpx2Client
@@ -33,7 +33,7 @@ _INSTRUCTIONS = (
 )
 
 
-def openai_runtime(settings: Settings, name: str, model: str) -> PydanticRuntime:
+def openai_runtime(settings: Settings, name: str, model: str, suggestions: Sequence[str]) -> PydanticRuntime:
     """The agent on that model of the server that the settings name."""
     chat_model, close = openai_model(settings, model, optional_tools=True)
     agent = Agent(
@@ -43,7 +43,9 @@ def openai_runtime(settings: Settings, name: str, model: str) -> PydanticRuntime
         tools=NETRA_TOOLS,
         name=name,
     )
-    return PydanticRuntime(agent, settings, name=name, model_name=model, close=close, system_prompt=False)
+    return PydanticRuntime(
+        agent, settings, name=name, model_name=model, close=close, system_prompt=False, suggestions=suggestions
+    )
 
 
 def openai_model(

@@ -26,12 +26,16 @@ from netra_backend.app.settings import BadSetting, Settings
 
 __all__ = ["own_runtime"]
 
+_MOST_SUGGESTIONS = 6
+_LONGEST_SUGGESTION = 200
 
-def own_runtime(settings: Settings, found: object) -> PydanticRuntime:
+
+def own_runtime(settings: Settings, found: object, suggestions: object = ()) -> PydanticRuntime:
     """A runtime for what the setting `agent` names; an agent without a model gets that of the settings.
 
-    Raises `BadSetting` where it isn't an agent, there is no model for it, or it needs what Netra can't give; and
-    `ImportError` where its model needs a package that isn't installed.
+    `suggestions` is what stands beside it under its name and `_suggestions`: messages to try. Raises `BadSetting` where
+    it isn't an agent, there is no model for it, or it needs what Netra can't give; and `ImportError` where its model
+    needs a package that isn't installed.
     """
     name = str(settings.agent)
     if not isinstance(found, Agent):
@@ -39,6 +43,7 @@ def own_runtime(settings: Settings, found: object) -> PydanticRuntime:
     agent = cast("Agent[Turn, object]", found)
     _check_deps(name, agent)
     _check_deferring(name, agent)
+    to_try = _suggestions(name, suggestions)
     model = agent.model
     if model is not None:
         try:
@@ -46,12 +51,24 @@ def own_runtime(settings: Settings, found: object) -> PydanticRuntime:
         except UserError as error:
             # A key that isn't set, a name that nobody has: the library says which.
             raise _bad(f"{name} has a model that can't be used: {error}") from error
-        return PydanticRuntime(agent, settings, name=name, model_name=model.model_name)
+        return PydanticRuntime(agent, settings, name=name, model_name=model.model_name, suggestions=to_try)
     if settings.model == "offline":
         raise _bad(f"{name} has no model of its own; set NETRA_MODEL=openai:NAME")
     model_name = settings.model.removeprefix("openai:").strip()
     chat_model, close = openai_model(settings, model_name)
-    return PydanticRuntime(agent, settings, name=name, model_name=model_name, model=chat_model, close=close)
+    return PydanticRuntime(
+        agent, settings, name=name, model_name=model_name, model=chat_model, close=close, suggestions=to_try
+    )
+
+
+def _suggestions(name: str, found: object) -> Sequence[str]:
+    given = cast("Sequence[object]", found) if isinstance(found, list | tuple) else None
+    texts = [each.strip() for each in given or () if isinstance(each, str)]
+    if given is None or len(texts) != len(given) or not all(0 < len(text) <= _LONGEST_SUGGESTION for text in texts):
+        raise _bad(f"{name}_suggestions must be a list of messages of at most {_LONGEST_SUGGESTION} characters")
+    if len(texts) > _MOST_SUGGESTIONS:
+        raise _bad(f"{name}_suggestions has {len(texts)} messages; the page has room for {_MOST_SUGGESTIONS}")
+    return texts
 
 
 def _check_deps(name: str, agent: Agent[Turn, object]) -> None:

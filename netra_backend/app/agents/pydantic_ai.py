@@ -70,6 +70,7 @@ class PydanticRuntime:
         close: Callable[[], Awaitable[None]] | None = None,
         counts_tokens: bool = True,
         system_prompt: bool = True,
+        suggestions: Sequence[str] = (),
     ) -> None:
         self._agent = agent
         self._settings = settings
@@ -78,6 +79,7 @@ class PydanticRuntime:
         self._model = model
         self._close = close
         self._counts_tokens = counts_tokens
+        self._suggestions = suggestions
         # Its system prompt isn't in the history that a later turn is given.
         self._capabilities: list[AbstractCapability[Turn]] = [ReinjectSystemPrompt()] if system_prompt else []
         self._threads = SyncToolThreads(settings.sync_tool_threads_per_user)
@@ -91,6 +93,10 @@ class PydanticRuntime:
     @property
     def model(self) -> str:
         return self._model_name
+
+    @property
+    def suggestions(self) -> Sequence[str]:
+        return self._suggestions
 
     def start(self, turn: Turn, sink: RunSink) -> PydanticTurn:
         """Prepare a turn; the model is asked in `PydanticTurn.wait`."""

@@ -229,6 +229,11 @@ class AgentRuntime(Protocol):
         """The model's name, as in `agent_started.model`."""
         ...
 
+    @property
+    def suggestions(self) -> Sequence[str]:
+        """Messages that show what this agent is good for; a page offers them where nothing was said yet."""
+        ...
+
     def start(self, turn: Turn, sink: RunSink) -> TurnHandle:
         """Prepare a turn. Nothing is sent to the model before `TurnHandle.wait`."""
         ...

@@ -222,6 +222,26 @@ class UserView(UserScope):
         query = select(*_COLUMNS).where(events.c.user_id == self.user_id, events.c.run_id == run_id)
         return merge(_record(row) for row in self._connection.execute(query.order_by(events.c.seq)))
 
+    def of_runs(self, run_ids: Collection[str], types: Collection[str], most_bytes: int) -> dict[str, list[Record]]:
+        """The events of these types of several runs, by run, in order, deltas merged.
+
+        The newest events count first: where they hold more than `most_bytes`, what is older is missing.
+        """
+        query = (
+            select(*_COLUMNS)
+            .where(events.c.user_id == self.user_id, events.c.run_id.in_(run_ids), events.c.type.in_(types))
+            .order_by(events.c.seq.desc())
+        )
+        found: dict[str, list[Record]] = {}
+        size = 0
+        for row in self._connection.execute(query):
+            record = _record(row)
+            size += len(record.payload)
+            if size > most_bytes:
+                break
+            found.setdefault(str(record.run_id), []).append(record)
+        return {run_id: merge(reversed(records)) for run_id, records in found.items()}
+
     def of_thread(self, thread_id: str, after: int, limit: int) -> list[Record]:
         """At most `limit` events of a thread after a number. They don't tile: others' lie between."""
         query = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from netra_backend.app.agents.intents import EXAMPLE_PROMPTS
 from netra_backend.app.routes.dependencies import AccessNow
 from netra_backend.app.routes.problems import problem_responses
 from netra_backend.app.routes.services import services
@@ -16,7 +15,7 @@ router = APIRouter(prefix="/api", tags=["about"], responses=problem_responses(40
 
 
 class About(BaseModel):
-    """The agent that answers, its model, and messages to try. `offline`: rules and tools, no language model."""
+    """The agent that answers, its model, and messages of its own to try. `offline`: rules and tools, no model."""
 
     version: str
     agent: str
@@ -34,5 +33,5 @@ async def about(_access: AccessNow, request: Request) -> About:
         agent=runtime.name,
         model=runtime.model,
         offline=runtime.model == "offline" and runtime.name == "offline",
-        examples=list(EXAMPLE_PROMPTS),
+        examples=list(runtime.suggestions),
     )

@@ -12,6 +12,7 @@ from netra_backend.app.protocol.codec import rfc3339
 from netra_backend.app.protocol.events import FinishReason, RunOutcome
 from netra_backend.app.protocol.frames import NO_NUL
 from netra_backend.app.services.run_ledger import StartedRun
+from netra_backend.app.services.run_parts import Part, RunParts, ToolState
 from netra_backend.app.services.thread_search import Found
 from netra_backend.app.services.thread_service import OpenRunState, Snapshot, ThreadState
 from netra_backend.app.storage.messages import Message, SearchHit
@@ -148,7 +149,8 @@ class MessageList(BaseModel):
 
 
 class RunInfo(BaseModel):
-    """A run. `stop_requested_at`: a stop is on record."""
+    """A run. `stop_requested_at`: a stop is on record. `error_retryable`, of a failed one: the same message may
+    succeed a moment later (null where that isn't known)."""
 
     id: str
     thread_id: str
@@ -163,6 +165,7 @@ class RunInfo(BaseModel):
     stop_reason: str | None
     error_code: str | None
     error_message: str | None
+    error_retryable: bool | None
     terminal_seq: int | None
 
     @classmethod
@@ -181,6 +184,7 @@ class RunInfo(BaseModel):
             stop_reason=run.stop_reason,
             error_code=run.error_code,
             error_message=run.error_message,
+            error_retryable=run.error_retryable,
             terminal_seq=run.terminal_seq,
         )
 
@@ -201,37 +205,85 @@ class ToolInfo(BaseModel):
     result: Any
     duration_ms: int | None
 
+    @classmethod
+    def of(cls, tool: ToolState) -> Self:
+        return cls(
+            tool_call_id=tool.tool_call_id,
+            tool_name=tool.tool_name,
+            parameters=tool.parameters,
+            status=tool.status,
+            result=tool.result,
+            duration_ms=tool.duration_ms,
+        )
+
+
+class PartInfo(BaseModel):
+    """A part of a run, in its order: text or reasoning up to whatever came next, or a tool call (`tool_call_id`).
+
+    `chars`: how many characters (Unicode code points) of the run's whole text or reasoning this part is. `ended_at` is
+    null while a tool is under way.
+    """
+
+    kind: Literal["text", "thinking", "tool"]
+    began_at: str
+    ended_at: str | None
+    chars: int
+    tool_call_id: str | None
+
+    @classmethod
+    def of(cls, part: Part) -> Self:
+        return cls(
+            kind=part.kind,
+            began_at=rfc3339(part.began_at),
+            ended_at=_time(part.ended_at),
+            chars=part.chars,
+            tool_call_id=part.tool_call_id,
+        )
+
+
+class RunOutline(BaseModel):
+    """What a run said and did, part by part, in short: tools with the beginning of their parameters and without their
+    results. Its text is that of its answer; `GET /api/runs/{id}` tells the rest."""
+
+    parts: list[PartInfo]
+    tools: list[ToolInfo]
+
+    @classmethod
+    def of(cls, told: RunParts) -> Self:
+        return cls(parts=[PartInfo.of(part) for part in told.parts], tools=[ToolInfo.of(tool) for tool in told.tools])
+
 
 class RunSoFar(BaseModel):
-    """A run with everything that was told of it so far."""
+    """A run with everything that was told of it so far. `parts` say in which order."""
 
     run: RunInfo
     text: str
     thinking: str
     tools: list[ToolInfo]
+    parts: list[PartInfo]
 
     @classmethod
     def of(cls, state: OpenRunState) -> Self:
-        tools = [
-            ToolInfo(
-                tool_call_id=tool.tool_call_id,
-                tool_name=tool.tool_name,
-                parameters=tool.parameters,
-                status=tool.status,
-                result=tool.result,
-                duration_ms=tool.duration_ms,
-            )
-            for tool in state.tools
-        ]
-        return cls(run=RunInfo.of(state.run), text=state.text, thinking=state.thinking, tools=tools)
+        told = state.told
+        return cls(
+            run=RunInfo.of(state.run),
+            text=told.text,
+            thinking=told.thinking,
+            tools=[ToolInfo.of(tool) for tool in told.tools],
+            parts=[PartInfo.of(part) for part in told.parts],
+        )
 
 
 class ThreadDetail(BaseModel):
-    """A thread at one moment; events after `cursor` go on from exactly there."""
+    """A thread at one moment; events after `cursor` go on from exactly there.
+
+    `runs` are those of the messages. `outlines` tell what ended ones did, by the run's id; where one is missing, ask
+    for the run."""
 
     thread: ThreadInfo
     messages: list[MessageInfo]
     runs: list[RunInfo]
+    outlines: dict[str, RunOutline]
     open_runs: list[RunSoFar]
     cursor: CursorInfo
 
@@ -241,6 +293,7 @@ class ThreadDetail(BaseModel):
             thread=ThreadInfo.of(state.thread),
             messages=[MessageInfo.of(message) for message in state.messages],
             runs=[RunInfo.of(run) for run in state.runs],
+            outlines={run_id: RunOutline.of(told) for run_id, told in state.outlines.items()},
             open_runs=[RunSoFar.of(run) for run in state.open_runs],
             cursor=CursorInfo.of(state.cursor),
         )

@@ -37,7 +37,7 @@ from netra_backend.app.protocol.events import (
 from netra_backend.app.protocol.frames import WhenBusy
 from netra_backend.app.services.earlier_turns import HistoryBudget, earlier_turns
 from netra_backend.app.services.refusals import IdempotencyConflict, NotFound, QueueFull, ThreadBusy, TooManyThreads
-from netra_backend.app.storage.runs import Run
+from netra_backend.app.storage.runs import Run, RunError
 from netra_backend.app.storage.threads import Thread
 
 __all__ = [
@@ -274,7 +274,7 @@ def end_run(
         tx.append(closed, thread_id=run.thread_id, run_id=run_id)
     message_id = str(uuid7()) if text or kind == "completed" else None
     terminal: EventPayload
-    error: tuple[str, str] | None = None
+    error: RunError | None = None
     match kind:
         case "completed":
             terminal = AgentCompleted(
@@ -288,7 +288,7 @@ def end_run(
             reason = run.stop_reason or ending.stop_reason
             terminal = AgentStopped(reason=reason, partial_response=text, message_id=message_id, usage=ending.usage)
         case "failed":
-            error = (ending.code, ending.message)
+            error = RunError(ending.code, ending.message, ending.retryable)
             terminal = AgentFailed(
                 code=ending.code,
                 message=ending.message,

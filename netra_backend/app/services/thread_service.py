@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from netra_backend.app.event_log.log import Cursor, EventLog
 from netra_backend.app.event_log.user_log import Record, UserTransaction, UserView
-from netra_backend.app.protocol.codec import decode_payload
-from netra_backend.app.protocol.events import (
-    Json,
-    ThreadDeleted,
-    ThreadRenamed,
-    ToolCompleted,
-    ToolExecuting,
-)
+from netra_backend.app.protocol.events import ThreadDeleted, ThreadRenamed
 from netra_backend.app.services.agent_service_core import AgentService
 from netra_backend.app.services.refusals import NotFound, ThreadBusy, TooManyPins
 from netra_backend.app.services.run_ledger import create_thread, file_thread
+from netra_backend.app.services.run_parts import OUTLINE_TYPES, RunParts, outline_of, parts_of
 from netra_backend.app.services.thread_search import Found, ThreadSearch
 from netra_backend.app.services.user_execution_context import UserExecutionContext
 from netra_backend.app.settings import Settings
@@ -24,41 +19,34 @@ from netra_backend.app.storage.messages import Message
 from netra_backend.app.storage.runs import Run
 from netra_backend.app.storage.threads import Thread
 
-__all__ = ["OpenRunState", "Snapshot", "ThreadService", "ThreadState", "ToolState"]
+__all__ = ["OpenRunState", "Snapshot", "ThreadService", "ThreadState"]
 
+OUTLINE_BYTES = 1024 * 1024
+"""How much of the log is read, at most, to tell what a page's runs did; of the others whoever shows them asks."""
 DELETE_TRIES = 5
 """How often a thread's runs are stopped before deletion, when messages keep coming in through another process."""
 
 
-@dataclass(slots=True)
-class ToolState:
-    """A tool call of an open run, as far as it is known. `status` None: under way."""
-
-    tool_call_id: str
-    tool_name: str
-    parameters: Json
-    status: str | None = None
-    result: Json = None
-    duration_ms: int | None = None
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class OpenRunState:
-    """An open run with everything that was told of it so far."""
+    """A run with everything that was told of it so far."""
 
     run: Run
-    text: str = ""
-    thinking: str = ""
-    tools: list[ToolState] = field(default_factory=list[ToolState])
+    told: RunParts
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadState:
-    """A thread at one moment; events after `cursor` go on from exactly there."""
+    """A thread at one moment; events after `cursor` go on from exactly there.
+
+    `runs` are those of the messages. `outlines` tell in short what ended ones did, by their id: those whose events
+    are kept still, the newest first as far as `OUTLINE_BYTES` of events go.
+    """
 
     thread: Thread
     messages: list[Message]
     runs: list[Run]
+    outlines: dict[str, RunParts]
     open_runs: list[OpenRunState]
     cursor: Cursor
 
@@ -162,11 +150,12 @@ class ThreadService:
         def look(view: UserView) -> ThreadState:
             thread = _must_get(view, thread_id)
             messages = view.messages.of_thread(thread_id, limit, before)
-            runs = view.runs.newest(limit, thread_id=thread_id)
+            runs = view.runs.those({message.run_id for message in messages})
             return ThreadState(
                 thread,
                 messages,
                 runs,
+                _outlines(view, [run.id for run in runs if run.terminal_seq is not None]),
                 [_so_far(view, run) for run in view.runs.open(thread_id)],
                 _cursor(view),
             )
@@ -258,21 +247,10 @@ def _cursor(view: UserView) -> Cursor:
 
 
 def _so_far(view: UserView, run: Run) -> OpenRunState:
-    state = OpenRunState(run)
-    text: list[str] = []
-    thinking: list[str] = []
-    tools: dict[str, ToolState] = {}
-    for record in view.of_run(run.id):
-        if record.type == "agent_message_delta":
-            text.append(record.text)
-        elif record.type == "agent_thinking":
-            thinking.append(record.text)
-        else:
-            payload = decode_payload(record.type, record.payload)
-            if isinstance(payload, ToolExecuting):
-                tools[payload.tool_call_id] = ToolState(payload.tool_call_id, payload.tool_name, payload.parameters)
-            elif isinstance(payload, ToolCompleted) and payload.tool_call_id in tools:
-                tool = tools[payload.tool_call_id]
-                tool.status, tool.result, tool.duration_ms = payload.status, payload.result, payload.duration_ms
-    state.text, state.thinking, state.tools = "".join(text), "".join(thinking), list(tools.values())
-    return state
+    return OpenRunState(run, parts_of(view.of_run(run.id)))
+
+
+def _outlines(view: UserView, run_ids: Collection[str]) -> dict[str, RunParts]:
+    records = view.of_runs(run_ids, OUTLINE_TYPES, OUTLINE_BYTES)
+    outlines = {run_id: outline_of(told) for run_id, told in records.items()}
+    return {run_id: outline for run_id, outline in outlines.items() if outline is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,7 @@ __all__ = [
     "IllegalStep",
     "LEGAL_STEPS",
     "OPEN_STATES",
+    "RunError",
     "RunRef",
     "Run",
     "RunState",
@@ -65,9 +67,19 @@ class Run:
     stop_requested_by: str | None
     error_code: str | None
     error_message: str | None
+    error_retryable: bool | None
     usage: str | None
     last_unit: int
     terminal_seq: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunError:
+    """Why a run failed. `retryable`: the same message may succeed a moment later."""
+
+    code: str
+    message: str
+    retryable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +211,11 @@ class Runs:
             query = query.where(runs.c.state == state)
         return [Run(*row) for row in self._connection.execute(query.order_by(runs.c.number.desc()).limit(limit))]
 
+    def those(self, run_ids: Collection[str]) -> list[Run]:
+        """The runs of these ids that are this user's, the last first."""
+        query = _SELECT.where(runs.c.user_id == self._user_id, runs.c.id.in_(run_ids))
+        return [Run(*row) for row in self._connection.execute(query.order_by(runs.c.number.desc()))]
+
     def past(self, thread_id: str, before: int, limit: int) -> list[PastRun]:
         """The ended runs of a thread before the run of this number that had begun to work, newest first."""
         given = {"of_user": self._user_id, "of_thread": thread_id, "before": before, "most": limit}
@@ -261,20 +278,20 @@ class Runs:
         now: int,
         terminal_seq: int,
         usage: str | None = None,
-        error: tuple[str, str] | None = None,
+        error: RunError | None = None,
         history: bytes | None = None,
     ) -> None:
-        """End a run. `error` is (code, message).
+        """End a run.
 
         Raises `IllegalStep` when it has ended, or when it would complete or fail while a stop is on record.
         """
-        code, message = error or (None, None)
         values: dict[str, object] = {
             "finished_at": now,
             "terminal_seq": terminal_seq,
             "usage": usage,
-            "error_code": code,
-            "error_message": message,
+            "error_code": error.code if error is not None else None,
+            "error_message": error.message if error is not None else None,
+            "error_retryable": error.retryable if error is not None else None,
             "history": history,
         }
         self._step(run_id, state, values, unless_stop_requested=state != "stopped")

@@ -204,6 +204,8 @@ runs = Table(
     Column("stop_requested_by", String(64), nullable=True),
     Column("error_code", String(64), nullable=True),
     Column("error_message", Text, nullable=True),
+    # Whether the same message may succeed a moment later.
+    Column("error_retryable", Boolean, nullable=True),
     Column("usage", Text, nullable=True),
     # The key of the last unit of this run's events: a unit that comes again is known by it.
     Column("last_unit", BigInteger, nullable=False),

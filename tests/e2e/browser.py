@@ -76,8 +76,8 @@ class Tab:
 
     @property
     def answer(self) -> Locator:
-        """The last answer."""
-        return self.turns.last.locator(".markdown")
+        """The last text of the last answer."""
+        return self.turns.last.locator(":scope > .reply > .markdown").last
 
     @property
     def threads(self) -> Locator:

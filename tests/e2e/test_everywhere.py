@@ -80,7 +80,7 @@ async def test_without_motion_nothing_moves(stage: Stage, open_tab: OpenTab) -> 
     tab = await open_tab(stage.server.url, stage.alice, reduced_motion="reduce")
     go_on = asyncio.Event()
     await tab.say(stage.script([WaitFor(go_on), Text("there")]))
-    await expect(tab.turns.last.get_by_text("Working …")).to_be_visible()
+    await expect(tab.turns.last.get_by_text("Working")).to_be_visible()
     assert await tab.page.evaluate("() => document.getAnimations().length") == 0
     go_on.set()
     await tab.state("completed")

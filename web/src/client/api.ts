@@ -45,6 +45,7 @@ export type RunInfo = {
   stop_reason: string | null;
   error_code: string | null;
   error_message: string | null;
+  error_retryable: boolean | null;
   terminal_seq: number | null;
 };
 export type ToolInfo = {
@@ -55,13 +56,24 @@ export type ToolInfo = {
   result: Json;
   duration_ms: number | null;
 };
-export type RunSoFar = { run: RunInfo; text: string; thinking: string; tools: ToolInfo[] };
+/** `chars` counts code points of the run's whole text or reasoning. */
+export type PartInfo = {
+  kind: "text" | "thinking" | "tool";
+  began_at: string;
+  ended_at: string | null;
+  chars: number;
+  tool_call_id: string | null;
+};
+/** Tools with the beginning of their parameters, and without their results. */
+export type RunOutline = { parts: PartInfo[]; tools: ToolInfo[] };
+export type RunSoFar = { run: RunInfo; text: string; thinking: string; tools: ToolInfo[]; parts: PartInfo[] };
 export type Snapshot = { threads: ThreadInfo[]; next: string | null; open_runs: RunSoFar[]; cursor: Cursor };
 export type ThreadPage = { threads: ThreadInfo[]; next: string | null };
 export type ThreadDetail = {
   thread: ThreadInfo;
   messages: MessageInfo[];
   runs: RunInfo[];
+  outlines: Record<string, RunOutline>;
   open_runs: RunSoFar[];
   cursor: Cursor;
 };

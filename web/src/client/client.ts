@@ -61,6 +61,8 @@ export class NetraClient {
   limits: Limits | null = null;
   /** How often the tiling check failed. It stays 0. */
   violations = 0;
+  /** How far the server's clock is ahead of this one, in ms. */
+  ahead = 0;
   status: Status = { state: "stopped" };
   readonly #listener: Listener;
   readonly #url: string;
@@ -174,6 +176,7 @@ export class NetraClient {
     switch (message.type) {
       case "connection_ready":
         this.limits = message.payload.limits;
+        this.ahead = Date.parse(message.ts) - Date.now();
         if (this.#userId !== null && this.#userId !== message.payload.user_id) {
           this.close();
           this.#listener.otherUser?.();

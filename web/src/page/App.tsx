@@ -17,8 +17,9 @@ export function App({ store }: { store: Store }) {
         <div class="stage" inert={store.drawer}>
           <Banner store={store} />
           {store.route.page === "settings" ? <Settings store={store} /> : <Chat store={store} />}
+          {store.route.page === "settings" && !store.drawer && <Toasts store={store} />}
         </div>
-        <Toasts store={store} />
+        {store.drawer && <Toasts store={store} />}
         <p class="unseen" role="status" aria-live="polite">
           {store.announcement}
         </p>

@@ -15,9 +15,11 @@ export function Composer({ store, threadId, open }: Props) {
   const draft = `draft:${store.me?.user.id}:${threadId ?? "new"}`;
   const [text, setText] = useState(() => kept(draft) ?? "");
   const field = useRef<HTMLTextAreaElement>(null);
+  const taken = useRef(store.proposal);
   const most = store.client.limits?.max_text_chars ?? 100_000;
   const tooLong = text.length > most;
   const empty = text.trim() === "";
+  const hint = tooLong ? `${text.length - most} characters too long` : open !== null && !open.stopping ? "Esc stops the agent" : null;
 
   useEffect(() => {
     if (matchMedia("(pointer: fine)").matches) field.current?.focus();
@@ -28,6 +30,16 @@ export function Composer({ store, threadId, open }: Props) {
     element.style.height = "auto";
     element.style.height = `${Math.min(element.scrollHeight, ROWS_HEIGHT)}px`;
   }, [text]);
+
+  useEffect(() => {
+    if (store.proposal === null || store.proposal === taken.current) return;
+    const proposed = store.proposal.text;
+    // What was typed stays; only what was proposed before gives way.
+    const kept = text.trim() === "" || text === taken.current?.text ? "" : `${text.trimEnd()}\n`;
+    taken.current = store.proposal;
+    write(kept + proposed);
+    field.current?.focus();
+  }, [store.proposal]);
 
   const write = (value: string) => {
     setText(value);
@@ -58,7 +70,7 @@ export function Composer({ store, threadId, open }: Props) {
         dir="auto"
         placeholder={open === null ? "Write a message" : "Write the next message"}
         value={text}
-        aria-describedby="composer-help"
+        aria-describedby={hint === null ? undefined : "composer-help"}
         onInput={(event) => write(event.currentTarget.value)}
         onKeyDown={(event) => {
           if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
@@ -66,14 +78,7 @@ export function Composer({ store, threadId, open }: Props) {
           send(open === null ? "reject" : "queue");
         }}
       />
-      <div class="composer-foot">
-        <p id="composer-help" class={tooLong ? "problem" : "quiet"}>
-          {tooLong
-            ? `${text.length - most} characters too long`
-            : open !== null
-              ? "Esc stops the agent"
-              : "Enter sends, Shift+Enter begins a line"}
-        </p>
+      <div class="composer-actions">
         {open !== null && !empty && (
           <>
             <button type="submit" class="small" disabled={tooLong} title="Send when this answer is finished (Enter)">
@@ -101,6 +106,11 @@ export function Composer({ store, threadId, open }: Props) {
           </button>
         )}
       </div>
+      {hint !== null && (
+        <p id="composer-help" class={tooLong ? "problem" : "quiet"}>
+          {hint}
+        </p>
+      )}
     </form>
   );
 }

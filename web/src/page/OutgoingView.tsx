@@ -1,22 +1,26 @@
+import type { Turn } from "../state/conversation";
 import type { Outgoing, WhenBusy } from "../state/outbox";
 import type { Store } from "../state/store";
+import { Said } from "./Said";
+import { Earlier } from "./TurnView";
+import { wordsOfRefusal } from "./wording";
 
-/** A message that the server doesn't have yet, or refused. */
-export function OutgoingView({ item, store }: { item: Outgoing; store: Store }) {
+/** A message that the server doesn't have yet, or refused. `earlier`: tries of the same that failed. */
+export function OutgoingView({ item, earlier, store }: { item: Outgoing; earlier: Turn[]; store: Store }) {
   const { problem } = item;
   const again = (whenBusy: WhenBusy) => () => void store.sayAgain(item, whenBusy);
   return (
     <article class="turn">
-      <div class="said outgoing">
-        <h3 class="unseen">You said</h3>
-        <p dir="auto">{item.text}</p>
-      </div>
+      <Said text={item.text} waiting />
+      {earlier.map((each) => (
+        <Earlier key={each.runId} turn={each} store={store} />
+      ))}
       {problem === null ? (
         <p class="quiet sending">{item.stopping ? "Stopping …" : "Sending …"}</p>
       ) : (
         <div class="refused">
           <p class="problem" role="alert">
-            {problem.message}
+            {wordsOfRefusal(problem)}
           </p>
           {problem.code === "thread_busy" ? (
             <>

@@ -204,7 +204,6 @@ async function signOut(store: Store): Promise<void> {
   try {
     await store.signOut();
   } catch (error) {
-    store.problem = messageOf(error);
-    store.changed();
+    store.failed(error, () => void signOut(store));
   }
 }

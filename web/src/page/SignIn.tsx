@@ -7,7 +7,7 @@ import { Mark } from "./Icon";
 export function SignIn({ store, again = false }: { store: Store; again?: boolean }) {
   const [email, setEmail] = useState(again ? (store.me?.user.email ?? "") : "");
   const [password, setPassword] = useState("");
-  const [problem, setProblem] = useState<string | null>(store.problem);
+  const [problem, setProblem] = useState<string | null>(store.trouble?.text ?? null);
   const [busy, setBusy] = useState(false);
   const first = useRef<HTMLInputElement>(null);
 

@@ -2,41 +2,63 @@ import { useEffect, useRef } from "preact/hooks";
 import type { Store } from "../state/store";
 import { Icon } from "./Icon";
 
-/** What can be undone still, and what went wrong. */
+/** What can be undone still, and what went wrong. They have a place of their own, so that they lie on nothing. */
 export function Toasts({ store }: { store: Store }) {
-  const dismiss = () => {
-    store.problem = null;
-    store.changed();
-  };
   const undo = (id: string) => {
     store.deletions.undo(id);
     requestAnimationFrame(() => document.querySelector<HTMLElement>(`.thread a[href="/t/${CSS.escape(id)}"]`)?.focus());
   };
+  const { trouble } = store;
+  const again = trouble?.again;
   return (
     <div class="toasts">
       {store.deletions.items
         .filter((item) => item.timer !== null || item.problem !== null)
-        .map((item) => (
-          <div class="toast" role={item.problem === null ? "status" : "alert"} key={item.id}>
-            <span>{item.problem ?? `Deleted “${item.title}”.`}</span>
-            {item.problem === null ? (
+        .map((item) =>
+          item.problem === null ? (
+            <div class="toast" role="status" key={item.id}>
+              <span>Deleted “{item.title}”.</span>
               <Undo onUndo={() => undo(item.id)} />
-            ) : (
-              <button type="button" class="link" onClick={() => store.deletions.done(item.id)}>
-                All right
+            </div>
+          ) : (
+            <div class="toast" role="alert" key={item.id}>
+              <span>
+                “{item.title}” wasn't deleted. {item.problem}
+              </span>
+              <button type="button" class="link" onClick={() => store.deletions.again(item.id)}>
+                Try again
               </button>
-            )}
-          </div>
-        ))}
-      {store.problem !== null && (
+              <Dismiss onDismiss={() => store.deletions.done(item.id)} />
+            </div>
+          ),
+        )}
+      {trouble !== null && (
         <div class="toast" role="alert">
-          <span>{store.problem}</span>
-          <button type="button" class="bare" aria-label="Dismiss" onClick={dismiss}>
-            <Icon name="close" />
-          </button>
+          <span>{trouble.text}</span>
+          {again != null && (
+            <button
+              type="button"
+              class="link"
+              onClick={() => {
+                store.dismiss();
+                again();
+              }}
+            >
+              Try again
+            </button>
+          )}
+          <Dismiss onDismiss={store.dismiss} />
         </div>
       )}
     </div>
+  );
+}
+
+function Dismiss({ onDismiss }: { onDismiss: () => void }) {
+  return (
+    <button type="button" class="bare" aria-label="Dismiss" onClick={onDismiss}>
+      <Icon name="close" />
+    </button>
   );
 }
 

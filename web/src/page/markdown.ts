@@ -44,6 +44,9 @@ const marked = new Marked({
   },
 });
 
+/** How a list's item begins that is to be done, or is done. */
+const TASK = /^\s*[☐☑] /;
+
 const ALLOWED: Config & { RETURN_DOM_FRAGMENT: true } = {
   ALLOWED_TAGS: (
     "p br hr strong em del code pre blockquote ul ol li a table thead tbody tr th td h1 h2 h3 h4 h5 h6"
@@ -86,6 +89,7 @@ export function drawBlock(html: string): DocumentFragment {
   for (const whole of drawn.querySelectorAll<HTMLElement>("ul, ol, blockquote, table")) whole.dir = directionOf(whole.textContent ?? "");
   for (const line of drawn.querySelectorAll<HTMLElement>("p, h1, h2, h3, h4, h5, h6, td, th")) line.dir = "auto";
   for (const pre of drawn.querySelectorAll("pre")) pre.dir = "ltr";
+  for (const item of drawn.querySelectorAll("li")) if (TASK.test(item.textContent ?? "")) item.className = "task";
   for (const table of drawn.querySelectorAll("table")) table.replaceWith(scrolling(table, "Table"));
   for (const pre of drawn.querySelectorAll("pre")) pre.replaceWith(codeBlock(pre));
   drawFormulas(drawn);

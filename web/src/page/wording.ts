@@ -1,4 +1,4 @@
-import type { FinishReason, Json } from "../client";
+import type { FinishReason, Json, Problem } from "../client";
 
 /** A time of day, as people here write it. */
 export function clock(ms: number): string {
@@ -14,6 +14,12 @@ export function duration(ms: number): string {
   if (ms < 1000) return `${ms} ms`;
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
   return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
+}
+
+/** A time that goes on, or is told in passing: in whole seconds. */
+export function seconds(ms: number): string {
+  const whole = Math.floor(ms / 1000);
+  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }
 
 /** A model by its own name, without the kind of server that runs it. */
@@ -33,6 +39,13 @@ export function wordsOfEnd(finishReason: FinishReason): string | null {
     default:
       return null;
   }
+}
+
+/** Why a message wasn't taken, in the page's own words where the server's are for programs. */
+export function wordsOfRefusal(problem: Problem): string {
+  if (problem.code === "thread_busy") return "The agent is still busy in this conversation.";
+  if (problem.code === "not_found") return "This conversation is gone; it may have been deleted elsewhere.";
+  return problem.message;
 }
 
 /** Whether a text is this value as JSON, however it is spaced. */

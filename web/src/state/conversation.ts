@@ -41,8 +41,9 @@ export class Conversation {
   takePage(detail: ThreadDetail, runs: Map<string, Run>, size: number): void {
     for (const message of detail.messages) this.#takeMessage(message);
     for (const info of detail.runs) {
-      const ended = info.terminal_seq !== null;
-      if (!runs.has(info.id) && ended) runs.set(info.id, runOf(info));
+      if (runs.has(info.id) || info.terminal_seq === null) continue;
+      const answer = this.#byRun.get(info.id)?.answered?.text ?? "";
+      runs.set(info.id, runOf(info, detail.outlines[info.id], answer));
     }
     this.before = detail.messages.length >= size ? (detail.messages[0]?.number ?? null) : null;
     this.loaded = true;

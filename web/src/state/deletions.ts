@@ -47,6 +47,14 @@ export class Deletions {
     }
   }
 
+  /** Delete after all: the server was away, or refused. */
+  again(id: string): void {
+    const item = this.items.find((each) => each.id === id);
+    if (item === undefined) return;
+    item.problem = null;
+    void this.#carryOut(item);
+  }
+
   async #carryOut(item: Deletion): Promise<void> {
     item.timer = null;
     this.#changed();

@@ -24,7 +24,10 @@ import { forget, keep, kept } from "./keep";
 import { Outbox, type Outgoing, type WhenBusy } from "./outbox";
 import type { Place } from "./place";
 import { pathOf, type Route, routeOf } from "./route";
-import { applyToRun, isOpen, newRun, type Run, runSoFar, stepsOf } from "./run";
+import { applyToRun, isOpen, newRun, type Run, runSoFar, takeWhole } from "./run";
+
+/** What went wrong, said once, with the way on: what can be tried `again`. */
+export type Trouble = { text: string; again: (() => void) | null };
 
 /** Everything the page shows. It changes at once when something happens, and is drawn once per animation frame. */
 export class Store {
@@ -38,7 +41,7 @@ export class Store {
   /** The session ended while the page was in use. */
   expired = false;
   status: Status = { state: "stopped" };
-  problem: string | null = null;
+  trouble: Trouble | null = null;
   threads = new Map<string, ThreadInfo>();
   /** Where the list of threads goes on; null at its end. */
   moreThreads: string | null = null;
@@ -57,6 +60,8 @@ export class Store {
   lastSaid: string | null = null;
   /** Where each conversation was left, as long as this page lives. */
   readonly places = new Map<string | null, Place>();
+  /** What is to be written into the composer; another object is another wish. */
+  proposal: { text: string } | null = null;
   outbox: Outbox;
   deletions: Deletions;
   /** What a screen reader is told. */
@@ -70,6 +75,8 @@ export class Store {
   #early: { id: string; page: Promise<ThreadDetail> } | null = null;
   readonly #frame: Frame;
   readonly #wanted = new Set<string>();
+  /** The runs whose parts are being asked for. */
+  readonly #asked = new Set<string>();
 
   constructor(draw: () => void) {
     this.#frame = new Frame(draw);
@@ -106,7 +113,7 @@ export class Store {
       this.#welcome(await this.api.me());
       if (this.route.page === "sign-in" && location.hash === "") this.go({ page: "chat", threadId: null }, true);
     } catch (error) {
-      if (!(error instanceof Problem && error.code === NOT_AUTHENTICATED)) this.problem = messageOf(error);
+      if (!isSignedOut(error)) this.trouble = { text: messageOf(error), again: null };
     }
     this.beginning = false;
     this.changed();
@@ -138,7 +145,7 @@ export class Store {
   #welcome(me: Me): void {
     const again = this.me !== null;
     this.me = me;
-    this.problem = null;
+    this.trouble = null;
     this.expired = false;
     if (!again) {
       this.outbox = new Outbox(me.user.id, this.changed);
@@ -277,7 +284,7 @@ export class Store {
     if (here) {
       const said = run.text.slice(0, 600);
       this.announcement =
-        run.state === "completed" ? `Answer finished. ${said}` : run.state === "stopped" ? "Stopped." : "The run failed.";
+        run.state === "completed" ? `Answer finished. ${said}` : run.state === "stopped" ? "Stopped." : `No answer. ${run.error?.message ?? ""}`;
     }
     if (!here || document.visibilityState !== "visible") {
       this.unread.add(run.threadId);
@@ -382,8 +389,9 @@ export class Store {
       conversation.takePage(detail, this.runs, limit);
       conversation.problem = null;
     } catch (error) {
+      // It is said where the conversation would stand, or else where something is already.
       conversation.problem = messageOf(error);
-      this.#failed(error);
+      if (conversation.loaded || isSignedOut(error)) this.failed(error, () => void this.#loadPage(conversation, before, limit));
     } finally {
       conversation.reading = null;
       this.changed();
@@ -412,15 +420,16 @@ export class Store {
     return found;
   }
 
-  /** What a run did, where it ended before this page looked. */
-  async loadSteps(run: Run): Promise<void> {
-    if (run.steps !== null) return;
+  /** Ask for all that a run did, where that is known in short only, or not at all. */
+  async loadParts(run: Run): Promise<void> {
+    if (run.whole || this.#asked.has(run.id)) return;
+    this.#asked.add(run.id);
     try {
-      run.steps = stepsOf(await this.api.run(run.id));
+      takeWhole(run, await this.api.run(run.id));
     } catch (error) {
-      this.#failed(error);
+      this.failed(error, () => void this.loadParts(run));
     }
-    run.version += 1;
+    this.#asked.delete(run.id);
     this.changed();
   }
 
@@ -431,7 +440,7 @@ export class Store {
       if (!this.threads.has(id)) this.threads.set(id, thread);
     } catch (error) {
       // Deleted meanwhile: then there is nothing to list.
-      if (!(error instanceof Problem && error.status === 404)) this.#failed(error);
+      if (!(error instanceof Problem && error.status === 404)) this.failed(error, () => void this.#learn(id));
     }
     this.changed();
   }
@@ -453,7 +462,7 @@ export class Store {
       else this.#takeList(page);
       for (const thread of page.threads) if (!this.threads.has(thread.id)) this.threads.set(thread.id, thread);
     } catch (error) {
-      this.#failed(error);
+      this.failed(error, () => void this.loadMoreThreads(archived));
     }
     this.changed();
   }
@@ -481,7 +490,7 @@ export class Store {
       await this.api.changeThread(id, change);
     } catch (error) {
       this.threads.set(id, thread);
-      this.#failed(error);
+      this.failed(error, () => void this.#change(id, change));
     }
     this.changed();
   }
@@ -499,6 +508,17 @@ export class Store {
     this.lastSaid = item.clientMessageId;
     await this.#send(item);
   }
+
+  /** Say once more what had no answer; however often it's pressed, once. */
+  async sayOnce(threadId: string, text: string): Promise<void> {
+    if (this.outbox.of(threadId).length === 0 && this.openRun(threadId) === null) await this.say(threadId, text);
+  }
+
+  /** Put a text into the composer, for the person to change and to send. */
+  readonly compose = (text: string): void => {
+    this.proposal = { text };
+    this.changed();
+  };
 
   /** Send a refused message again, as the person decided. */
   async sayAgain(item: Outgoing, whenBusy: WhenBusy = item.whenBusy): Promise<void> {
@@ -553,7 +573,7 @@ export class Store {
     } catch (error) {
       // A stop that couldn't be recorded goes on nevertheless; any other refusal can be pressed again.
       if (!(error instanceof Problem && error.code === "stop_not_recorded")) for (const run of meant) this.#stopping(run, false);
-      this.#failed(error);
+      this.failed(error, null);
     }
   }
 
@@ -563,9 +583,19 @@ export class Store {
     run.version += 1;
   }
 
-  #failed(error: unknown): void {
-    if (error instanceof Problem && error.code === NOT_AUTHENTICATED) this.expired = true;
-    else this.problem = messageOf(error);
+  /** Say that something failed, and how to go on. Where nothing can be repeated, what is on the page already says how. */
+  failed(error: unknown, again: (() => void) | null): void {
+    if (isSignedOut(error)) this.expired = true;
+    else this.trouble = { text: messageOf(error), again };
     this.changed();
   }
+
+  readonly dismiss = (): void => {
+    this.trouble = null;
+    this.changed();
+  };
+}
+
+function isSignedOut(error: unknown): boolean {
+  return error instanceof Problem && error.code === NOT_AUTHENTICATED;
 }

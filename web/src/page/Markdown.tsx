@@ -1,19 +1,18 @@
 import { Component, createRef } from "preact";
-import { blocksOf, drawBlock, htmlOf } from "./markdown";
+import { Drawing } from "./Drawing";
 
 type Props = { text: string; live: boolean };
 
-/** An answer, drawn block by block. While it is written, only what comes after the last finished block is read anew; when
- * it is whole it is read once as a whole, since a later line may change what an earlier one means. A block that looks as
- * before stays as it is, with whatever is selected in it. */
+/** Of the time, so much at most goes into drawing one answer while it is written: one part in this many. A block whose
+ * nature makes it costly is drawn less often, and the page stays at hand. */
+const SHARE = 10;
+
+/** An answer, or whatever else is written in Markdown. While it is written it is appended to. */
 export class Markdown extends Component<Props> {
   readonly #place = createRef<HTMLDivElement>();
-  #shown = "";
-  /** How much of the text is in blocks that stay, and how many those are. */
-  #settled = 0;
-  #blocks = 0;
-  /** Each block on the page, as HTML. */
-  readonly #drawn: string[] = [];
+  #drawing: Drawing | null = null;
+  #notBefore = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   override shouldComponentUpdate(next: Props): boolean {
     return next.text !== this.props.text || next.live !== this.props.live;
@@ -23,44 +22,31 @@ export class Markdown extends Component<Props> {
     this.#draw();
   }
 
-  override componentDidUpdate(before: Props): void {
-    if (before.live && !this.props.live) this.#reset();
+  override componentDidUpdate(): void {
     this.#draw();
   }
 
-  #reset(): void {
-    this.#settled = this.#blocks = 0;
-    this.#shown = "";
+  override componentWillUnmount(): void {
+    clearTimeout(this.#timer);
   }
 
-  #draw(): void {
+  readonly #draw = (): void => {
+    clearTimeout(this.#timer);
     const place = this.#place.current;
     if (place === null) return;
     const { text, live } = this.props;
-    if (!text.startsWith(this.#shown)) this.#reset();
-    this.#shown = text;
-    const tokens = blocksOf(text.slice(this.#settled)).filter((token) => token.raw !== "");
-    const first = this.#blocks;
-    this.#drawn.length = Math.min(this.#drawn.length, first + tokens.length);
-    while (place.childElementCount > this.#drawn.length) place.lastElementChild?.remove();
-    tokens.forEach((token, index) => {
-      this.#show(place, first + index, htmlOf(token));
-      if (live && index < tokens.length - 2) {
-        this.#settled += token.raw.length;
-        this.#blocks += 1;
-      }
-    });
-  }
-
-  #show(place: HTMLElement, at: number, html: string): void {
-    if (this.#drawn[at] === html) return;
-    const block = document.createElement("div");
-    block.append(drawBlock(html));
-    this.#drawn[at] = html;
-    const before = place.children[at];
-    if (before === undefined) place.append(block);
-    else before.replaceWith(block);
-  }
+    const began = performance.now();
+    if (live && began < this.#notBefore) {
+      this.#timer = setTimeout(this.#draw, this.#notBefore - began);
+      return;
+    }
+    this.#drawing ??= new Drawing(place);
+    this.#drawing.draw(text, live);
+    // Where it stands then is part of what it costs.
+    if (live) void place.offsetHeight;
+    const ended = performance.now();
+    this.#notBefore = ended + (SHARE - 1) * (ended - began);
+  };
 
   render() {
     return <div class={this.props.live ? "markdown live" : "markdown"} ref={this.#place} />;

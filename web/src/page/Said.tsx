@@ -14,7 +14,7 @@ export function Said({ text, at, waiting = false }: Props) {
   const long = text.length > CHARS || text.split("\n", LINES + 1).length > LINES;
   return (
     <div class={waiting ? "said waiting" : "said"} title={at === undefined ? undefined : moment(at)}>
-      <h3 class="unseen">You said</h3>
+      <h2 class="unseen">You said</h2>
       <div class={long && !open ? "said-text folded" : "said-text"}>
         {segmentsOf(text).map((segment, index) =>
           segment.kind === "code" ? (

@@ -50,7 +50,7 @@ function Reply({ turn, run, last, store }: ReplyProps) {
   }, [run]);
   return (
     <div class="reply">
-      <h3 class="unseen">The agent</h3>
+      <h2 class="unseen">The agent</h2>
       {run !== undefined && <Forgotten run={run} />}
       {run?.state === "queued" && !run.stopping && <p class="quiet waiting">Waits for the answer before it.</p>}
       {blocks.map((block, index) => {

@@ -1,6 +1,7 @@
 import "./style/base.css";
 import "./style/layout.css";
 import "./style/transcript.css";
+import "./style/code.css";
 import "./style/settings.css";
 import { render } from "preact";
 import { Store } from "../state/store";

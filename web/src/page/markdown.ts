@@ -1,6 +1,6 @@
 import DOMPurify, { type Config } from "dompurify";
 import { Marked, type Token, type TokensList } from "marked";
-import { copy } from "./clipboard";
+import { CodeBlock } from "./code/CodeBlock";
 import { directionOf } from "./direction";
 import { escape } from "./escape";
 import { drawFormulas, FORMULAS } from "./formula";
@@ -101,7 +101,7 @@ function scrolling(inner: HTMLElement, label: string): HTMLElement {
   const outer = document.createElement("div");
   outer.className = "scrolling";
   outer.tabIndex = 0;
-  outer.setAttribute("role", "region");
+  outer.setAttribute("role", "group");
   outer.setAttribute("aria-label", label);
   outer.append(inner.cloneNode(true));
   return outer;
@@ -109,26 +109,5 @@ function scrolling(inner: HTMLElement, label: string): HTMLElement {
 
 function codeBlock(pre: HTMLElement): HTMLElement {
   const language = /language-(\S+)/.exec(pre.querySelector("code")?.className ?? "")?.[1] ?? "";
-  const figure = document.createElement("figure");
-  figure.className = "code";
-  const head = document.createElement("figcaption");
-  head.append(language);
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "link";
-  button.textContent = "Copy";
-  button.setAttribute("aria-label", "Copy this code");
-  const text = (pre.textContent ?? "").replace(/\n$/, "");
-  button.addEventListener("click", () => void copyText(text, button));
-  head.append(button);
-  const body = scrolling(pre, language ? `Code, ${language}` : "Code");
-  figure.append(head, body);
-  return figure;
-}
-
-const SHOWN_FOR = 2_000;
-
-async function copyText(text: string, button: HTMLElement): Promise<void> {
-  button.textContent = (await copy(text)) ? "Copied" : "Copying isn't allowed";
-  setTimeout(() => (button.textContent = "Copy"), SHOWN_FOR);
+  return new CodeBlock(language, (pre.textContent ?? "").replace(/\n$/, "")).element;
 }

@@ -215,7 +215,13 @@ def collect(
     if baseline is not None:
         findings = apply_baseline(baseline, findings)
     return Report(
-        in_order(findings), str(config.root), outcome.files, outcome.unparsed, outcome.unresolved, outcome.seconds
+        in_order(findings),
+        str(config.root),
+        outcome.files,
+        outcome.unparsed,
+        outcome.unresolved,
+        outcome.seconds,
+        outcome.evidence,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from awaitguard.cache import Cache, Known, Reader
 from awaitguard.codes import UNREADABLE
 from awaitguard.config import Config
-from awaitguard.finding import Cause, Finding
+from awaitguard.finding import Cause, Finding, Step
 from awaitguard.ground import Ground, is_outer
 from awaitguard.infer.modules import Modules
 from awaitguard.infer.words import Words, collect_words
@@ -22,7 +22,7 @@ from awaitguard.read.summary import Ignore, definitions, load, unpack_position
 from awaitguard.rules.confidence import NEWER, TEMPLATE, confidence
 from awaitguard.rules.facts import ProjectFacts, PublicFunction, Renaming
 from awaitguard.rules.registry import GROUPS
-from awaitguard.work import Checker, batches, check_files, spread, start_checker, summarise_files
+from awaitguard.work import Checker, batches, check_files, prove, spread, start_checker, summarise_files
 
 BATCH = 400_000  # bytes of source in one task of summarising
 # Tasks of checking: files of one package ask for the same definitions, so each process gets long stretches.
@@ -40,6 +40,7 @@ class Outcome(NamedTuple):
     unparsed: int
     unresolved: int
     seconds: float
+    evidence: dict[Finding, tuple[Step, ...]]
 
 
 def no_progress(step: str, done: int, total: int) -> None:
@@ -73,9 +74,11 @@ def run(config: Config, starts: Iterable[Path], jobs: int = 0, progress: Progres
             if all(result.is_kept for result in results.values()):
                 outer = sorted({one for result in results.values() for one in result.touched if is_outer(one)})
                 cache.store_run(key, (outer, ground.outer_key(outer), pack(outcome)))
-    findings, ignores, unresolved = outcome
-    wanted = asked.paths()
-    shown = sorted((one for one in (*unreadable, *findings) if one.path in wanted), key=lambda one: one.sort_key)
+        findings, ignores, unresolved = outcome
+        wanted = asked.paths()
+        shown = sorted((one for one in (*unreadable, *findings) if one.path in wanted), key=lambda one: one.sort_key)
+        reported = [one for one in shown if config.shows(one.code, one.level, one.path)]
+        evidence = prove(cache.path, contents(ground), ground.modules, ground.words, reported) if reported else {}
     return Outcome(
         shown,
         {path: found for path, found in ignores.items() if path in wanted},
@@ -83,6 +86,7 @@ def run(config: Config, starts: Iterable[Path], jobs: int = 0, progress: Progres
         sum(one.code == UNREADABLE for one in shown),
         sum(number for path, number in unresolved.items() if path in wanted),
         time.perf_counter() - began,
+        evidence,
     )
 
 
@@ -136,6 +140,11 @@ def refresh(
     return now, collect_words((path, file.words) for path, file in now.items())
 
 
+def contents(ground: Ground) -> dict[str, bytes]:
+    """The digest of each file's source, by which its summary is found."""
+    return {path: known.content for path, known in ground.files.items()}
+
+
 class Result(NamedTuple):
     """What the check of one file gave, by the questions that it asked; a result that isn't kept holds for this run."""
 
@@ -166,12 +175,11 @@ def check(
         cache.store_results(moved)
     if not stale:
         return found
-    contents = {path: known.content for path, known in ground.files.items()}
     done = 0
     jobs = jobs if len(stale) > 40 else 1
     tasks = batches(stale, STRETCH, BATCH, 4 * jobs)
     for results in spread(
-        check_files, tasks, jobs, start_checker, (cache.path, contents, ground.modules, ground.words)
+        check_files, tasks, jobs, start_checker, (cache.path, contents(ground), ground.modules, ground.words)
     ):
         rows: list[tuple[str, Any]] = []
         for path, touched, outcome in results:

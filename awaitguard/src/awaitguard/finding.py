@@ -23,6 +23,14 @@ class Cause(NamedTuple):
     number: int = 0
 
 
+class Step(NamedTuple):
+    """One step of a finding's evidence: a line, and what it says."""
+
+    path: str
+    line: int
+    text: str
+
+
 class Finding(NamedTuple):
     """One finding. Lines and columns count from 1; columns are in characters."""
 

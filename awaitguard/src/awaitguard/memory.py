@@ -17,17 +17,12 @@ def check_sources(files: dict[str, str], families: tuple[tuple[str, ...], ...] =
     Raises:
         ValueError: one of the sources can't be parsed.
     """
-    made = {path: summarise(text.encode()) for path, text in files.items()}
-    stored = {path: data for path, (data, _) in made.items()}
-    table = Table(
-        Modules("/nonexistent", stored), stored.get, collect_words((path, words) for path, (_, words) in made.items())
-    )
     found: list[Finding] = []
     facts = ProjectFacts({}, [], families)
-    resolver = Resolver(table)
-    for path in sorted(stored):
+    resolver = resolver_of(files)
+    for path in sorted(files):
         resolver.forget()
-        summary = table.summary(path)
+        summary = resolver.table.summary(path)
         if summary is None:
             raise ValueError(f"{path} can't be parsed")
         found += check_file(path, summary, resolver)[0]
@@ -38,3 +33,11 @@ def check_sources(files: dict[str, str], families: tuple[tuple[str, ...], ...] =
     for group in GROUPS:
         found.extend(group.project(facts))
     return found
+
+
+def resolver_of(files: dict[str, str]) -> Resolver:
+    """What resolves names in a tree given as text by path."""
+    made = {path: summarise(text.encode()) for path, text in files.items()}
+    stored = {path: data for path, (data, _) in made.items()}
+    words = collect_words((path, words) for path, (_, words) in made.items())
+    return Resolver(Table(Modules("/nonexistent", stored), stored.get, words))

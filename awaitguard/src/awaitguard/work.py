@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from awaitguard.cache import Reader, digest
 from awaitguard.check import check_file
+from awaitguard.finding import Finding, Step
 from awaitguard.infer.modules import Modules
 from awaitguard.infer.resolver import Resolver
 from awaitguard.infer.table import Table
@@ -19,8 +20,10 @@ from awaitguard.infer.words import Words
 from awaitguard.read.forms import same_views
 from awaitguard.read.source import UnreadableSourceError, summarise, unreadable
 from awaitguard.read.summary import load
+from awaitguard.rules.evidence import all_evidence
 from awaitguard.rules.facts import file_facts
 
+MOST_PROVED = 1000  # findings whose evidence is worked out, in the order of files
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -110,6 +113,17 @@ class Checker:
         touched = None if self.changed else tuple(sorted(table.trail.all()))
         outcome = marshal.dumps((plain, unresolved, plain_facts, ignores, None))
         return path, touched, outcome
+
+
+def prove(
+    cache: str, contents: dict[str, bytes], modules: Modules, words: Words, findings: Sequence[Finding]
+) -> dict[Finding, tuple[Step, ...]]:
+    """The evidence of findings that are reported; beyond `MOST_PROVED` of them nobody reads it."""
+    checker = Checker(cache, contents, modules, words)
+    try:
+        return all_evidence(checker.resolver, findings[:MOST_PROVED])
+    finally:
+        checker.reader.close()
 
 
 def start_checker(cache: str, contents: dict[str, bytes], modules: Modules, words: Words) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from awaitguard.codes import is_async
-from awaitguard.finding import LEVELS, Cause, Finding
+from awaitguard.finding import LEVELS, Cause, Finding, Step
 
 
 class Grouped(NamedTuple):
@@ -31,6 +32,7 @@ class Report(NamedTuple):
     unparsed: int
     unresolved: int
     seconds: float
+    evidence: Mapping[Finding, tuple[Step, ...]] = MappingProxyType({})
 
     def groups(self) -> list[Grouped]:
         """The findings by cause: those about colour first, of these the surest and largest group."""

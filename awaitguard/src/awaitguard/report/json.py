@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
-from awaitguard.finding import Finding
+from awaitguard.finding import Finding, Step
 from awaitguard.report import Report
 from awaitguard.rules.confidence import names_of
 
@@ -23,7 +24,7 @@ def document(report: Report) -> dict[str, Any]:
     groups = report.groups()
     return {
         "version": VERSION,
-        "findings": [entry(finding) for finding in report.findings],
+        "findings": [entry(finding, report.evidence.get(finding, ())) for finding in report.findings],
         "groups": [
             {
                 "id": group.key,
@@ -43,7 +44,7 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
-def entry(finding: Finding) -> dict[str, Any]:
+def entry(finding: Finding, evidence: Sequence[Step]) -> dict[str, Any]:
     return {
         "code": finding.code,
         "rule": finding.rule,
@@ -57,6 +58,7 @@ def entry(finding: Finding) -> dict[str, Any]:
         "assumed": list(names_of(finding.assumed)),
         "cause": cause(finding),
         "group": finding.group,
+        "evidence": [dict(step._asdict()) for step in evidence],
     }
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 from awaitguard.codes import GENERAL
-from awaitguard.finding import CERTAIN, LIKELY, Finding
+from awaitguard.finding import CERTAIN, LIKELY, Finding, Step
 from awaitguard.report import Report
 from awaitguard.report.baseline import fingerprint
 from awaitguard.report.explain import explain_code, page
@@ -34,7 +35,9 @@ def render(report: Report) -> str:
         },
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {"ROOT": {"description": {"text": "The root of the checked tree."}}},
-        "results": [result(finding, index[finding.code]) for finding in report.findings],
+        "results": [
+            result(finding, index[finding.code], report.evidence.get(finding, ())) for finding in report.findings
+        ],
     }
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
 
@@ -60,7 +63,7 @@ def describe(code: str, name: str) -> dict[str, Any]:
     }
 
 
-def result(finding: Finding, index: int) -> dict[str, Any]:
+def result(finding: Finding, index: int, evidence: Sequence[Step]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "ruleId": finding.code,
         "ruleIndex": index,
@@ -75,6 +78,11 @@ def result(finding: Finding, index: int) -> dict[str, Any]:
         cause["message"] = {"text": f"{finding.cause.name}{finding.cause.signature} is {finding.cause.colour}"}
         cause["id"] = 0
         found["relatedLocations"] = [cause]
+    for number, step in enumerate(evidence, 1):
+        place = location(step.path, step.line, 1, step.line, 1)
+        place["message"] = {"text": step.text}
+        place["id"] = number
+        found.setdefault("relatedLocations", []).append(place)
     return found
 
 

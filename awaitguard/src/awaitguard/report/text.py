@@ -71,10 +71,19 @@ def print_group(console: Console, report: Report, group: Grouped) -> None:
         console.print(line)
     if len(findings) > SHOWN:
         console.print(Text(f"  ... and {len(findings) - SHOWN} more (--format json lists all)"))
+    print_evidence(console, report, first)
     reasons = doubts(findings)
     if reasons:
         console.print(Text(f"  Taken for granted: {'; '.join(reasons)}", style="dim"))
     console.print(Text(f"  {advice(first.code)}  More: awaitguard explain {first.code}\n", style="dim"))
+
+
+def print_evidence(console: Console, report: Report, finding: Finding) -> None:
+    """The lines that prove a finding, with what each of them says."""
+    for step in report.evidence.get(finding, ()):
+        lines = source_lines(report.root, step.path)
+        source = lines[step.line - 1].strip()[:100] if step.line <= len(lines) else ""
+        console.print(Text(f"  because {step.path}:{step.line}  {source}  ({step.text})", style="dim"))
 
 
 def doubts(findings: list[Finding]) -> list[str]:

@@ -31,6 +31,8 @@ from awaitguard.read.library import (
     ASYNC_METHODS,
     FUTURE_METHODS,
     GIVES_AWAITABLE,
+    LOOP,
+    LOOP_GETTERS,
     OBJECTS,
     PASSES_THROUGH,
     PLAIN_BUILTINS,
@@ -71,6 +73,8 @@ class LibraryCalls(Classes):
             return merge([self.awaited(one) for one in ran]) or UNKNOWN_VALUES
         if name in GIVES_AWAITABLE:
             return (Value(AWAITABLE, origin=name),)
+        if name in LOOP_GETTERS:
+            return (Value(OBJECT, extra=LOOP, origin=name),)
         if name in OBJECTS:
             return (Value(OBJECT, extra=name, origin=name),)
         if name.startswith(("unittest.mock.", "mock.")) or name == "types.SimpleNamespace":
@@ -137,7 +141,7 @@ class LibraryCalls(Classes):
             return (PLAIN_VALUE._replace(origin=f"{owner}.{name}"),)
         if name in FUTURE_METHODS and owner == AWAITABLE:
             return (PLAIN_VALUE._replace(origin=f"future.{name}"),)
-        if name in ("create_task", "ensure_future", "run_in_executor") and not owner and is_loop(value):
+        if name in ("create_task", "ensure_future", "run_in_executor") and owner in ("", LOOP) and is_loop(value):
             return (Value(AWAITABLE, origin=f"loop.{name}"),)
         return UNKNOWN_VALUES
 

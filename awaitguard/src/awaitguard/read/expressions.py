@@ -6,6 +6,14 @@ import ast
 from collections.abc import Callable
 from typing import Any, Final, cast
 
+from awaitguard.read.contracts import (
+    LOG_METHODS,
+    VALUE_CLASSES,
+    VALUE_CONTRACTS,
+    VALUE_FUNCTIONS,
+    VALUE_METHODS,
+    VALUE_MODULES,
+)
 from awaitguard.read.frame import Frame
 from awaitguard.read.library import AWAITABLE_TYPES, PASSES_THROUGH, PLAIN_BUILTINS, PLAIN_MODULES
 from awaitguard.read.naming import dotted_name, position
@@ -45,7 +53,6 @@ from awaitguard.read.vocabulary import (
     FILLING_METHODS,
     HANDED_OVER,
     KEEP_UNKNOWN,
-    LOG_METHODS,
     LOGGERS,
     OWNED_USES,
     PARENT_SITES,
@@ -54,10 +61,6 @@ from awaitguard.read.vocabulary import (
     SCHEDULERS,
     SHOWING,
     TELLING_CALLS,
-    VALUE_CLASSES,
-    VALUE_FUNCTIONS,
-    VALUE_METHODS,
-    VALUE_MODULES,
     VALUE_USES,
 )
 
@@ -238,7 +241,7 @@ class Expressions(Operators):
         if name in FILLING_METHODS and type(function) is Attribute and dotted_name(function.value) == "__all__":
             self.bind_name("__all__", UNKNOWN, node)
         if target < 0:
-            unknown = BARE if type(function) is Attribute and self.is_bare(name, argument_use, function) else UNKNOWN
+            unknown = BARE if self.is_bare(name, argument_use, function) else UNKNOWN
             for index, argument, where in found:
                 self.argument_site(argument_use, index, argument, unknown, where)
             return self.plain_call(function)
@@ -262,8 +265,13 @@ class Expressions(Operators):
             frame.held.pop(dotted_name(function).removesuffix("release") + "acquire", None)
         return call
 
-    def is_bare(self, name: str, use: int, function: ast.Attribute) -> bool:
-        """Whether nothing but the name of a method says that it wants values."""
+    def is_bare(self, name: str, use: int, function: ast.expr) -> bool:
+        """Whether nothing but the name of a method or class says that it wants values."""
+        if type(function) is Name and name in VALUE_CLASSES:
+            imported = {f"{one[1]}.{one[5]}" for one in self.module.bindings.get(name, ()) if one[0] == "from"}
+            return not imported or not imported <= VALUE_CONTRACTS
+        if type(function) is not Attribute:
+            return False
         if use == Use.LOGGED:
             if type(function.value) is Call:
                 return not self.is_get_logger(function.value.func)

@@ -34,8 +34,12 @@ AWAITABLE_TYPES: Final = frozenset({"Awaitable", "Coroutine", "Future", "Task", 
 LOCKS: Final = frozenset({"threading.Lock", "threading.RLock", "threading.Condition", "threading.Semaphore",
     "threading.BoundedSemaphore", "multiprocessing.Lock", "multiprocessing.RLock", "multiprocessing.Semaphore",
     "_thread.allocate_lock", "_thread.RLock"})  # fmt: skip
+# An event loop, and the functions that hand out one.
+LOOP: Final = "asyncio.AbstractEventLoop"
+LOOP_GETTERS: Final = frozenset({"asyncio.get_running_loop", "asyncio.get_event_loop", "asyncio.new_event_loop"})
 # What is known about instances that C code or the library's factories make: which special methods they have.
 OBJECTS: Final = {
+    LOOP: frozenset[str](),
     **dict.fromkeys(LOCKS, frozenset({"__enter__"})),
     "builtins.open": frozenset({"__enter__", "__iter__"}),
     "multiprocessing.Pool": frozenset({"__enter__"}),
@@ -123,6 +127,7 @@ SYNC_METHODS: Final = {
             "index",
             "append",
             "extend",
+            "sort",
             "title",
         }
     ),
@@ -138,61 +143,6 @@ SYNC_METHODS: Final = {
     ),
     "threading.Event": frozenset({"set", "clear", "is_set", "wait"}),
     **dict.fromkeys(LOCKS, frozenset({"acquire", "release", "locked", "notify", "notify_all"})),
-}
-RUNNERS: Final = frozenset({"asyncio.run", "anyio.run", "trio.run", "uvloop.run"})
-
-# What takes a plain function and calls it without awaiting: dotted name -> (position, keyword) of the function.
-# Lists of the same for methods of objects that can't be followed, by the method's name alone.
-THREAD_TARGETS: Final[dict[str, tuple[int | None, str]]] = {
-    "threading.Thread": (1, "target"),
-    "threading.Timer": (1, "function"),
-    "multiprocessing.Process": (1, "target"),
-    "_thread.start_new_thread": (0, "function"),
-}
-EXECUTORS: Final[dict[str, tuple[int | None, str]]] = {
-    "asyncio.to_thread": (0, "func"),
-    "anyio.to_thread.run_sync": (0, "func"),
-    "loop.run_in_executor": (1, "func"),
-    "executor.submit": (0, "fn"),
-    "executor.map": (0, "fn"),
-    **{
-        f"pool.{name}": (0, "func")
-        for name in ("map", "apply", "apply_async", "map_async", "imap", "imap_unordered", "starmap")
-    },
-}
-SORTS: Final[dict[str, tuple[int | None, str]]] = {
-    "builtins.filter": (0, "function"),
-    "builtins.sorted": (None, "key"),
-    "builtins.min": (None, "key"),
-    "builtins.max": (None, "key"),
-    "functools.reduce": (0, "function"),
-    "functools.cmp_to_key": (0, "mycmp"),
-    "itertools.groupby": (1, "key"),
-    "itertools.takewhile": (0, "predicate"),
-    "itertools.dropwhile": (0, "predicate"),
-    "itertools.filterfalse": (0, "predicate"),
-    "itertools.accumulate": (1, "func"),
-    "collections.defaultdict": (0, "default_factory"),
-    "dataclasses.field": (None, "default_factory"),
-    "list.sort": (None, "key"),
-}
-SIGNALS: Final[dict[str, tuple[int | None, str]]] = {
-    "signal.signal": (1, "handler"),
-    "loop.add_signal_handler": (1, "callback"),
-}
-EXIT_HANDLERS: Final[dict[str, tuple[int | None, str]]] = {
-    "atexit.register": (0, "func"),
-    "weakref.finalize": (1, "func"),
-    "stack.callback": (0, "callback"),
-}
-LOOP_CALLBACKS: Final[dict[str, tuple[int | None, str]]] = {
-    "loop.call_soon": (0, "callback"),
-    "loop.call_soon_threadsafe": (0, "callback"),
-    "loop.call_later": (1, "callback"),
-    "loop.call_at": (1, "callback"),
-    "loop.add_reader": (1, "callback"),
-    "loop.add_writer": (1, "callback"),
-    "future.add_done_callback": (0, "callback"),
 }
 EXECUTOR_CLASSES: Final = frozenset({"concurrent.futures.ThreadPoolExecutor", "concurrent.futures.ProcessPoolExecutor",
     "concurrent.futures.thread.ThreadPoolExecutor", "concurrent.futures.process.ProcessPoolExecutor"})  # fmt: skip

@@ -13,22 +13,6 @@ BUILTINS: Final = frozenset(dir(builtins))
 # Builtins whose calls are followed; all others give plain values.
 FOLLOWED_BUILTINS: Final = frozenset({"super", "type", "map", "filter", "sorted", "min", "max", "staticmethod", "classmethod",
     "property", "object", "open", "anext", "aiter", "list", "tuple", "set", "next", "iter", "Exception", "BaseException"})  # fmt: skip
-# Builtins and library functions that want a value: a coroutine given to them is a mistake.
-VALUE_FUNCTIONS: Final = frozenset({"len", "print", "str", "int", "float", "bool", "repr", "sum", "abs", "round", "bytes",
-    "hash", "format", "ord", "chr", "any", "all", "min", "max", "sorted", "enumerate", "dict", "reversed", "vars",
-    "json.dumps", "json.loads", "json.dump", "divmod", "pow", "bytearray", "range", "open", "ascii", "bin", "hex",
-    "os.path.join", "os.path.exists", "Path", "pathlib.Path"}) | frozenset(
-    name for name, one in vars(builtins).items() if isinstance(one, type) and issubclass(one, BaseException))  # fmt: skip
-# Modules whose functions work on values.
-VALUE_MODULES: Final = frozenset({"json", "os", "re", "math", "datetime", "hashlib", "uuid", "base64", "pathlib", "urllib", "html",
-    "shlex", "textwrap", "string", "struct", "time", "statistics", "decimal", "fractions", "binascii"})  # fmt: skip
-# Methods that want values whatever they are called on: of test cases, and of websockets.
-VALUE_METHODS: Final = frozenset({"assertEqual", "assertNotEqual", "assertTrue", "assertFalse", "assertIsNone",
-    "assertGreater", "assertGreaterEqual", "assertLess", "assertLessEqual", "assertAlmostEqual", "assertDictEqual",
-    "assertListEqual", "assertTupleEqual", "assertSetEqual", "send_json", "send_text", "send_bytes"})  # fmt: skip
-# Classes of web frameworks, which need not be installed, that are made from values.
-VALUE_CLASSES: Final = frozenset({"JSONResponse", "ORJSONResponse", "HTMLResponse", "PlainTextResponse"})
-LOG_METHODS: Final = frozenset({"debug", "info", "warning", "error", "critical", "exception", "log"})
 LOGGERS: Final = frozenset({"log", "logger", "logging", "_log", "_logger", "LOG", "LOGGER", "_LOGGER"})
 # Methods that give text, numbers or truth whatever they are called on.
 PLAIN_METHODS: Final = frozenset({"upper", "lower", "strip", "lstrip", "rstrip", "title", "capitalize", "casefold", "swapcase",

@@ -26,6 +26,7 @@ from awaitguard.infer.value import (
     Value,
     Values,
 )
+from awaitguard.read.contracts import AWAITABLE_CONTRACTS
 from awaitguard.read.summary import NO_EXPR, NONE, OP_ATTR, OP_CALL, OP_ELEMENT, OP_ITEM, OP_NAME, Flag, Use
 from awaitguard.rules.confidence import ONE_OF_SEVERAL, ONE_WAY_OUT, OPEN_BASES, PROMISED, assumed
 from awaitguard.rules.rule import Group, Rule
@@ -104,10 +105,6 @@ CONDITIONAL: Final = Rule("AG118", "await-sync-conditional", "await of a functio
 
 ROUTES: Final = (("decorated", DECORATED), ("partial", PARTIAL_RULE), ("getattr", GETATTR), ("dict", DICT), ("property", PROPERTY),
     ("conditional", CONDITIONAL), ("alias", ALIAS), ("reexport", REEXPORT))  # fmt: skip
-# What schedules coroutines: which of its arguments must be awaitable.
-SCHEDULERS: Final = {"asyncio.gather": (None, ""), "asyncio.create_task": (0, "coro"), "asyncio.ensure_future": (0, "coro_or_future"),
-    "asyncio.wait_for": (0, "fut"), "asyncio.shield": (0, "arg"), "asyncio.run": (0, "main"), "asyncio.run_coroutine_threadsafe": (0, "coro"),
-    "asyncio.as_completed": (0, "fs"), "asyncio.wait": (0, "fs")}  # fmt: skip
 HANDED: Final = 3  # functions in a row that only hand on what the next one gives
 # How the names of other people's classes begin or end whose instances are there to stay, not to be awaited.
 THINGS: Final = ("Model", "Agent", "Manager", "Service", "Repository", "Engine", "Handler", "Schema", "Settings", "Config", "Mixin",
@@ -125,7 +122,6 @@ AWAITED_NAMES: Final = (
     "lazy",
     "coro",
 )
-OF_LISTS: Final = frozenset({"asyncio.as_completed", "asyncio.wait"})
 SCHEDULING_METHODS: Final = frozenset(
     {"create_task", "ensure_future", "run_until_complete", "run_coroutine_threadsafe"}
 )
@@ -218,12 +214,12 @@ class Awaits(Group):
         if site.call < 0:
             return False
         for target in file.values(file.expr(site.call)[1]):
-            if target.kind == LIBRARY and target.extra in SCHEDULERS:
-                if (target.extra in OF_LISTS) != (site.argument != "*" and file.expr(site.expr)[0] == OP_ELEMENT):
+            if target.kind == LIBRARY and target.extra in AWAITABLE_CONTRACTS:
+                wanted = AWAITABLE_CONTRACTS[target.extra]
+                if wanted.listed != (site.argument != "*" and file.expr(site.expr)[0] == OP_ELEMENT):
                     return False
-                position, keyword = SCHEDULERS[target.extra]
-                return site.argument in (position, keyword, "*") or (
-                    position is None and isinstance(site.argument, int)
+                return site.argument in (wanted.position, wanted.keyword, "*") or (
+                    wanted.position is None and isinstance(site.argument, int)
                 )
             if target.kind == METHOD and target.extra in SCHEDULING_METHODS:
                 # Of objects that aren't known some take generators too.

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from awaitguard.infer.value import (
+    AWAITABLE,
     CLASS,
+    CONTAINER,
     COROUTINE,
     FUNCTION,
     INSTANCE,
@@ -14,19 +16,21 @@ from awaitguard.infer.value import (
     METHOD,
     NONE_KIND,
     PARTIAL,
+    PLAIN_KIND,
     Value,
     Values,
     is_unknown,
 )
-from awaitguard.read.library import (
-    EXECUTOR_CLASSES,
+from awaitguard.read.contracts import (
     EXECUTORS,
     EXIT_HANDLERS,
     LOOP_CALLBACKS,
     SIGNALS,
     SORTS,
     THREAD_TARGETS,
+    Place,
 )
+from awaitguard.read.library import EXECUTOR_CLASSES, GIVES_AWAITABLE
 from awaitguard.read.summary import (
     DECORATORS,
     FLAGS,
@@ -43,7 +47,7 @@ from awaitguard.read.summary import (
     ParamUse,
     Use,
 )
-from awaitguard.rules.confidence import BY_USE, assumed
+from awaitguard.rules.confidence import BARE, BY_USE, assumed
 from awaitguard.rules.rule import FOLLOWING, NEVER, Group, Rule
 from awaitguard.rules.signatures import parameter
 
@@ -95,8 +99,25 @@ TABLES: Final = (
     (EXIT, EXIT_HANDLERS),
     (CALLBACK, LOOP_CALLBACKS),
 )
-BY_NAME: Final = {name: (rule, *where) for rule, table in TABLES for name, where in table.items()}
+BY_NAME: Final = {name: (rule, where) for rule, table in TABLES for name, where in table.items()}
+LOOP, EXECUTOR_BASE, POOL, STACK, A_FUTURE, A_LIST = (
+    "asyncio.AbstractEventLoop.", "concurrent.futures.Executor.", "multiprocessing.pool.Pool.", "contextlib.ExitStack.",
+    "asyncio.Future.", "builtins.list.",
+)  # fmt: skip
 STACKS: Final = frozenset({"contextlib.ExitStack", "contextlib.AsyncExitStack"})
+# What objects are known to be whose methods are asked for by name: executors, stacks, tasks and futures, lists.
+KNOWN_OWNERS: Final = frozenset(
+    {
+        "multiprocessing.Pool",
+        *EXECUTOR_CLASSES,
+        *STACKS,
+        *GIVES_AWAITABLE,
+        AWAITABLE,
+        CONTAINER,
+        PLAIN_KIND,
+        "builtins.list",
+    }
+)
 
 
 # Rules about what calls a function in any case, so that a coroutine in its place is wrong too.
@@ -139,13 +160,13 @@ class Callbacks(Group):
         for target in targets[:1]:
             known = self.known(file.resolver, target)
             if site.use == Use.MAPPED and target.kind == LIBRARY and target.extra == "builtins.map":
-                known = (SORT, 0, "")
+                known = (SORT, Place(0, "", False))
             if known is None:
                 continue
-            rule, number, keyword = known
-            argument = next((value for name, value in expr[3] if name == keyword), None)
-            if argument is None and number is not None and number < len(expr[2]):
-                argument = expr[2][number]
+            rule, where = known
+            argument = next((value for name, value in expr[3] if name == where.keyword), None)
+            if argument is None and where.position is not None and where.position < len(expr[2]):
+                argument = expr[2][where.position]
             if not isinstance(argument, int) or argument < 0:
                 continue
             values = file.values(argument)
@@ -153,6 +174,7 @@ class Callbacks(Group):
                 continue  # Tornado's loop takes coroutine functions
             if site.use == Use.AWAIT and self.is_used_awaitable(file, site.expr):
                 continue
+            mask = assumed([target, *values]) | (0 if self.is_contracted(target) else BARE)
             if values and all(makes_coroutine(file, value) for value in values):
                 text = file.text(argument)
                 named = "a lambda that makes a coroutine" if text == "the value" else f"{text}, an async function,"
@@ -161,13 +183,23 @@ class Callbacks(Group):
                     expr[5],
                     f"{file.text(expr[1])}() is given {named} and never awaits it",
                     values[0].definition,
-                    assumed([target, *values]),
+                    mask,
                 )
             elif values and rule in CALLING and all(value.kind == COROUTINE for value in values):
                 message = (
                     f"{file.text(expr[1])}() is given {file.text(argument)}, a coroutine, where it calls a function"
                 )
-                yield file.finding(rule, expr[5], message, values[0].definition, assumed([target, *values]))
+                yield file.finding(rule, expr[5], message, values[0].definition, mask)
+
+    @staticmethod
+    def is_contracted(target: Value) -> bool:
+        """Whether a contract says that it takes a plain function, rather than a method's name alone."""
+        if target.kind == LIBRARY:
+            return target.extra in BY_NAME or target.extra == "builtins.map"
+        if target.kind == METHOD and isinstance(target.extra, str):
+            origin = str(target.origin or "")
+            return origin in KNOWN_OWNERS or f"{origin}.{target.extra}" in BY_NAME
+        return True
 
     @staticmethod
     def is_used_awaitable(file: FileCheck, call: int) -> bool:
@@ -217,7 +249,7 @@ class Callbacks(Group):
                         REVERSE, expr[5], message, values[0].definition, mask | (0 if declared else BY_USE)
                     )
 
-    def known(self, resolver: Resolver, target: Value) -> tuple[Rule, int | None, str] | None:
+    def known(self, resolver: Resolver, target: Value) -> tuple[Rule, Place] | None:
         """Whether `target` takes a plain function, and where."""
         if target.kind == LIBRARY:
             return BY_NAME.get(str(target.extra)) or self.method(str(target.extra).rpartition(".")[2], "")
@@ -228,18 +260,18 @@ class Callbacks(Group):
             if summary is not None:
                 name = summary.scopes[target.scope].name
                 if "concurrent/futures" in target.module and name in ("submit", "map"):
-                    return BY_NAME["executor." + name]
-                if "asyncio" in target.module and "loop." + name in BY_NAME:
-                    return BY_NAME["loop." + name]
+                    return BY_NAME[EXECUTOR_BASE + name]
+                if "asyncio" in target.module and LOOP + name in BY_NAME:
+                    return BY_NAME[LOOP + name]
         return None
 
     @staticmethod
-    def method(name: str, receiver: str, origin: str = "") -> tuple[Rule, int | None, str] | None:
+    def method(name: str, receiver: str, origin: str = "") -> tuple[Rule, Place] | None:
         """Methods known by name: of loops and futures whatever they are called, of executors only under a telling name."""
         if origin == "multiprocessing.Pool":
-            return BY_NAME.get("pool." + name)
+            return BY_NAME.get(POOL + name)
         if origin in STACKS:
-            return BY_NAME.get("stack." + name)
+            return BY_NAME.get(STACK + name)
         if name in ("submit", "map"):
             last = receiver.rpartition(".")[2].lower()
             telling = (
@@ -247,10 +279,10 @@ class Callbacks(Group):
                 or "executor" in last
                 or last in ("pool", "thread_pool", "threadpool", "_pool")
             )
-            return BY_NAME["executor." + name] if telling else None
+            return BY_NAME[EXECUTOR_BASE + name] if telling else None
         if "io_loop" in receiver.lower() or "ioloop" in receiver.lower():
             return None  # Tornado's loop takes coroutine functions
-        return BY_NAME.get("loop." + name) or BY_NAME.get("future." + name) or BY_NAME.get("list." + name)
+        return BY_NAME.get(LOOP + name) or BY_NAME.get(A_FUTURE + name) or BY_NAME.get(A_LIST + name)
 
 
 def takes_function(resolver: Resolver, target: Value) -> bool:

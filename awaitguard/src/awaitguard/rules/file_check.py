@@ -14,6 +14,7 @@ from awaitguard.read.summary import (
     OP_ATTR,
     OP_CALL,
     OP_GETATTR,
+    OP_METHOD,
     OP_NAME,
     SLICE,
     Expr,
@@ -97,6 +98,8 @@ class FileCheck:
                 return f"{self.text(expr[1])}.{expr[2]}"
             if expr[0] == OP_CALL:
                 return f"{self.text(expr[1])}()"
+            if expr[0] == OP_METHOD:
+                return f"{expr[2] + '()' if expr[2] else '...'}.{expr[1]}"
             if expr[0] == "s":
                 key = "..." if expr[2] is None else ":" if expr[2] == SLICE else repr(expr[2])
                 return f"{self.text(expr[1])}[{key}]"

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from awaitguard.infer.trail import CALLS
 from awaitguard.infer.value import CLASS, FUNCTION, INSTANCE, LIBRARY, METHOD, PROPERTY, Definition, Value
+from awaitguard.read.contracts import RUNNERS
 from awaitguard.read.discovery import is_test
-from awaitguard.read.library import RUNNERS
+from awaitguard.read.library import LOOP
 from awaitguard.read.summary import NONE, OP_ATTR, OP_CALL, OP_METHOD, OP_NAME, TRIED, Flag, Summary, Use, qualname
 from awaitguard.rules.confidence import BARE, CONDITION, CONDITIONS, IN_TEST, assumed
 from awaitguard.rules.rule import ALWAYS, NEVER, Group, Rule
@@ -235,6 +236,7 @@ def runs_loop(resolver: Resolver, target: Value) -> bool:
         return (
             target.extra == "run_until_complete"
             or (target.extra == "run" and target.origin == "asyncio.Runner")
+            or (target.extra == "run_forever" and target.origin == LOOP)
             or (target.extra == "run_forever" and receiver.rpartition(".")[2].strip("_").endswith("loop"))
         )
     if target.kind == FUNCTION and "asyncio" in target.module and target.module.startswith("/"):

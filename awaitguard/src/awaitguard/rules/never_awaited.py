@@ -15,10 +15,13 @@ from awaitguard.infer.value import (
     COROUTINE,
     FUNCTION,
     INSTANCE,
+    LIBRARY,
+    METHOD,
     Value,
     Values,
     is_unknown,
 )
+from awaitguard.read.contracts import wants_value
 from awaitguard.read.library import AWAITABLE_TYPES, GIVES_AWAITABLE
 from awaitguard.read.summary import (
     BARE as BARE_CALL,
@@ -330,11 +333,14 @@ class NeverAwaited(Group):
 
     @staticmethod
     def is_bare(file: FileCheck, site: Site) -> bool:
-        """Whether nothing but the name of a method says that it wants a value: what it is called on can't be followed."""
+        """Whether nothing but a name says that it wants a value: no contract does, or what it is called on can't be followed."""
         if site.call < 0:
             return site.call == BARE_CALL
         function = file.expr(file.expr(site.call)[1])
-        return "." in str(function[1:]) and is_unknown(file.values(file.expr(site.call)[1]))
+        targets = file.values(file.expr(site.call)[1])
+        if any(not is_contracted(target) for target in targets):
+            return True
+        return "." in str(function[1:]) and is_unknown(targets)
 
     def wants_value(self, file: FileCheck, site: Site) -> int | None:
         """What it assumes that the called function wants a value in this position; None when it may want an awaitable."""
@@ -354,6 +360,15 @@ class NeverAwaited(Group):
             else:
                 mask |= BY_USE
         return mask if targets else None
+
+
+def is_contracted(target: Value) -> bool:
+    """Whether a contract says that something of a library wants values; of what isn't a library's nothing is said."""
+    if target.kind == LIBRARY:
+        return wants_value(str(target.extra))
+    if target.kind == METHOD and target.origin:
+        return wants_value(f"{target.origin}.{target.extra}")
+    return True
 
 
 def is_stub(file: FileCheck, value: Value) -> bool:

@@ -51,6 +51,7 @@ KINDS: Final = {"sync": "a plain function", "async": "an async function", "class
     "context manager": "a context manager", "async context manager": "an async context manager",
     "decorated": "a function under a decorator"}  # fmt: skip
 # Findings about definitions stand at a name, those about values at an expression.
+OF_FILES: Final = "AG00"  # what can't be read, a pipe perhaps, isn't opened again
 OF_IMPORTS: Final = ("AG301", "AG302", "AG303", "AG304")
 # What is given counts there, beside what it is given to.
 PROTOCOL, MEMBER, LOOP, RETURNS = "AG206", "AG310", "AG153", "AG202"
@@ -59,6 +60,8 @@ OF_ARGUMENTS: Final = ("AG129", "AG16", "AG206", "AG311")
 
 def evidence(resolver: Resolver, finding: Finding) -> tuple[Step, ...]:
     """The steps that lead from a finding's place to what proves it; empty if the place can't be found again."""
+    if finding.code.startswith(OF_FILES):
+        return ()
     summary = resolver.table.summary(finding.path)
     if summary is None:
         return ()

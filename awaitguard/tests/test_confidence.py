@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from awaitguard.cli import app
 from awaitguard.finding import LEVELS
 from awaitguard.memory import check_sources
 from awaitguard.rules import confidence as table
@@ -117,3 +119,34 @@ ASSUMING = {
 def test_a_finding_says_what_it_took_for_granted(name: str):
     found = check_sources({"app.py": ASSUMING[name]})
     assert name in {one for finding in found for one in names_of(finding.assumed)}, found
+
+
+LOADING = (
+    "class Base:\n    async def load(self):\n        return 1\nclass Child(Base):\n    def load(self):\n        return 2\n"
+    "class Page:\n    async def load(self):\n        return 1\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("caller", "level"),
+    [
+        ("", "likely"),
+        ("async def main():\n    await Page().load()\n", "likely"),
+        ("async def main(thing):\n    await thing.load()\n", "likely"),
+        ("async def main(thing: Base):\n    await thing.load()\n", "certain"),
+    ],
+)
+def test_only_a_caller_of_the_class_itself_makes_an_override_certain(caller: str, level: str):
+    (found,) = check_sources({"app.py": LOADING + caller})
+    assert (found.code, found.level) == ("AG204", level)
+
+
+def test_a_caller_that_comes_or_goes_is_seen_with_a_warm_cache(tmp_path: Path):
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "base.py").write_text(LOADING)
+    levels: list[str] = []
+    for body in ("await thing.load()", "return thing", "await thing.load()"):
+        (tmp_path / "app.py").write_text(f"from base import Base\nasync def main(thing: Base):\n    {body}\n")
+        run = CliRunner().invoke(app, ["check", str(tmp_path), "--format", "json"])
+        levels += [one["level"] for one in json.loads(run.stdout)["findings"]]
+    assert levels == ["certain", "likely", "certain"]

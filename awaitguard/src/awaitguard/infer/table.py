@@ -47,17 +47,10 @@ class Table:
         self.trail.note(WORD + IMPORTED + package)
         return self.words.get(IMPORTED + package, ())
 
-    def is_awaited(self, name: str) -> bool:
-        """Whether some code awaits the result of a method of this name."""
-        return self.has("!" + name)
-
-    def is_called_plainly(self, name: str) -> bool:
-        """Whether some code uses the result of a method of this name at once, or drops it."""
-        return self.has("." + name)
-
-    def is_awaited_twice(self, name: str) -> bool:
-        """Whether some code awaits what a function of this name gives, after it awaited the function."""
-        return self.has("*" + name)
+    def sayers(self, word: str) -> tuple[str, ...]:
+        """The files that say one of the words for which files are kept."""
+        self.trail.note(WORD + word)
+        return self.words.get(word, ())
 
     def has(self, word: str) -> bool:
         self.trail.note(WORD + word)

@@ -14,6 +14,7 @@ DIRECTORY: Final = "\0d"  # what a directory is to imports
 OUTSIDE: Final = "\0o"  # which file of the library answers to a dotted name, or to a path without suffix
 GENERATED: Final = "\0g"  # whether something else than a source gives a module: directory, "\0", name
 CALLS: Final = "\0calls"  # after a path: which calls the functions of a file make
+SITES: Final = "\0sites"  # after a path: all that a file does with values
 PLACES: Final = "\0places"  # after a path: what its places are about, such as `client` of `client.send = Mock()`
 
 

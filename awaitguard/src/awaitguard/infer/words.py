@@ -12,7 +12,10 @@ Words = dict[
 SET: Final = "="  # an attribute of this name is set on another object
 ASKED: Final = "?"  # somebody asks what colour a method of this name has
 STARRED: Final = ">*"  # the bases of a class are in a list or tuple: `class App(*commands)`
-PLACED: Final = (SET, ASKED, STARRED)
+AWAITED: Final = "!"  # somebody awaits what a method of this name gives
+CALLED: Final = "."  # somebody uses it at once, or drops it
+AWAITED_TWICE: Final = "*"  # somebody awaits what awaiting it gives
+PLACED: Final = (SET, ASKED, STARRED, AWAITED, CALLED, AWAITED_TWICE)
 IMPORTED: Final = "@"  # `@shop` with what is imported from below that package: `core.create`
 
 

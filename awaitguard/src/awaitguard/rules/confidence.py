@@ -55,6 +55,9 @@ DOUBLES: Final = 1 << 35
 ROOT: Final = 1 << 36
 NEWER: Final = 1 << 37
 TEMPLATE: Final = 1 << 38
+# Of what other code does with it.
+AWAITED: Final = 1 << 39
+SEEN_BY_NAME: Final = 1 << 40
 
 # What each assumption is called in reports and in the ledger, and what it says.
 WORDS: Final[dict[int, tuple[str, str]]] = {
@@ -77,9 +80,11 @@ WORDS: Final[dict[int, tuple[str, str]]] = {
     WRAPPED: ("wrapped", "a decorator that is known to keep the colour stands above it"),
     BY_USE: ("by use", "no annotation says what the parameter wants, only what the function does with it"),
     OPEN_RESULT: ("open result", "the result is declared as Any or object, or isn't declared inside"),
-    AWAITED_BY_NAME: ("awaited by name", "some code awaits what a function of this name gives"),
+    AWAITED: ("awaited", "code awaits what it gives"),
+    AWAITED_BY_NAME: ("awaited by name", "some code awaits what a function of this name gives, on an object that can't be followed"),
     ASKED: ("colour asked", "code asks of this class what colour the method has"),
     MAY_BE_ASKED: ("colour may be asked", "code asks for the colour of a method of this name, on an object that can't be followed"),
+    SEEN_BY_NAME: ("caller by name", "calls of a method of this name are seen, on objects that can't be followed"),
     UNSEEN: ("no caller seen", "no code is seen that calls a method of this name as the other side wants it"),
     GUESSED_COLOUR: ("result unknown", "what a plain function gives can't be followed, but looks like a value"),
     STUB: ("stub", "the other side is an empty method without annotation"),
@@ -106,8 +111,8 @@ BASE: Final[dict[str, str]] = dict.fromkeys(
 # The most that a finding can be with these assumptions. Those without a line here are only recorded.
 CAPS: Final[dict[int, str]] = {
     **dict.fromkeys((BARE, OVERRIDABLE, INHERITED, REPLACEABLE, PROMISED, BY_SELF, BY_SUPER, OPEN_BASES, ONE_OF_SEVERAL, ONE_WAY_OUT,
-        PLACED, BY_USE, UNSEEN, MAY_BE_ASKED, GUESSED_COLOUR, STUB, STRANGERS, CONDITION, BY_NAMES, NEWER), LIKELY),
-    **dict.fromkeys((COMPLETED, OPEN_RESULT, AWAITED_BY_NAME, ASKED, LEFT_OPEN, CONDITIONS, TWIN, HOOK, MEANT,
+        PLACED, BY_USE, UNSEEN, SEEN_BY_NAME, AWAITED_BY_NAME, MAY_BE_ASKED, GUESSED_COLOUR, STUB, STRANGERS, CONDITION, BY_NAMES, NEWER), LIKELY),
+    **dict.fromkeys((COMPLETED, OPEN_RESULT, AWAITED, ASKED, LEFT_OPEN, CONDITIONS, TWIN, HOOK, MEANT,
         CONVENTION, DOUBLES, ROOT, TEMPLATE), HINT),
     CONDITION | IN_TEST: HINT,
     MAY_BE_ASKED | UNSEEN: HINT,
@@ -125,7 +130,8 @@ OF_KIND: Final[dict[str, dict[int, str]]] = {
     # Such a class method gives another colour in each class on purpose.
     **{f"AG{number}": {INHERITED: HINT} for number in (*range(101, 113), 116, 117, 118)},
     "AG206": {MAY_BE_ASKED: HINT},
-    "AG211": {IN_TEST: HINT},
+    # Nobody awaits `x.__setitem__()` who doesn't know of such a class.
+    "AG211": {IN_TEST: HINT, AWAITED_BY_NAME: HINT},
 }
 ROUTES: Final = {
     "virtual": OVERRIDABLE,

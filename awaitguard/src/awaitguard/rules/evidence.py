@@ -62,6 +62,11 @@ def evidence(resolver: Resolver, finding: Finding) -> tuple[Step, ...]:
     """The steps that lead from a finding's place to what proves it; empty if the place can't be found again."""
     if finding.code.startswith(OF_FILES):
         return ()
+    return resolver.patiently(lambda: steps_of(resolver, finding))
+
+
+def steps_of(resolver: Resolver, finding: Finding) -> tuple[Step, ...]:
+    """The same, as far as the resolver gets without patience."""
     summary = resolver.table.summary(finding.path)
     if summary is None:
         return ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from awaitguard.infer import callers, places
 from awaitguard.infer.value import (
     ASYNC_CONTEXT,
     ASYNC_GENERATOR,
@@ -65,7 +66,7 @@ def differ(file: FileCheck, mine: Value, base: Value) -> tuple[str, str, int] | 
     streams = FORMS[own] == AWAITED and FORMS[other] == STREAMED
     if refuses(file, mine) and (FORMS[own] == CALLED or streams):
         return None  # it raises an error in whatever colour it is called
-    if scope is not None and FORMS[own] == AWAITED and is_left_open(file, scope):
+    if scope is not None and FORMS[own] == AWAITED and is_left_open(file, base, scope):
         return own, other, LEFT_OPEN
     unsure = scope is not None and stub and not scope.is_async and scope.annotation < 0
     if not unsure:
@@ -86,16 +87,17 @@ def is_open(file: FileCheck, function: Value) -> bool:
     return "await" in name.lower() and is_unknown(file.resolver.annotated(function.module, scope.annotation))
 
 
-def is_left_open(file: FileCheck, scope: Scope) -> bool:
-    """Whether a plain method only raises, without being abstract, and all that call methods of its name await them."""
-    table = file.resolver.table
+def is_left_open(file: FileCheck, function: Value, scope: Scope) -> bool:
+    """Whether a plain method only raises, without being abstract, and all that call it await what it gives."""
+    summary = file.resolver.table.summary(function.module)
+    owner = (function.module, summary.scopes[function.scope].parent if summary is not None else 0)
     raises = scope.flags & (Flag.STUB | Flag.NEVER_RETURNS) and not scope.flags & Flag.FALLS_THROUGH
     return (
         bool(raises)
         and not scope.is_async
         and not scope.decorators
-        and table.is_awaited(scope.name)
-        and not table.is_called_plainly(scope.name)
+        and callers.awaited(file.resolver, owner, scope.name) != places.NONE
+        and callers.called_plainly(file.resolver, owner, scope.name) == places.NONE
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from awaitguard.infer import callers, places
 from awaitguard.infer.lookup import reaching_bindings
 from awaitguard.infer.value import (
     ASYNC_CONTEXT,
@@ -41,6 +42,7 @@ from awaitguard.read.summary import (
 )
 from awaitguard.read.vocabulary import OF_BOTH, OF_COROUTINES
 from awaitguard.rules.confidence import (
+    AWAITED,
     AWAITED_BY_NAME,
     BARE,
     BY_USE,
@@ -217,8 +219,12 @@ class NeverAwaited(Group):
         if use == Use.RETURN and not self.returns_by_mistake(file, site):
             return
         mask = assumed(values) | (ONE_OF_SEVERAL if partly else 0)
-        if use in HANDED_OUT and file.resolver.table.is_awaited_twice(file.summary.scopes[site.scope].name):
-            mask |= AWAITED_BY_NAME  # callers may know that there is something to await in what it gives
+        if use in HANDED_OUT:
+            # Its callers may know that there is something to await in what it gives.
+            function = file.summary.scopes[site.scope]
+            twice = callers.awaited_twice(file.resolver, (file.path, site.scope), function.name)
+            mask |= AWAITED if twice == places.SURELY else AWAITED_BY_NAME if twice else 0
+            mask |= self.is_awaited(file, site)
         if mask & UNSURE and any(overridden(file, value) for value in values):
             return
         given = use in WANTED and self.is_given_to_project(file, site)
@@ -306,11 +312,20 @@ class NeverAwaited(Group):
             return False
         if function.annotation < 0:
             return file.expr(site.expr)[0] in (OP_CALL, OP_NAME)
-        table = file.resolver.table
-        if not function.is_async and table.is_awaited(function.name) and not table.is_called_plainly(function.name):
-            return False  # only its annotation is wrong: whoever calls it awaits
         declared = file.resolver.annotated(file.path, function.annotation)
         return not is_unknown(declared) and all(file.resolver.is_awaitable(value) is False for value in declared)
+
+    @staticmethod
+    def is_awaited(file: FileCheck, site: Site) -> int:
+        """What is assumed about a plain method that returns a coroutine: that nobody who calls it awaits."""
+        function = file.summary.scopes[site.scope]
+        owner = (file.path, function.parent)
+        if site.use != Use.RETURN or function.is_async or file.summary.scopes[function.parent].kind != "class":
+            return 0
+        awaited = callers.awaited(file.resolver, owner, function.name)
+        if not awaited or callers.called_plainly(file.resolver, owner, function.name) == places.SURELY:
+            return 0
+        return AWAITED if awaited == places.SURELY else AWAITED_BY_NAME
 
     @staticmethod
     def chooses(file: FileCheck, function: Scope) -> bool:

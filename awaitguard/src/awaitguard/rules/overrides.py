@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from awaitguard.infer import places
+from awaitguard.infer import callers, places
 from awaitguard.infer.value import Definition
 from awaitguard.read.discovery import is_test
 from awaitguard.read.summary import BASES, KIND, NONE, OP_NAME, OP_SCOPE, Flag, qualname
-from awaitguard.rules.confidence import ASKED, DOUBLES, HOOK, MAY_BE_ASKED, STRANGERS, TWIN, UNSEEN
+from awaitguard.rules.confidence import ASKED, DOUBLES, HOOK, MAY_BE_ASKED, SEEN_BY_NAME, STRANGERS, TWIN, UNSEEN
 from awaitguard.rules.forms import AWAITED, FORMS, differ
 from awaitguard.rules.protocols import PROTOCOL
 from awaitguard.rules.rule import Group, Rule
@@ -85,13 +85,13 @@ class Overrides(Group):
             else file.summary.scopes[index].position
         )
         asked = places.asks_colour(file.resolver, definition, name)
-        seen = self.is_seen(file, name, FORMS[mine], FORMS[other])
+        seen = self.seen(file, definition, name, FORMS[mine], FORMS[other])
         # An abstract async method says itself how it is called, and some code does so without asking.
-        promised = rule is ABSTRACT and FORMS[other] == AWAITED and file.resolver.table.is_awaited(name)
+        promised = rule is ABSTRACT and FORMS[other] == AWAITED and seen
         if asked:
             mask |= ASKED if asked == places.SURELY and not promised else MAY_BE_ASKED
-        if not seen:
-            mask |= UNSEEN
+        if seen != places.SURELY:
+            mask |= SEEN_BY_NAME if seen else UNSEEN
         holder = file.cause(owner)
         handles = name in VERBS and not file.resolver.lineage(definition)[1]
         if handles or name.lstrip("_").startswith(HOOKS):
@@ -165,15 +165,19 @@ class Overrides(Group):
                         yield file.finding(OVERRIDE, scope.position, message, theirs[0].definition, mask)
 
     @staticmethod
-    def is_seen(file: FileCheck, name: str, mine: str, other: str) -> bool:
-        """Whether some code calls a method of this name as the base wants it.
+    def seen(file: FileCheck, definition: Definition, name: str, mine: str, other: str) -> int:
+        """Whether some code calls the method of this class, or of one above or below it, as the base wants it.
 
         Without such a caller the other colour hurts nobody that is seen: it may be called through something that asks.
         """
-        table = file.resolver.table
+        awaited = callers.awaited(file.resolver, definition, name)
         if other == AWAITED:
-            return table.is_awaited(name)
-        return mine != AWAITED or (table.is_called_plainly(name) and not table.is_awaited(name))
+            return awaited
+        if mine != AWAITED:
+            return places.SURELY
+        plainly = callers.called_plainly(file.resolver, definition, name)
+        # Where the same objects are awaited too, either colour is known.
+        return plainly if not awaited or plainly > awaited else places.NONE
 
     def is_twin(self, file: FileCheck, index: int, base: Definition) -> bool:
         """Whether class or path say that this class is the other colour's twin of its base on purpose."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from awaitguard.infer import callers, places
 from awaitguard.infer.value import FUNCTION, Definition, Value
 from awaitguard.read.discovery import is_test
 from awaitguard.read.summary import KIND, Flag
-from awaitguard.rules.confidence import AWAITED_BY_NAME, IN_TEST
+from awaitguard.rules.confidence import AWAITED, AWAITED_BY_NAME, IN_TEST
 from awaitguard.rules.rule import Group, Rule
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ AT_ONCE: Final = frozenset({"__init__", "__post_init__", "__del__", "__len__", "
     "__hash__", "__contains__", "__int__", "__float__", "__index__", "__enter__", "__exit__", "__iter__", "__next__",
     "__reversed__", "__setattr__", "__delattr__", "__setitem__", "__delitem__", "__set_name__", "__init_subclass__", "__await__",
     "__aiter__", "__fspath__", "__sizeof__", "__dir__"})  # fmt: skip
-AWAITED: Final = frozenset({"__aenter__", "__aexit__", "__anext__"})
+BY_AWAIT: Final = frozenset({"__aenter__", "__aexit__", "__anext__"})
 
 
 class Special(Group):
@@ -37,20 +38,21 @@ class Special(Group):
     def file(self, file: FileCheck) -> Iterator[Finding]:
         for index, raw in enumerate(file.summary.scopes.raw):
             name: str = raw[1]
-            if raw[KIND] != "function" or not (name in AT_ONCE or name in AWAITED):
+            if raw[KIND] != "function" or not (name in AT_ONCE or name in BY_AWAIT):
                 continue
             scope = file.summary.scopes[index]
             if scope.decorators or file.summary.scopes[scope.parent].kind != "class":
                 continue
             owner = file.summary.scopes[scope.parent].name
             # Someone awaits it in the open, and may never have Python call it.
-            seen = AWAITED_BY_NAME if file.resolver.table.is_awaited(name) else 0
+            awaited = callers.awaited(file.resolver, (file.path, scope.parent), name)
+            seen = AWAITED if awaited == places.SURELY else AWAITED_BY_NAME if awaited else 0
             if name in AT_ONCE and scope.is_async and not (name == "__aiter__" and scope.is_generator):
                 if name == "__init__" and not is_made_plainly(file.resolver, (file.path, scope.parent)):
                     continue
                 message = f"{owner}.{name} is async, but Python uses what it gives without await"
                 yield file.finding(SPECIAL, scope.position, message, (file.path, index), seen)
-            elif name in AWAITED and not scope.is_async and not scope.flags & Flag.STUB:
+            elif name in BY_AWAIT and not scope.is_async and not scope.flags & Flag.STUB:
                 made = file.resolver.result(Value(FUNCTION, file.path, index, bound=True))
                 if made and all(file.resolver.is_awaitable(one) is False for one in made):
                     message = f"{owner}.{name} is a plain function, but Python awaits what it gives"

@@ -36,6 +36,12 @@ from tests.mutations.mutation import ROOT, Mutation
 LIMIT = 600.0
 """Seconds for the nearest tests of one mutation. Beyond it they hang, which counts only where the list says why."""
 
+MEMORY = Path("/dev/shm")
+"""Linux's folder in memory. The tests commit to disks all the time, and wait for them more than for anything else."""
+
+ROOM = 2**30
+"""Bytes that must be free there for each copy and the files of its tests."""
+
 PATIENCE = 30.0
 """Seconds that a test waits here for what never comes, instead of `tests.harness.deadline.DEADLINE`: with many mutations
 that is what is noticed."""
@@ -73,6 +79,7 @@ class Copy:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.files = root / ".files"
         self._tried = 0
         listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         listed = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True).stdout.decode()
@@ -84,6 +91,7 @@ class Copy:
     def run(self, tests: Sequence[str], *options: str, limit: float | None = LIMIT) -> tuple[int | None, str]:
         """Run these tests. Returns pytest's exit code (None: they hung) and what was written."""
         written = self.root / ".written"
+        self.files.mkdir()
         child = os.fork()
         if child == 0:
             code = BROKEN
@@ -105,6 +113,7 @@ class Copy:
             if code is None:
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
+            shutil.rmtree(self.files, ignore_errors=True)
         return code, written.read_text(errors="replace")
 
     def trial(self, mutation: Mutation) -> Verdict:
@@ -140,6 +149,8 @@ class Copy:
             os.dup2(output, stream)
         os.chdir(self.root)
         os.environ["PYTHONPATH"] = str(self.root)
+        os.environ["TMPDIR"] = str(self.files)
+        tempfile.tempdir = None
         os.environ["TEST_DEADLINE"] = str(PATIENCE)
         sys.path[:] = [str(self.root), *(entry for entry in sys.path if Path(entry or ".").resolve() != ROOT)]
         for name in [name for name in sys.modules if name.partition(".")[0] in {"tests", "netra_backend"}]:
@@ -170,9 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _end)
     for name in WARM:
         importlib.import_module(name)
-    # Whoever ends it (`timeout`, a service manager) ends the trials too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    with tempfile.TemporaryDirectory(prefix="netra-mutations-") as folder:
+    with tempfile.TemporaryDirectory(prefix="netra-mutations-", dir=_fast_folder(given.jobs)) as folder:
         copies = [Copy(Path(folder) / str(number)) for number in range(given.jobs)]
         verdicts = list(_tried(chosen, copies))
         if not given.trust:
@@ -184,6 +193,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for verdict in wrong:
         print(f"{verdict.outcome}: {verdict.mutation.id} {verdict.by}")
     return 1 if wrong or len(verdicts) < len(chosen) else 0
+
+
+def _fast_folder(copies: int) -> Path | None:
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > copies * ROOM else None
 
 
 def _confirmed(verdicts: Sequence[Verdict], copy: Copy) -> list[Verdict]:

@@ -87,10 +87,12 @@ async def test_the_past_is_the_ended_runs_of_this_thread_before_this_one_the_new
             ("old", place.thread_id, "stopped"),
             ("open", place.thread_id, "running"),
             ("queued", place.thread_id, "queued"),
+            ("never started", place.thread_id, "queued"),
             ("this", place.thread_id, "completed"),
             ("later", place.thread_id, "completed"),
         ):
             made[name] = add_run(tx, thread_id, state, name.encode())  # pyright: ignore[reportArgumentType]
+        tx.runs.finish(made["never started"], "stopped", now=3, terminal_seq=1)
         return made
 
     made = await log.commit(place.user_id, write)

@@ -486,14 +486,12 @@ MUTATIONS = (
         "> self._limits.buffer and not self._closed",
         "> self._limits.buffer * 1_000 and not self._closed",
         _STREAM,
-        _AWAY,
     ),
     _RUNSTREAM.edit(
         "stream-flying-text-is-free",
         "self._waiting_size + self._flying_size > self._limits.buffer",
         "self._waiting_size > self._limits.buffer",
         _STREAM,
-        _AWAY,
     ),
     _RUNSTREAM.edit(
         "stream-unit-again-under-another-key",

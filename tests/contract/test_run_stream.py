@@ -98,11 +98,11 @@ async def test_a_tools_record_does_not_wait_for_the_merge_window(
     log: EventLog, place: Place, open_stream: OpenStream
 ) -> None:
     stream = await open_stream(window=NEVER)
-    await stream.text("a")
-    await stream.tool_started("1", "look", {})
-    # A unit was just written: from here on text would wait for the window.
-    await stream.text("b")
     async with asyncio.timeout(DEADLINE):
+        await stream.text("a")
+        await stream.tool_started("1", "look", {})
+        # A unit was just written: from here on text would wait for the window.
+        await stream.text("b")
         await stream.tool_started("2", "look", {})
     assert [told for told in await said(log, place) if told[0] != "tool_completed"] == [
         ("agent_message_delta", "a"),

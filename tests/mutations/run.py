@@ -46,6 +46,9 @@ PATIENCE = 30.0
 """Seconds that a test waits here for what never comes, instead of `tests.harness.deadline.DEADLINE`: with many mutations
 that is what is noticed."""
 
+TEST_LIMIT = 120
+"""Seconds after which pytest ends a single test, which is red then; by itself it would wait a quarter of an hour."""
+
 GREEN, RED, BROKEN = (
     int(code) for code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERNAL_ERROR)
 )
@@ -156,6 +159,7 @@ class Copy:
         for name in [name for name in sys.modules if name.partition(".")[0] in {"tests", "netra_backend"}]:
             del sys.modules[name]
         options = ["-q", "-n0", "-p", "no:cacheprovider", "--no-header", "--hypothesis-profile=found-is-enough"]
+        options += [f"--timeout={TEST_LIMIT}"]
         # Plugins that are warm already can't have their assertions explained; nobody reads those here.
         options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
         try:

@@ -539,8 +539,7 @@ MUTATIONS = (
         "stream-broken-pump-tells-nobody",
         "            self._broken = self._closed = True\n            self._progress.set()\n",
         "            self._broken = True\n",
-        _DEFECTS,
-        hangs="whoever reports there waits for a pump that is gone",
+        _STREAM,
     ),
     _RUNSTREAM.edit(
         "stream-critical-events-wait-for-the-window",
@@ -552,6 +551,7 @@ MUTATIONS = (
         "stream-text-before-a-tool-dropped",
         "        batch = list(self._waiting)\n",
         "        batch = [each for each in self._waiting if not (self._urgent and isinstance(each, _Growing))]\n",
+        _STREAM,
     ),
     # Who works and who waits
     _SUPERVISOR.edit(

@@ -20,6 +20,7 @@ _ROWS = "tests/contract/test_rows.py"
 _UNITS = "tests/contract/test_units.py"
 _TOGETHER = "tests/contract/test_run_appends.py"
 _PLACES = "tests/integration/test_places.py"
+_WRONG = "tests/security/test_bad_frames.py::test_every_wrong_frame_is_explained_and_leaves_no_trace"
 _HISTORY = "tests/integration/test_turn_history.py"
 
 _LEDGER = Nearest("services/run_ledger.py", _LEDGER_TESTS, _SENDING, _OUTCOMES)
@@ -773,22 +774,19 @@ MUTATIONS = (
         "service-text-without-limit",
         "        if len(text) > self._settings.max_text_chars:\n",
         "        if len(text) > self._settings.max_text_chars * 1_000:\n",
-        "tests/security/test_bad_bodies.py",
-        "tests/security/test_bad_frames.py",
+        _WRONG,
     ),
     _SERVICE.edit(
         "service-takes-nul",
         '        if "\\0" in text:\n',
         "        if not text:\n",
-        "tests/security/test_bad_frames.py",
-        "tests/security/test_bad_bodies.py",
+        _WRONG,
     ),
     _SERVICE.edit(
         "service-takes-blanks",
         "        if not text.strip():\n",
         "        if not text:\n",
-        "tests/security/test_bad_frames.py",
-        "tests/security/test_bad_bodies.py",
+        _WRONG,
     ),
     _SERVICE.edit(
         "service-stop-recorded-after-the-cancel",

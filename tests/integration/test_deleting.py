@@ -196,6 +196,22 @@ async def test_messages_to_a_thread_that_is_being_deleted_go_with_it_or_are_refu
         assert (await http.get("/api/threads")).json()["threads"] == []
 
 
+async def test_a_thread_that_two_delete_takes_nothing_until_both_are_done(server: RunningServer) -> None:
+    agents = server.services.agents
+    alice = await server.person()
+    async with server.client(alice) as client:
+        await client.resume()
+        run = await client.say("hello")
+        await client.until_end(run["run_id"])
+        message = {"text": "x", "client_message_id": "x", "thread_id": run["thread_id"]}
+        with agents.taking_no_messages(alice.user_id, run["thread_id"]):
+            with agents.taking_no_messages(alice.user_id, run["thread_id"]):
+                pass
+            refused = await client.ask("user_message", message)
+            assert (refused["type"], refused["payload"].get("code")) == ("error", "thread_busy")
+        assert (await client.ask("user_message", message))["type"] == "ack"
+
+
 async def test_a_stream_into_a_deleted_thread_ends(model_backed: RunningServer, model: FakeModelServer) -> None:
     """What an abandoned tool still reports after the end finds the run closed, and writes nothing."""
     alice = await model_backed.person()

@@ -28,7 +28,7 @@ _RUNSTREAM = Nearest("services/run_stream.py", _STREAM, _PHASES)
 _SUPERVISOR = Nearest("services/run_supervisor.py", _PLACES, _SENDING)
 _SERVICE = Nearest("services/agent_service_core.py", _SENDING, _SCOPE, _OUTCOMES)
 _RUNS = Nearest("storage/runs.py", _ROWS, _OUTCOMES, _RACES)
-_BRIDGE = Nearest("services/agent_websocket_bridge.py", "tests/unit/issue_1094", "tests/chaos/test_ending.py")
+_BRIDGE = Nearest("services/agent_websocket_bridge.py", "tests/unit/services/test_bridge.py")
 _REDACTION = Nearest("services/redaction.py", "tests/unit/services/test_redaction.py")
 _WATCH = Nearest(
     "services/socket_watch.py", "tests/security/test_sessions.py", "tests/unit/services/test_socket_watch.py"
@@ -844,8 +844,6 @@ MUTATIONS = (
         "service-serves-while-closed",
         "        if status.state in {BridgeState.STARTING, BridgeState.CLOSED}:\n",
         "        if status.state in {BridgeState.STARTING}:\n",
-        "tests/unit/issue_1094",
-        "tests/chaos/test_ending.py",
         "tests/unit/services/test_bridge.py",
     ),
     # Bridge, redaction, watch, housekeeping, folder
@@ -853,15 +851,11 @@ MUTATIONS = (
         "bridge-says-it-can",
         "        wanted = BridgeState.ACTIVE if self._log.state.available else BridgeState.DEGRADED\n        if wanted",
         "        wanted = BridgeState.ACTIVE\n        if wanted",
-        "tests/unit/issue_1094",
-        "tests/chaos/test_database_away.py",
     ),
     _BRIDGE.edit(
         "bridge-opens-when-closed",
         "        if self._state not in {BridgeState.ACTIVE, BridgeState.DEGRADED}:\n            raise Illegal",
         "        if self._state is BridgeState.STARTING:\n            raise Illegal",
-        "tests/unit/issue_1094",
-        "tests/unit/services/test_bridge.py",
     ),
     _WATCH.edit(
         "watch-lost-sessions-keep-their-sockets",

@@ -882,8 +882,7 @@ MUTATIONS = (
         "watch-own-revocations-wait",
         '            if connection.session_id in session_ids:\n                connection.close(4401, "the session has ended")\n',
         "            pass\n",
-        "tests/security/test_sessions.py",
-        "tests/unit/services/test_socket_watch.py",
+        "tests/security/test_sessions.py::test_ending_sessions_over_http_closes_their_sockets_and_no_others",
     ),
     _WATCH.edit(
         "watch-expired-pass",

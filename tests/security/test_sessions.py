@@ -66,7 +66,14 @@ async def test_what_another_process_takes_away_closes_the_socket(server: Running
     assert await close_code(refused) == 4401
 
 
-async def test_ending_sessions_over_http_closes_their_sockets_and_no_others(server: RunningServer) -> None:
+async def no_look(_watch: SocketWatch) -> None:
+    """Instead of `SocketWatch._look`, which finds within a second what should have been told at once."""
+
+
+async def test_ending_sessions_over_http_closes_their_sockets_and_no_others(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SocketWatch, "_look", no_look)
     alice = await server.person("alice")
     sessions = [await server.services.registry.start(alice.user_id, "tab") for _ in range(3)]
     people = [alice, *(Person(alice.user_id, session.id, token) for session, token in sessions)]
@@ -88,10 +95,6 @@ async def test_ending_sessions_over_http_closes_their_sockets_and_no_others(serv
 
 async def test_rights_are_checked_on_the_frame_itself(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between two looks of the watch: the frame that comes first after the end of a session is not carried out."""
-
-    async def no_look(_watch: SocketWatch) -> None:
-        return
-
     alice = await server.person("alice")
     async with server.client(alice) as client:
         await client.resume()

@@ -32,12 +32,12 @@ from netra_backend.app.routes.problems import install_problem_handlers
 from netra_backend.app.routes.security_headers import SecurityHeaders
 from netra_backend.app.routes.services import Services
 from netra_backend.app.routes.websocket import serve_socket
+from netra_backend.app.runs.supervisor import RunSupervisor
 from netra_backend.app.services.account_service import AccountService
 from netra_backend.app.services.agent_service_core import AgentService
 from netra_backend.app.services.agent_websocket_bridge import AgentWebSocketBridge
 from netra_backend.app.services.folder_mark import keep_marked, renew_mark
 from netra_backend.app.services.housekeeping import Housekeeping
-from netra_backend.app.services.run_supervisor import RunSupervisor
 from netra_backend.app.services.socket_watch import SocketWatch
 from netra_backend.app.services.thread_export import ThreadExport
 from netra_backend.app.services.thread_search import ThreadSearch

@@ -10,9 +10,8 @@ import msgspec
 import pytest
 
 from netra_backend.app.event_log.log import EventLog
-from netra_backend.app.services.earlier_turns import HistoryBudget
-from netra_backend.app.services.refusals import IdempotencyConflict, NotFound, QueueFull, ThreadBusy, TooManyThreads
-from netra_backend.app.services.run_ledger import (
+from netra_backend.app.runs.earlier_turns import HistoryBudget
+from netra_backend.app.runs.ledger import (
     NewRun,
     RunLimits,
     StartedRun,
@@ -21,6 +20,7 @@ from netra_backend.app.services.run_ledger import (
     start_run,
     stop_runs,
 )
+from netra_backend.app.services.refusals import IdempotencyConflict, NotFound, QueueFull, ThreadBusy, TooManyThreads
 from netra_backend.app.storage.runs import IllegalStep
 from tests.contract.conftest import Place, new_place
 from tests.contract.test_units import events_of

@@ -18,7 +18,7 @@ from netra_backend.app.protocol.events import (
     ToolCompleted,
     ToolExecuting,
 )
-from netra_backend.app.services.run_ledger import Ending, OpenTool, end_run, recover_run, stop_runs
+from netra_backend.app.runs.ledger import Ending, OpenTool, end_run, recover_run, stop_runs
 from netra_backend.app.storage.runs import open_runs
 from tests.contract.conftest import Place, new_place
 from tests.contract.test_units import events_of

@@ -14,8 +14,8 @@ from netra_backend.app.agents.runtime import SinkClosed
 from netra_backend.app.event_log.log import EventLog
 from netra_backend.app.event_log.run_appends import RunAppend
 from netra_backend.app.event_log.user_log import UserTransaction
-from netra_backend.app.services.run_ledger import Ending
-from netra_backend.app.services.run_stream import RunStream, StreamLimits
+from netra_backend.app.runs.ledger import Ending
+from netra_backend.app.runs.stream import RunStream, StreamLimits
 from netra_backend.app.services.user_execution_context import UserExecutionContext
 from netra_backend.app.storage.errors import LogUnavailable
 from netra_backend.app.websocket_core.websocket_manager import bound_log, get_websocket_manager
@@ -239,7 +239,7 @@ class Away:
 
         monkeypatch.setattr(log, "append", append)
         monkeypatch.setattr(log, "commit", commit)
-        monkeypatch.setattr("netra_backend.app.services.run_stream.RETRY_FIRST", 0.001)
+        monkeypatch.setattr("netra_backend.app.runs.stream.RETRY_FIRST", 0.001)
 
     def _fail(self) -> None:
         self.times -= 1

@@ -16,10 +16,10 @@ from alembic.config import Config
 from netra_backend.app import storage
 from netra_backend.app.agents.tools import search_threads
 from netra_backend.app.event_log.sqlite import SqliteLog, sqlite_engine
+from netra_backend.app.runs.user_data import StoredUserData
 from netra_backend.app.services.housekeeping import Housekeeping
 from netra_backend.app.services.refusals import RateLimited
 from netra_backend.app.services.thread_search import AT_ONCE, ThreadSearch
-from netra_backend.app.services.user_data import StoredUserData
 from netra_backend.app.services.user_execution_context import UserExecutionContext
 from netra_backend.app.settings import Settings
 from netra_backend.app.storage import messages

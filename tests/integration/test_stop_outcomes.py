@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from netra_backend.app.services.run_ledger import Ending
-from netra_backend.app.services.run_stream import RunStream
+from netra_backend.app.runs.ledger import Ending
+from netra_backend.app.runs.stream import RunStream
 from tests.fakes.model_server import Cut, FakeModelServer, Hang, Text, WaitFor
 from tests.harness.client import TERMINAL, Client, Frame, check_run
 from tests.harness.server import RunningServer

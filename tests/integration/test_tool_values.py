@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from netra_backend.app.services.redaction import MASK, presentable
+from netra_backend.app.runs.redaction import MASK, presentable
 from tests.fakes.model_server import FakeModelServer, Text, ToolCall
 from tests.harness.client import check_run
 from tests.harness.deadline import DEADLINE

@@ -11,7 +11,7 @@ _OWN = "tests/integration/test_own_agents.py"
 _COST = "tests/integration/test_large_inputs.py"
 
 _CLOSING = Nearest("closing.py", _STEPS)
-_SUPERVISOR = Nearest("services/run_supervisor.py", _TOOL)
+_SUPERVISOR = Nearest("runs/supervisor.py", _TOOL)
 _LOADER = Nearest("agents/loader.py", _OWN)
 _DOCTOR = Nearest("commands/doctor.py", _OWN)
 _INTENTS = Nearest("agents/intents.py", _COST)

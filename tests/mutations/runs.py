@@ -23,13 +23,13 @@ _PLACES = "tests/integration/test_places.py"
 _WRONG = "tests/security/test_bad_frames.py::test_every_wrong_frame_is_explained_and_leaves_no_trace"
 _HISTORY = "tests/integration/test_turn_history.py"
 
-_LEDGER = Nearest("services/run_ledger.py", _LEDGER_TESTS, _SENDING, _OUTCOMES)
-_RUNSTREAM = Nearest("services/run_stream.py", _STREAM, _PHASES)
-_SUPERVISOR = Nearest("services/run_supervisor.py", _PLACES, _SENDING)
+_LEDGER = Nearest("runs/ledger.py", _LEDGER_TESTS, _SENDING, _OUTCOMES)
+_RUNSTREAM = Nearest("runs/stream.py", _STREAM, _PHASES)
+_SUPERVISOR = Nearest("runs/supervisor.py", _PLACES, _SENDING)
 _SERVICE = Nearest("services/agent_service_core.py", _SENDING, _SCOPE, _OUTCOMES)
 _RUNS = Nearest("storage/runs.py", _ROWS, _OUTCOMES, _RACES)
 _BRIDGE = Nearest("services/agent_websocket_bridge.py", "tests/unit/services/test_bridge.py")
-_REDACTION = Nearest("services/redaction.py", "tests/unit/services/test_redaction.py")
+_REDACTION = Nearest("runs/redaction.py", "tests/unit/services/test_redaction.py")
 _WATCH = Nearest(
     "services/socket_watch.py", "tests/security/test_sessions.py", "tests/unit/services/test_socket_watch.py"
 )

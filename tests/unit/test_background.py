@@ -88,8 +88,8 @@ ALONE = {
     "agents/openai_stream.py",
     "routes/services.py",
     "routes/websocket.py",
-    "services/run_stream.py",
-    "services/run_supervisor.py",
+    "runs/stream.py",
+    "runs/supervisor.py",
 }
 
 

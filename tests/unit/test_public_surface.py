@@ -37,7 +37,6 @@ SURFACE = {
     "netra_backend.app.agents.runtime": [
         "AgentFailure",
         "AgentRuntime",
-        "FailureCode",
         "Json",
         "PastTurn",
         "RunSink",

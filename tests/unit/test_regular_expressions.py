@@ -143,7 +143,7 @@ EXPRESSIONS = list(expressions())
 
 def test_they_are_found() -> None:
     assert len({found.where for found in EXPRESSIONS}) > 20
-    assert {"netra_backend.app.services.redaction", "netra_backend.app.agents.calculator"} <= {
+    assert {"netra_backend.app.runs.redaction", "netra_backend.app.agents.calculator"} <= {
         found.where.rpartition(":")[0] for found in EXPRESSIONS
     }
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pydantic_ai import Agent, RunContext
 
-from netra_backend.app.agents.runtime import AgentRuntime, FailureCode, RunSink, ThreadHit, Turn, UserData
+from netra_backend.app.agents.runtime import AgentRuntime, RunSink, ThreadHit, Turn, UserData
+from netra_backend.app.protocol.events import FailureCode
 from netra_backend.testing import (
     Call,
     MemoryData,

@@ -19,10 +19,11 @@ from pydantic import ValidationError
 from netra_backend.app.agents.answer_end import End, end_of
 from netra_backend.app.agents.chat_chunk import Growth, growth_of, read_chunk
 from netra_backend.app.agents.library_chunk import Head, library_chunk
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode
+from netra_backend.app.agents.runtime import AgentFailure
 from netra_backend.app.agents.server_words import is_report, words_of
 from netra_backend.app.agents.thinking_tags import ThinkingTags
 from netra_backend.app.agents.tool_calls import CallLimits, ToolCalls, UnclearCalls
+from netra_backend.app.protocol.events import FailureCode
 
 __all__ = ["ALIVE", "Answer", "Reported", "Spoken"]
 

@@ -7,16 +7,8 @@ import gc
 import logging
 from collections.abc import Callable, Sequence
 
-from netra_backend.app.agents.runtime import (
-    AgentFailure,
-    AgentRuntime,
-    FailureCode,
-    RunSink,
-    Turn,
-    TurnHandle,
-    TurnResult,
-    Usage,
-)
+from netra_backend.app.agents.runtime import AgentFailure, AgentRuntime, RunSink, Turn, TurnHandle, TurnResult, Usage
+from netra_backend.app.protocol.events import FailureCode
 from netra_backend.app.settings import BadSetting
 
 __all__ = ["DeferredRuntime"]

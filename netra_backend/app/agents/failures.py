@@ -28,8 +28,9 @@ from pydantic_ai.exceptions import (
     UsageLimitExceeded,
 )
 
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode
+from netra_backend.app.agents.runtime import AgentFailure
 from netra_backend.app.agents.server_words import is_overflow, masked, words_of
+from netra_backend.app.protocol.events import FailureCode
 
 __all__ = ["deferred_failure", "failure_of", "idle_failure", "total_failure", "worth_repeating"]
 

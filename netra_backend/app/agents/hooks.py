@@ -40,10 +40,11 @@ from netra_backend.app.agents.containment import contained
 from netra_backend.app.agents.failures import worth_repeating
 from netra_backend.app.agents.result_allowance import ResultLimits
 from netra_backend.app.agents.returned import Unusable, read_returned
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Json, Turn
+from netra_backend.app.agents.runtime import AgentFailure, Json, Turn
 from netra_backend.app.agents.shown_model import ShownModel
 from netra_backend.app.agents.sync_tools import UserThreads
 from netra_backend.app.agents.transcript import Transcript
+from netra_backend.app.protocol.events import FailureCode
 
 __all__ = ["TurnHooks"]
 

@@ -25,10 +25,11 @@ from netra_backend.app.agents.chat_answer import ALIVE, Answer, Reported, Spoken
 from netra_backend.app.agents.chat_chunk import Growth
 from netra_backend.app.agents.library_chunk import library_chunk
 from netra_backend.app.agents.openai_request import StreamedCompletion
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode
+from netra_backend.app.agents.runtime import AgentFailure
 from netra_backend.app.agents.server_words import words_of
 from netra_backend.app.agents.sse import EventStream
 from netra_backend.app.agents.tool_calls import CallLimits
+from netra_backend.app.protocol.events import FailureCode
 
 __all__ = ["AnswerLimits", "ChatModel", "ChunkReader"]
 

@@ -39,9 +39,10 @@ from netra_backend.app.agents.hooks import TurnHooks
 from netra_backend.app.agents.idle_watch import IdleWatch
 from netra_backend.app.agents.result_allowance import ResultLimits
 from netra_backend.app.agents.returned import Unusable, read_returned
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Json, RunSink, Turn, TurnResult, Usage
+from netra_backend.app.agents.runtime import AgentFailure, Json, RunSink, Turn, TurnResult, Usage
 from netra_backend.app.agents.sync_tools import SyncToolThreads, UserThreads
 from netra_backend.app.agents.transcript import Transcript
+from netra_backend.app.protocol.events import FailureCode
 from netra_backend.app.settings import Settings
 
 __all__ = ["PydanticRuntime"]

@@ -18,8 +18,9 @@ from typing import Any, TypeVar, cast
 from openai import APIStatusError, NotGiven, Omit
 
 from netra_backend.app.agents.conversation import call_in_words, result_in_words, short_id
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode
+from netra_backend.app.agents.runtime import AgentFailure
 from netra_backend.app.agents.server_words import structured, words_of
+from netra_backend.app.protocol.events import FailureCode
 
 __all__ = ["RequestForm", "refused_part"]
 

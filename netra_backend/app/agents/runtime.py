@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Literal, Protocol
 
-from netra_backend.app.protocol.events import FinishReason
+from netra_backend.app.protocol.events import FailureCode, FinishReason
 from netra_backend.app.services.user_execution_context import UserExecutionContext
 
 __all__ = [
     "AgentFailure",
     "AgentRuntime",
-    "FailureCode",
     "Json",
     "PastTurn",
     "RunSink",
@@ -36,26 +34,6 @@ Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 """A JSON value."""
 
 ToolStatus = Literal["ok", "error", "cancelled", "unknown"]
-
-
-class FailureCode(StrEnum):
-    """Why a run failed: the `code` of `agent_failed`. Each is a documented name."""
-
-    MODEL_UNREACHABLE = "model_unreachable"
-    MODEL_REFUSED_KEY = "model_refused_key"
-    MODEL_RATE_LIMITED = "model_rate_limited"
-    MODEL_REJECTED_REQUEST = "model_rejected_request"
-    MODEL_SERVER_ERROR = "model_server_error"
-    MODEL_BAD_RESPONSE = "model_bad_response"
-    MODEL_STREAM_CUT = "model_stream_cut"
-    TIMEOUT_CONNECT = "timeout_connect"
-    TIMEOUT_FIRST_TOKEN = "timeout_first_token"
-    TIMEOUT_IDLE = "timeout_idle"
-    TIMEOUT_TOTAL = "timeout_total"
-    USAGE_LIMIT = "usage_limit"
-    TOOL_FAILED = "tool_failed"
-    AGENT_ERROR = "agent_error"
-    WORKER_LOST = "worker_lost"
 
 
 class AgentFailure(Exception):

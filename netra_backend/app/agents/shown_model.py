@@ -19,7 +19,8 @@ from pydantic_ai.tools import RunContext
 from netra_backend.app.agents.ahead import Ahead, ShowsAhead
 from netra_backend.app.agents.conversation import conversation
 from netra_backend.app.agents.result_allowance import ResultAllowance, ResultLimits
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode
+from netra_backend.app.agents.runtime import AgentFailure
+from netra_backend.app.protocol.events import FailureCode
 
 __all__ = ["ShownModel"]
 

@@ -6,7 +6,8 @@ import json
 from codecs import BOM_UTF8
 from collections.abc import Iterator
 
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode
+from netra_backend.app.agents.runtime import AgentFailure
+from netra_backend.app.protocol.events import FailureCode
 
 __all__ = ["EventStream"]
 

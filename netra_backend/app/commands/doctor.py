@@ -24,8 +24,8 @@ from netra_backend.app.commands.credentials import left
 from netra_backend.app.commands.failure import FAILED, Failure
 from netra_backend.app.commands.terminal import Screen
 from netra_backend.app.protocol.events import Json
+from netra_backend.app.runs.redaction import MASK, presentable
 from netra_backend.app.server import CannotListen, bind
-from netra_backend.app.services.redaction import MASK, presentable
 from netra_backend.app.settings import BadSetting, Settings, load_settings
 from netra_backend.app.storage.schema import SCHEMA_VERSION
 

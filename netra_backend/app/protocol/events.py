@@ -5,6 +5,7 @@ Source of every name and field: the contract, section 3. The JSON Schema and `do
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -25,6 +26,7 @@ __all__ = [
     "Event",
     "EventPayload",
     "EVENT_PAYLOADS",
+    "FailureCode",
     "FinishReason",
     "Gap",
     "Json",
@@ -156,6 +158,26 @@ class AgentStopped(EventPayload, frozen=True, kw_only=True, gc=False):
     partial_response: str
     message_id: str | None
     usage: TokenUsage
+
+
+class FailureCode(StrEnum):
+    """Why a run failed: the `code` of `agent_failed`. Each is a documented name."""
+
+    MODEL_UNREACHABLE = "model_unreachable"
+    MODEL_REFUSED_KEY = "model_refused_key"
+    MODEL_RATE_LIMITED = "model_rate_limited"
+    MODEL_REJECTED_REQUEST = "model_rejected_request"
+    MODEL_SERVER_ERROR = "model_server_error"
+    MODEL_BAD_RESPONSE = "model_bad_response"
+    MODEL_STREAM_CUT = "model_stream_cut"
+    TIMEOUT_CONNECT = "timeout_connect"
+    TIMEOUT_FIRST_TOKEN = "timeout_first_token"
+    TIMEOUT_IDLE = "timeout_idle"
+    TIMEOUT_TOTAL = "timeout_total"
+    USAGE_LIMIT = "usage_limit"
+    TOOL_FAILED = "tool_failed"
+    AGENT_ERROR = "agent_error"
+    WORKER_LOST = "worker_lost"
 
 
 class AgentFailed(EventPayload, frozen=True, kw_only=True, gc=False):

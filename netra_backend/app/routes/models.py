@@ -11,8 +11,8 @@ from netra_backend.app.event_log.log import Cursor
 from netra_backend.app.protocol.codec import rfc3339
 from netra_backend.app.protocol.events import FinishReason, RunOutcome
 from netra_backend.app.protocol.frames import NO_NUL
-from netra_backend.app.services.run_ledger import StartedRun
-from netra_backend.app.services.run_parts import Part, RunParts, ToolState
+from netra_backend.app.runs.ledger import StartedRun
+from netra_backend.app.runs.parts import Part, RunParts, ToolState
 from netra_backend.app.services.thread_search import Found
 from netra_backend.app.services.thread_service import OpenRunState, Snapshot, ThreadState
 from netra_backend.app.storage.messages import Message, SearchHit

@@ -16,10 +16,10 @@ from netra_backend.app.closing import Closing
 from netra_backend.app.event_log.canary import Canary
 from netra_backend.app.event_log.log import EventLog
 from netra_backend.app.rate_limit import Pace
+from netra_backend.app.runs.supervisor import RunSupervisor
 from netra_backend.app.services.account_service import AccountService
 from netra_backend.app.services.agent_service_core import AgentService
 from netra_backend.app.services.agent_websocket_bridge import AgentWebSocketBridge
-from netra_backend.app.services.run_supervisor import RunSupervisor
 from netra_backend.app.services.socket_watch import SocketWatch
 from netra_backend.app.services.thread_export import ThreadExport
 from netra_backend.app.services.thread_service import ThreadService

@@ -15,8 +15,18 @@ from netra_backend.app.event_log.user_log import UserTransaction, UserView
 from netra_backend.app.protocol.events import RunOutcome, StopUnrecorded
 from netra_backend.app.protocol.frames import WhenBusy
 from netra_backend.app.rate_limit import RateLimit
+from netra_backend.app.runs.earlier_turns import HistoryBudget
+from netra_backend.app.runs.ledger import (
+    Ending,
+    NewRun,
+    RunLimits,
+    StartedRun,
+    begin_run,
+    recover_run,
+    stop_runs,
+)
+from netra_backend.app.runs.supervisor import RunSupervisor, SupervisedRun
 from netra_backend.app.services.agent_websocket_bridge import AgentWebSocketBridge, BridgeState, BridgeStatus
-from netra_backend.app.services.earlier_turns import HistoryBudget
 from netra_backend.app.services.refusals import (
     InvalidText,
     NotFound,
@@ -27,16 +37,6 @@ from netra_backend.app.services.refusals import (
     TextTooLarge,
     ThreadBusy,
 )
-from netra_backend.app.services.run_ledger import (
-    Ending,
-    NewRun,
-    RunLimits,
-    StartedRun,
-    begin_run,
-    recover_run,
-    stop_runs,
-)
-from netra_backend.app.services.run_supervisor import RunSupervisor, SupervisedRun
 from netra_backend.app.services.user_execution_context import InvalidContext, UserExecutionContext
 from netra_backend.app.settings import Settings
 from netra_backend.app.storage.errors import LogUnavailable

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from netra_backend.app.event_log.log import EventLog
-from netra_backend.app.services.run_stream import RunStream, StreamLimits
+from netra_backend.app.runs.stream import RunStream, StreamLimits
 from netra_backend.app.services.user_execution_context import UserExecutionContext
 from netra_backend.app.settings import Settings
 from netra_backend.app.websocket_core.websocket_manager import get_websocket_manager

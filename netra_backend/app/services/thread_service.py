@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from netra_backend.app.event_log.log import Cursor, EventLog
 from netra_backend.app.event_log.user_log import Record, UserTransaction, UserView
 from netra_backend.app.protocol.events import ThreadDeleted, ThreadRenamed
+from netra_backend.app.runs.ledger import create_thread, file_thread
+from netra_backend.app.runs.parts import OUTLINE_TYPES, RunParts, outline_of, parts_of
 from netra_backend.app.services.agent_service_core import AgentService
 from netra_backend.app.services.refusals import NotFound, ThreadBusy, TooManyPins
-from netra_backend.app.services.run_ledger import create_thread, file_thread
-from netra_backend.app.services.run_parts import OUTLINE_TYPES, RunParts, outline_of, parts_of
 from netra_backend.app.services.thread_search import Found, ThreadSearch
 from netra_backend.app.services.user_execution_context import UserExecutionContext
 from netra_backend.app.settings import Settings

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from netra_backend.app.agents.runtime import FailureCode
+from netra_backend.app.protocol.events import FailureCode
 
 PAGE = Path(__file__).parents[3] / "docs" / "agents.md"
 

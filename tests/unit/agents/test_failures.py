@@ -14,7 +14,8 @@ import pytest
 from pydantic_ai import ModelRetry
 
 from netra_backend.app.agents import hooks
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Json, SinkClosed
+from netra_backend.app.agents.runtime import AgentFailure, Json, SinkClosed
+from netra_backend.app.protocol.events import FailureCode
 from tests.fakes.model_server import (
     Cut,
     End,

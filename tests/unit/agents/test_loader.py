@@ -16,7 +16,8 @@ from pydantic_ai.tools import DeferredToolRequests
 from netra_backend.app.agents.loader import load_agent, ready_agent
 from netra_backend.app.agents.openai_chat import openai_model
 from netra_backend.app.agents.pydantic_ai import PydanticRuntime
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode, PastTurn, Turn
+from netra_backend.app.agents.runtime import AgentFailure, PastTurn, Turn
+from netra_backend.app.protocol.events import FailureCode
 from netra_backend.app.settings import BadSetting, Settings
 from tests.fakes.model_server import FakeModelServer, Status, Text, ToolCall
 from tests.harness.deadline import DEADLINE

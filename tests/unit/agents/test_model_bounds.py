@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode
+from netra_backend.app.agents.runtime import AgentFailure
+from netra_backend.app.protocol.events import FailureCode
 from tests.harness.deadline import DEADLINE
 from tests.unit.agents.conftest import RuntimeOf
 from tests.unit.agents.sink import Sink, a_turn

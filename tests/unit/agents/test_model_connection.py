@@ -8,7 +8,8 @@ import zlib
 
 import pytest
 
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode
+from netra_backend.app.agents.runtime import AgentFailure
+from netra_backend.app.protocol.events import FailureCode
 from tests.fakes.model_server import Cut, End, FakeModelServer, Hang, Headers, Raw, Step, Text, WaitFor
 from tests.harness.deadline import DEADLINE
 from tests.unit.agents.conftest import RuntimeOf

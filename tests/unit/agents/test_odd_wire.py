@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode
+from netra_backend.app.agents.runtime import AgentFailure
+from netra_backend.app.protocol.events import FailureCode
 from tests.fakes.model_server import (
     Cut,
     End,

@@ -17,7 +17,8 @@ from pydantic import ValidationError
 
 from netra_backend.app.agents.loader import load_agent
 from netra_backend.app.agents.request_form import RequestForm, refused_part
-from netra_backend.app.agents.runtime import AgentFailure, AgentRuntime, FailureCode, PastTurn
+from netra_backend.app.agents.runtime import AgentFailure, AgentRuntime, PastTurn
+from netra_backend.app.protocol.events import FailureCode
 from netra_backend.app.settings import Settings
 from tests.fakes.model_server import End, FakeModelServer, Raw, Status, Text, ToolCall
 from tests.unit.agents.sink import Sink, a_turn

@@ -22,9 +22,9 @@ from pydantic_ai.exceptions import SkipToolExecution
 from pydantic_ai.messages import TextContent, ToolCallPart
 from pydantic_ai.tools import ToolDefinition
 
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Json
+from netra_backend.app.agents.runtime import AgentFailure, Json
 from netra_backend.app.protocol.codec import encode_payload
-from netra_backend.app.protocol.events import ToolCompleted, ToolExecuting
+from netra_backend.app.protocol.events import FailureCode, ToolCompleted, ToolExecuting
 from tests.fakes.model_server import FakeModelServer, Text, ToolCall
 from tests.unit.agents.conftest import RuntimeOf
 from tests.unit.agents.sink import Sink, a_turn

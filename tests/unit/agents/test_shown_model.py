@@ -14,7 +14,8 @@ from pydantic_ai.messages import AgentStreamEvent, ModelResponse
 from pydantic_ai.models import Model, ModelRequestContext
 
 from netra_backend.app.agents.openai_chat import openai_model
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Turn, TurnHandle, TurnResult
+from netra_backend.app.agents.runtime import AgentFailure, Turn, TurnHandle, TurnResult
+from netra_backend.app.protocol.events import FailureCode
 from netra_backend.app.settings import Settings
 from tests.fakes.model_server import Cut, FakeModelServer, Hang, Text, Tokens, ToolCall, Wire
 from tests.harness.deadline import DEADLINE

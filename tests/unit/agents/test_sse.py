@@ -15,8 +15,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from openai._streaming import SSEDecoder
 
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode
+from netra_backend.app.agents.runtime import AgentFailure
 from netra_backend.app.agents.sse import EventStream
+from netra_backend.app.protocol.events import FailureCode
 from tests.unit.agents.any_stream import in_pieces
 
 EXAMPLES = int(os.environ.get("NETRA_EXAMPLES", "300"))

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode
+from netra_backend.app.agents.runtime import AgentFailure
 from netra_backend.app.agents.tool_calls import CallLimits, ToolCalls, UnclearCalls
+from netra_backend.app.protocol.events import FailureCode
 from tests.fakes.model_server import Cut, End, FakeModelServer, Pause, Raw, Status, Text
 from tests.unit.agents.conftest import RuntimeOf
 from tests.unit.agents.sink import Sink, a_turn

@@ -11,8 +11,9 @@ import pytest
 from pydantic import BaseModel
 from pydantic_ai import ModelRetry, RunContext, ToolFailed, ToolReturn
 
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Turn, Usage
+from netra_backend.app.agents.runtime import AgentFailure, Turn, Usage
 from netra_backend.app.agents.tools import calculate
+from netra_backend.app.protocol.events import FailureCode
 from tests.fakes.model_server import End, FakeModelServer, Text, Thinking, Tokens, ToolCall
 from tests.harness.deadline import DEADLINE
 from tests.unit.agents.conftest import RuntimeOf

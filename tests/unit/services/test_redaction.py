@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netra_backend.app.services.redaction import MASK, presentable
+from netra_backend.app.runs.redaction import MASK, presentable
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=50),

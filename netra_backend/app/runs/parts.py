@@ -9,7 +9,7 @@ from typing import Literal
 from netra_backend.app.event_log.user_log import Record
 from netra_backend.app.protocol.codec import decode_payload
 from netra_backend.app.protocol.events import Json, ToolCompleted, ToolExecuting
-from netra_backend.app.services.redaction import presentable
+from netra_backend.app.runs.redaction import presentable
 
 __all__ = ["OUTLINE_TYPES", "Part", "RunParts", "ToolState", "outline_of", "parts_of"]
 

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from netra_backend.app.agents.runtime import AgentFailure, FailureCode, Json, SinkClosed, ToolStatus
+from netra_backend.app.agents.runtime import AgentFailure, Json, SinkClosed, ToolStatus
 from netra_backend.app.event_log.run_appends import RunAppend, keep_one
 from netra_backend.app.event_log.user_log import UserTransaction
 from netra_backend.app.protocol.codec import encode_payload
@@ -22,11 +22,12 @@ from netra_backend.app.protocol.events import (
     AgentMessageDelta,
     AgentThinking,
     EventPayload,
+    FailureCode,
     ToolCompleted,
     ToolExecuting,
 )
-from netra_backend.app.services.redaction import presentable
-from netra_backend.app.services.run_ledger import Ending, OpenTool, end_from_log, end_run
+from netra_backend.app.runs.ledger import Ending, OpenTool, end_from_log, end_run
+from netra_backend.app.runs.redaction import presentable
 from netra_backend.app.services.user_execution_context import UserExecutionContext
 from netra_backend.app.storage.errors import LogUnavailable
 from netra_backend.app.storage.runs import IllegalStep

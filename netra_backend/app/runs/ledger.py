@@ -14,7 +14,6 @@ from typing import Literal
 import msgspec
 from uuid_utils import uuid7
 
-from netra_backend.app.agents.runtime import FailureCode
 from netra_backend.app.event_log.user_log import UserTransaction
 from netra_backend.app.protocol.codec import decode_payload, encode_json, rfc3339
 from netra_backend.app.protocol.events import (
@@ -24,6 +23,7 @@ from netra_backend.app.protocol.events import (
     AgentStopped,
     AgentStopping,
     EventPayload,
+    FailureCode,
     FinishReason,
     Json,
     MessageCreated,
@@ -35,7 +35,7 @@ from netra_backend.app.protocol.events import (
     ToolExecuting,
 )
 from netra_backend.app.protocol.frames import WhenBusy
-from netra_backend.app.services.earlier_turns import HistoryBudget, earlier_turns
+from netra_backend.app.runs.earlier_turns import HistoryBudget, earlier_turns
 from netra_backend.app.services.refusals import IdempotencyConflict, NotFound, QueueFull, ThreadBusy, TooManyThreads
 from netra_backend.app.storage.runs import Run, RunError
 from netra_backend.app.storage.threads import Thread

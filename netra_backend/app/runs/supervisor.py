@@ -20,7 +20,6 @@ from netra_backend.app.agents.containment import contained
 from netra_backend.app.agents.runtime import (
     AgentFailure,
     AgentRuntime,
-    FailureCode,
     PastTurn,
     SinkClosed,
     Turn,
@@ -30,13 +29,13 @@ from netra_backend.app.agents.runtime import (
 from netra_backend.app.background import Background
 from netra_backend.app.event_log.log import EventLog
 from netra_backend.app.event_log.user_log import UserTransaction, UserView
-from netra_backend.app.protocol.events import TokenUsage
+from netra_backend.app.protocol.events import FailureCode, TokenUsage
+from netra_backend.app.runs.earlier_turns import HistoryBudget, earlier_turns
+from netra_backend.app.runs.ledger import Ending, end_run, recover_run, start_run
+from netra_backend.app.runs.stream import RunStream
+from netra_backend.app.runs.user_data import StoredUserData
 from netra_backend.app.services.agent_websocket_bridge import AgentWebSocketBridge
-from netra_backend.app.services.earlier_turns import HistoryBudget, earlier_turns
-from netra_backend.app.services.run_ledger import Ending, end_run, recover_run, start_run
-from netra_backend.app.services.run_stream import RunStream
 from netra_backend.app.services.thread_search import ThreadSearch
-from netra_backend.app.services.user_data import StoredUserData
 from netra_backend.app.services.user_execution_context import UserExecutionContext
 from netra_backend.app.settings import Settings
 from netra_backend.app.storage.errors import LogUnavailable

@@ -1,0 +1,1 @@
+"""A run from its message to its end: on record, told, supervised."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from netra_backend.app.protocol.events import FailureCode, FinishReason
+from netra_backend.app.protocol.events import FailureCode, FinishReason, Json
 from netra_backend.app.services.user_execution_context import UserExecutionContext
 
 __all__ = [
@@ -29,9 +29,6 @@ __all__ = [
     "Usage",
     "UserData",
 ]
-
-Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
-"""A JSON value."""
 
 ToolStatus = Literal["ok", "error", "cancelled", "unknown"]
 

@@ -201,6 +201,11 @@ PAGE_HAS = {
     r"/^openai:/",
     r"/^\/t\/([^/]+)$/",
     r"/^http/",
+    r"/^\S*/",
+    r"/^\n+/",
+    r"/\s+/",
+    r"/^[\w+#.-]+$/",
+    r"/[\w$]/",
     r"/(Firefox|Edg|OPR|Chrome|Safari)\//",
     r"/(Windows|Android|iPhone|iPad|Mac OS X|Linux)/",
 }

@@ -15,7 +15,7 @@ const ABOVE = 2;
 type OpenList = { ordered: boolean; head: string; items: number; inner: string };
 /** A fence that isn't closed yet. `from`: where in the text its next line begins; `partial`: how much of that line is
  * shown. */
-type OpenCode = { block: CodeBlock; begins: number; from: number; partial: number; indent: number; closes: RegExp };
+type OpenCode = { block: CodeBlock; begins: number; from: number; partial: number; indent: number; fence: string };
 
 /** A text on the page, block by block. While it is written, only what may still change is read anew, be it in a list or
  * a piece of code: a token more costs the same under ten lines and under ten thousand. When the text is whole it is read
@@ -122,9 +122,8 @@ export class Drawing {
     const opened = OPENS.exec(token.raw);
     if (opened === null) return false;
     const [first, indent = "", fence = "", info = ""] = opened;
-    const closes = new RegExp(`^ {0,3}${fence[0]}{${fence.length},}[ \\t]*$`);
     const lines = token.raw.slice(first.length).replace(/\n$/, "").split("\n");
-    if (lines.some((line) => closes.test(line))) return false;
+    if (lines.some((line) => closes(line, fence))) return false;
     const block = new CodeBlock(/^\S*/.exec(info.trim())?.[0] ?? "");
     const element = document.createElement("div");
     element.append(block.element);
@@ -136,7 +135,7 @@ export class Drawing {
     this.#settled = begins;
     this.#blocks = at;
     this.#list = null;
-    this.#code = { block, begins, from: begins + first.length, partial: 0, indent: indent.length, closes };
+    this.#code = { block, begins, from: begins + first.length, partial: 0, indent: indent.length, fence };
     return true;
   }
 
@@ -145,7 +144,7 @@ export class Drawing {
     for (let end = text.indexOf("\n", code.from); end >= 0; end = text.indexOf("\n", code.from)) {
       const line = text.slice(code.from, end);
       code.from = end + 1;
-      if (code.closes.test(line)) {
+      if (closes(line, code.fence)) {
         this.#closeCode(code, text);
         return true;
       }
@@ -191,6 +190,12 @@ function continues(token: Token | undefined, list: OpenList): boolean {
 /** The items of a list that is HTML. */
 function innerOf(html: string): string {
   return html.slice(html.indexOf(">\n") + 2, html.lastIndexOf("</"));
+}
+
+/** Whether a line ends what such a fence began: at least as many of its signs, and nothing else (CommonMark 0.31.2, 4.5). */
+function closes(line: string, fence: string): boolean {
+  const signs = dedented(line, 3).trimEnd();
+  return signs.length >= fence.length && signs === (fence[0] ?? "").repeat(signs.length);
 }
 
 function dedented(line: string, indent: number): string {

@@ -67,6 +67,6 @@ export function segmentsOf(text: string): Segment[] {
   }
   // Empty lines around code and quotes are the distance between them.
   return segments
-    .map((segment) => (segment.kind === "text" ? { ...segment, text: segment.text.replace(/^\n+|\s+$/g, "") } : segment))
+    .map((segment) => (segment.kind === "text" ? { ...segment, text: segment.text.replace(/^\n+/, "").trimEnd() } : segment))
     .filter((segment) => segment.text !== "");
 }

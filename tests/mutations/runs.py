@@ -29,7 +29,7 @@ _SUPERVISOR = Nearest("runs/supervisor.py", _PLACES, _SENDING)
 _SERVICE = Nearest("services/agent_service_core.py", _SENDING, _SCOPE, _OUTCOMES)
 _RUNS = Nearest("storage/runs.py", _ROWS, _OUTCOMES, _RACES)
 _BRIDGE = Nearest("services/agent_websocket_bridge.py", "tests/unit/services/test_bridge.py")
-_REDACTION = Nearest("runs/redaction.py", "tests/unit/services/test_redaction.py")
+_REDACTION = Nearest("runs/redaction.py", "tests/unit/test_redaction.py")
 _WATCH = Nearest(
     "services/socket_watch.py", "tests/security/test_sessions.py", "tests/unit/services/test_socket_watch.py"
 )

@@ -80,6 +80,18 @@ CASES = {
         "from shop.core import load\nasync def main():\n    größe = 'ä'; größe = load()\n",
         [("app.py", 1), ("shop/core.py", 14)],
     ),
+    "an override, and who awaits it": (
+        "from shop.core import Base\nclass Disk(Base):\n    def save(self):\n        return 3\nasync def main(one: Base):\n    await one.save()\n",
+        [("app.py", 3), ("app.py", 2), ("shop/core.py", 3), ("shop/core.py", 4), ("app.py", 6)],
+    ),
+    "a lock, and the await under it": (
+        "import asyncio\nimport threading\nlock = threading.Lock()\nasync def main():\n    with lock:\n        print(1)\n        await asyncio.sleep(1)\n",
+        [("app.py", 3), ("app.py", 2), ("app.py", 7)],
+    ),
+    "a coroutine that an async function returns": (
+        "from shop.core import load\nasync def main():\n    print(1)\n    return load()\n",
+        [("app.py", 1), ("shop/core.py", 14), ("app.py", 2)],
+    ),
     "a name that isn't there": (
         "from shop.core import make\n",
         [("shop/core.py", 1)],

@@ -55,6 +55,19 @@ def called(resolver: Resolver, word: str, owner: Definition, name: str) -> int:
     return resolver.remember(("called", word, owner, name), work)
 
 
+def place(resolver: Resolver, word: str, owner: Definition, name: str) -> tuple[str, int] | None:
+    """File and position of a call that surely means the method of a class."""
+    for path, function in calls_of(resolver, word, name) or ():
+        values = receivers(resolver, path, function)
+        summary = resolver.table.summary(path)
+        if summary is None or values is None or not any(is_kin(resolver, one, owner) for one in values):
+            continue
+        for _, index, _, position, *_ in summary.sites:
+            if summary.exprs[index][0] == OP_CALL and summary.exprs[index][1] == function:
+                return path, position
+    return None
+
+
 def calls_of(resolver: Resolver, word: str, name: str) -> list[tuple[str, int]] | None:
     """File and function expression of each call of a method of a name; None if there are too many to look at.
 

@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from awaitguard.finding import Finding, Step
+from awaitguard.infer import callers
 from awaitguard.infer.lookup import LATE, reaching_bindings
 from awaitguard.infer.resolver import called_name
 from awaitguard.infer.signature import colour_of_scope
 from awaitguard.infer.value import CLASS, FUNCTION, INSTANCE, MODULE, PARTIAL, SUPER, Definition, Value, Values
+from awaitguard.infer.words import AWAITED
 from awaitguard.read.summary import (
     NONE,
     OP_ANNOTATED,
@@ -53,8 +55,15 @@ KINDS: Final = {"sync": "a plain function", "async": "an async function", "class
 # Findings about definitions stand at a name, those about values at an expression.
 OF_FILES: Final = "AG00"  # what can't be read, a pipe perhaps, isn't opened again
 OF_IMPORTS: Final = ("AG301", "AG302", "AG303", "AG304")
+# Of these only the call counts, not what it gives.
+OF_CALLS: Final = ("AG305", "AG306", "AG307", "AG308", "AG309", "AG311")
 # What is given counts there, beside what it is given to.
-PROTOCOL, MEMBER, LOOP, RETURNS = "AG206", "AG310", "AG153", "AG202"
+PROTOCOL, MEMBER, LOOP, LOCK, RETURNS, RETURNED = "AG206", "AG310", "AG153", "AG171", "AG202", "AG128"
+OVERRIDES: Final = ("AG204", "AG205")
+# Decorators that say nothing about the colour.
+SILENT: Final = frozenset(
+    {"abstractmethod", "staticmethod", "classmethod", "property", "override", "overload", "cached_property"}
+)
 OF_ARGUMENTS: Final = ("AG129", "AG16", "AG206", "AG311")
 
 
@@ -70,7 +79,7 @@ def steps_of(resolver: Resolver, finding: Finding) -> tuple[Step, ...]:
     summary = resolver.table.summary(finding.path)
     if summary is None:
         return ()
-    trace = Trace(resolver)
+    trace = Trace(resolver, finding)
     if finding.code in OF_IMPORTS:
         trace.missing(finding)
     else:
@@ -88,6 +97,10 @@ def steps_of(resolver: Resolver, finding: Finding) -> tuple[Step, ...]:
             trace.lineage(finding)
         elif finding.code == LOOP:
             trace.chain(finding)
+        elif finding.code == LOCK:
+            trace.held(finding, summary)
+        elif finding.code == RETURNED:
+            trace.returns(finding, summary)
     trace.cause(finding)
     here = (finding.path, finding.line)
     return tuple([step for step in trace.steps if (step.path, step.line) != here or "is defined" in step.text][:MOST])
@@ -128,8 +141,10 @@ def stands_at(position: int, finding: Finding) -> bool:
 class Trace:
     """The steps that were taken, each place once."""
 
-    def __init__(self, resolver: Resolver) -> None:
+    def __init__(self, resolver: Resolver, finding: Finding) -> None:
         self.resolver = resolver
+        # Of what a call with wrong arguments gives nobody asks.
+        self.follows_results = not finding.code.startswith(OF_CALLS)
         self.steps: list[Step] = []
         self.seen: set[tuple[object, ...]] = set()
         self.defined: list[Definition] = []  # in the order in which they were come upon
@@ -185,7 +200,7 @@ class Trace:
 
     def results(self, path: str, summary: Summary, call: int, depth: int) -> None:
         """What a call gives, where that isn't the function's own colour: the object that a plain function hands out."""
-        for value in self.resolver.infer(path, call)[:EACH]:
+        for value in self.resolver.infer(path, call)[:EACH] if self.follows_results else ():
             for target in self.resolver.infer(path, summary.exprs[call][1])[:EACH]:
                 scope = self.scope(target.definition)
                 if scope is None or target.kind == CLASS or scope.is_async:
@@ -349,8 +364,12 @@ class Trace:
         self.add(path, unpack_position(scope.position)[0], text or f"`{name}` is defined: {what}")
         if scope.kind == "function":
             for decorator in scope.decorators[:EACH]:
-                self.expression(path, summary, decorator, depth + 1)
-                self.wrapper(path, decorator)
+                if decorator > NONE and (
+                    summary.exprs[decorator][0] != OP_NAME
+                    or str(summary.exprs[decorator][1]).rpartition(".")[2] not in SILENT
+                ):
+                    self.expression(path, summary, decorator, depth + 1)
+                    self.wrapper(path, decorator)
 
     def wrapper(self, path: str, decorator: int) -> None:
         """What a project's decorator puts in the place of a function."""
@@ -441,8 +460,9 @@ class Trace:
                 self.definition((finding.path, owner), 0)
                 for base in self.resolver.lineage((finding.path, owner))[0][1:]:
                     self.definition(base, 0)
-                    if finding.cause is not None and finding.cause.path == base[0]:
-                        self.named(finding, base)
+                    if finding.cause is not None and finding.cause.path == base[0] and self.named(finding, base):
+                        break
+                self.caller(finding, (finding.path, owner), scope.name)
 
     def given(self, finding: Finding) -> None:
         """The classes that two functions of one name give."""
@@ -458,13 +478,34 @@ class Trace:
                         if value.kind == INSTANCE:
                             self.definition(value.definition, 0)
 
-    def named(self, finding: Finding, base: Definition) -> None:
-        """The member of a base that a finding's cause is."""
+    def caller(self, finding: Finding, owner: Definition, name: str) -> None:
+        """Code that awaits the method of an override, or of a class above or below it."""
+        found = callers.place(self.resolver, AWAITED, owner, name) if finding.code in OVERRIDES else None
+        if found is not None:
+            self.add(found[0], unpack_position(found[1])[0], f"`{name}` is awaited here")
+
+    def held(self, finding: Finding, summary: Summary) -> None:
+        """The await that runs while a lock is held."""
+        lines = sorted(unpack_position(raw[3])[0] for raw in summary.sites if raw[0] == Use.AWAIT)
+        after = [line for line in lines if line > finding.line]
+        if after:
+            self.add(finding.path, after[0], "this `await` runs while it is held")
+
+    def returns(self, finding: Finding, summary: Summary) -> None:
+        """The function that returns a coroutine."""
+        for raw in summary.sites:
+            if raw[0] == Use.RETURN and stands_at(raw[3], finding):
+                self.definition((finding.path, raw[2]), 0)
+
+    def named(self, finding: Finding, base: Definition) -> bool:
+        """The member of a base that a finding's cause is, if it is one."""
         summary = self.resolver.table.summary(base[0])
         for index, scope in enumerate(summary.scopes if summary is not None else ()):
             named = finding.cause is not None and finding.cause.line == unpack_position(scope.position)[0]
             if scope.parent == base[1] and named:
                 self.definition((base[0], index), 0)
+                return True
+        return False
 
     def missing(self, finding: Finding) -> None:
         """An import of what isn't there: the module that was searched, or the nearest one above it."""

@@ -91,9 +91,10 @@ async def with_a_model(browser: Browser, folder: Path) -> None:
         pieces = [Text(PLAN[start : start + 40]) for start in range(0, len(PLAN), 40)]
         model.queue.extend(
             [
-                [Thinking("They want to travel on Friday. First the timetable, then the prices."), Pause(0.4),
-                 ToolCall("look", {"at": "timetable for Friday"})],
-                [Thinking("Now the prices."), ToolCall("look", {"at": "prices, one change at most"})],
+                [Thinking("They want to travel on Friday. "), Pause(2.2), Thinking("First the timetable, then prices."),
+                 Text("I'll look at the timetable first."), ToolCall("look", {"at": "timetable for Friday"})],
+                [Text("Seven trains. Now the prices."), ToolCall("look", {"at": "prices, one change at most"})],
+                [ToolCall("look", {"at": "prices of the night trains"})],
                 [*pieces, Hang()],
             ]
         )  # fmt: skip

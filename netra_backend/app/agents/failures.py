@@ -156,7 +156,7 @@ def _model_failure(error: ModelAPIError, begun: bool) -> tuple[FailureCode, str,
         case _ if isinstance(error, ModelContextWindowExceededError) or is_overflow(error.body):
             return (
                 FailureCode.MODEL_REJECTED_REQUEST,
-                f"The conversation is too long for this model{status}. Start a new thread, or lower"
+                f"The conversation is too long for this model{status}. Start a new one, or lower"
                 " NETRA_HISTORY_CHARS or NETRA_HISTORY_TURNS.",
                 False,
             )

@@ -26,8 +26,8 @@ __all__ = ["offline_runtime"]
 _IS_NOT = "I'm Netra's offline agent: rules and tools, not a language model."
 _CAN = (
     "I can calculate (`17*23`, `15% of 80`), tell times and dates (`what time is it in Tokyo`, `days until"
-    " christmas`), keep notes (`note: buy milk`, `list notes`, `delete note 1`), search your threads (`search plants`)"
-    " and count or work slowly, so that you can try stop (`count to 30 slowly`, `work for 12 steps`).\n\n"
+    " christmas`), keep notes (`note: buy milk`, `list notes`, `delete note 1`), search your conversations (`search"
+    " plants`) and count or work slowly, so that you can try stop (`count to 30 slowly`, `work for 12 steps`).\n\n"
     "For real conversation, set a model: NETRA_MODEL=openai:NAME, with NETRA_MODEL_BASE_URL for your own server."
 )
 _IN_STEPS = ("count", "work")

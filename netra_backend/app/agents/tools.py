@@ -117,9 +117,9 @@ async def search_threads(ctx: RunContext[Turn], query: str) -> str:
     except Refusal as refusal:
         raise ToolFailed(f"I can't search now: {refusal}.") from None
     if not hits:
-        return f"I found nothing about {query!r} in your threads."
+        return f"I found nothing about {query!r} in your conversations."
     found = "\n".join(f"- {hit.title or 'Untitled'} ({hit.created_at[:10]}, {hit.role}): {hit.excerpt}" for hit in hits)
-    return f"I found this about {query!r} in your threads:\n{found}"
+    return f"I found this about {query!r} in your conversations:\n{found}"
 
 
 def _now() -> datetime:

@@ -128,7 +128,7 @@ class Ending:
 def create_thread(tx: UserTransaction, title: str, most: int) -> Thread:
     """Start a conversation. Raises `TooManyThreads`."""
     if tx.threads.count() >= most:
-        raise TooManyThreads(f"you have {most} threads, which is the most; delete one first")
+        raise TooManyThreads(f"you have {most} conversations, which is the most; delete one first")
     thread = tx.threads.create(title, tx.now)
     created = ThreadCreated(thread_id=thread.id, title=thread.title, created_at=rfc3339(tx.now))
     tx.append(created, thread_id=thread.id)
@@ -168,7 +168,7 @@ def begin_run(tx: UserTransaction, new: NewRun, *, may_start: bool, limits: RunL
         stop_runs(tx, busy, reason="interrupted by a new message", requested_by="user")
     starts = may_start and not busy
     if not starts and tx.runs.count_queued() >= limits.queued_runs:
-        raise QueueFull(f"{limits.queued_runs} runs wait already, which is the most", retry_after=5)
+        raise QueueFull(f"{limits.queued_runs} messages wait already, which is the most", retry_after=5)
     tx.runs.create(
         run_id=new.run_id,
         thread_id=thread.id,

@@ -113,7 +113,7 @@ class ThreadService:
             now_archived = archived if archived is not None else thread.archived and not pinned
             if (now_pinned, now_archived) != (thread.pinned, thread.archived):
                 if now_pinned and len(tx.threads.pinned(most)) >= most:
-                    raise TooManyPins(f"you have pinned {most} threads, which is the most; unpin one first")
+                    raise TooManyPins(f"you have pinned {most} conversations, which is the most; unpin one first")
                 file_thread(tx, thread_id, pinned=now_pinned, archived=now_archived)
             return _must_get(tx, thread_id)
 
@@ -140,7 +140,7 @@ class ThreadService:
                 await self._agents.wait_until_ended(context.user_id, thread_id)
                 if await self._log.commit(context.user_id, unit):
                     return
-        raise ThreadBusy("runs kept starting in this thread while it was deleted; delete it again")
+        raise ThreadBusy("messages kept coming in while it was deleted; delete it again")
 
     async def state(
         self, context: UserExecutionContext, thread_id: str, limit: int, before: int | None = None

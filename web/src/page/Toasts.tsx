@@ -10,8 +10,13 @@ export function Toasts({ store }: { store: Store }) {
   };
   const { trouble } = store;
   const again = trouble?.again;
+  const leaveDrawer = (event: KeyboardEvent) => {
+    if (event.key !== "Escape" || !store.drawer) return;
+    event.preventDefault();
+    store.openDrawer(false);
+  };
   return (
-    <div class="toasts">
+    <div class="toasts" onKeyDown={leaveDrawer}>
       {store.deletions.items
         .filter((item) => item.timer !== null || item.problem !== null)
         .map((item) =>

@@ -32,7 +32,7 @@ export function TurnView({ turn, run, earlier, last, store }: Props) {
 export function Earlier({ turn, store }: { turn: Turn; store: Store }) {
   const run = store.runs.get(turn.runId);
   return (
-    <details class="earlier">
+    <details class="earlier" data-run={turn.runId}>
       <summary>Earlier try: {run?.error?.message ?? "it failed"}</summary>
       <Reply turn={turn} run={run} last={false} store={store} />
     </details>

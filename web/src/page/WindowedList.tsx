@@ -30,6 +30,10 @@ const ROUNDING = 1;
 const SPACE = 24;
 const UPWARDS = new Set(["ArrowUp", "PageUp", "Home"]);
 
+function elementOf(node: Node | null): Element | null {
+  return node instanceof Element ? node : (node?.parentElement ?? null);
+}
+
 /** A list of which only the part in view is in the document.
  *
  * It follows its end until the person moves up, however little, and again once the person moves to the end. What is
@@ -48,6 +52,8 @@ export class WindowedList<Item> extends Component<Props<Item>, { tick: number }>
   /** The last item when the list ceased to follow: what comes after it is new to the reader. */
   #seen: string | null = null;
   #finger: number | null = null;
+  /** A button of the mouse is down in the list. */
+  #pressing = false;
   #range = "";
   /** The first item in view, and how far its top is above the view's. */
   #anchor: Place["anchor"] = this.props.place?.anchor ?? null;
@@ -84,9 +90,10 @@ export class WindowedList<Item> extends Component<Props<Item>, { tick: number }>
     this.#redraw();
   }
 
-  readonly #pressedToEnd = (): void => {
-    // The button goes with it, and the keyboard should be where the reader is.
-    this.#view.current?.focus({ preventScroll: true });
+  readonly #pressedToEnd = (event: MouseEvent): void => {
+    // The button goes with it, and the keyboard should be where the reader is. A mouse presses with a count.
+    const next = event.detail === 0 ? this.#view.current : document.getElementById("composer");
+    if (event.detail === 0 || matchMedia("(pointer: fine)").matches) next?.focus({ preventScroll: true });
     this.#toEnd();
   };
 
@@ -134,7 +141,7 @@ export class WindowedList<Item> extends Component<Props<Item>, { tick: number }>
     const view = this.#view.current;
     if (view === null) return;
     if (this.#follows) {
-      view.scrollTop = view.scrollHeight;
+      if (!this.#selects()) view.scrollTop = view.scrollHeight;
     } else {
       const top = this.#reading();
       if (top !== null && Math.abs(top - view.scrollTop) >= 1) view.scrollTop = top;
@@ -144,6 +151,24 @@ export class WindowedList<Item> extends Component<Props<Item>, { tick: number }>
     if (this.props.items.length > 0 && view.scrollTop < OVERSCAN) this.props.onTop?.();
     if (this.#rangeNow().join() !== this.#range) this.#redraw();
   }
+
+  /** Whether the person is selecting just now: what they point at must not move away. */
+  #selects(): boolean {
+    return this.#pressing && getSelection()?.isCollapsed === false;
+  }
+
+  readonly #down = (event: PointerEvent): void => {
+    if (event.pointerType !== "mouse") return;
+    this.#pressing = true;
+    addEventListener(
+      "pointerup",
+      () => {
+        this.#pressing = false;
+        this.#settle();
+      },
+      { once: true },
+    );
+  };
 
   /** How far below the list's top the reader stands. */
   #reading(): number | null {
@@ -232,17 +257,53 @@ export class WindowedList<Item> extends Component<Props<Item>, { tick: number }>
     return [from, to];
   }
 
+  /** What the person holds, by selecting in it or by having the focus there: from, to. It stays, however far away. */
+  #held(): [number, number] | null {
+    const { items, keyOf } = this.props;
+    const selection = getSelection();
+    const nodes = [document.activeElement];
+    if (selection !== null && !selection.isCollapsed) nodes.push(elementOf(selection.anchorNode), elementOf(selection.focusNode));
+    const keys = new Set(nodes.map((node) => node?.closest(".item")).map((item) => (item ? this.#keys.get(item) : undefined)));
+    const held = items.flatMap((item, index) => (keys.has(keyOf(item)) ? [index] : []));
+    return held.length === 0 ? null : [Math.min(...held), Math.max(...held) + 1];
+  }
+
+  /** The stretches of items that are drawn, in their order. */
+  #stretches(range: [number, number]): [number, number][] {
+    const held = this.#held();
+    if (held === null) return [range];
+    if (held[0] <= range[1] && range[0] <= held[1]) return [[Math.min(range[0], held[0]), Math.max(range[1], held[1])]];
+    return held[0] < range[0] ? [held, range] : [range, held];
+  }
+
   render() {
     const { items, keyOf, draw, busy, label } = this.props;
-    const [from, to] = this.#rangeNow();
-    this.#range = [from, to].join();
+    const range = this.#rangeNow();
+    this.#range = range.join();
     const unseen = this.#unseen();
     const sum = (part: Item[]) => part.reduce((total, item) => total + this.#height(item), 0);
+    const space = (key: number, from: number, to: number) => (
+      <div key={`space ${key < 1 ? key : "between"}`} style={{ height: `${sum(items.slice(from, to))}px` }} />
+    );
     const observe = (key: string) => (element: HTMLElement | null) => {
       if (element === null || this.#keys.get(element) === key) return;
       this.#keys.set(element, key);
       this.#measure.observe(element);
     };
+    const drawn: VNode[] = [];
+    let at = 0;
+    for (const [from, to] of this.#stretches(range)) {
+      drawn.push(space(drawn.length, at, from));
+      for (const item of items.slice(from, to)) {
+        drawn.push(
+          <div class="item" key={keyOf(item)} ref={observe(keyOf(item))}>
+            {draw(item)}
+          </div>,
+        );
+      }
+      at = to;
+    }
+    drawn.push(space(-1, at, items.length));
     return (
       <div class="transcript">
         {/* Announcing every piece of an answer would be noise: the status line of the page says what matters. */}
@@ -251,6 +312,7 @@ export class WindowedList<Item> extends Component<Props<Item>, { tick: number }>
           ref={this.#view}
           onScroll={this.#scrolled}
           onWheel={this.#wheeled}
+          onPointerDown={this.#down}
           onKeyDown={this.#pressed}
           onTouchStart={this.#touched}
           onTouchMove={this.#dragged}
@@ -260,13 +322,7 @@ export class WindowedList<Item> extends Component<Props<Item>, { tick: number }>
           aria-label={label}
           tabIndex={0}
         >
-          <div style={{ height: `${sum(items.slice(0, from))}px` }} />
-          {items.slice(from, to).map((item) => (
-            <div class="item" key={keyOf(item)} ref={observe(keyOf(item))}>
-              {draw(item)}
-            </div>
-          ))}
-          <div style={{ height: `${sum(items.slice(to))}px` }} />
+          {drawn}
         </div>
         {!this.#follows && (
           <button

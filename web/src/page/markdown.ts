@@ -103,6 +103,7 @@ function scrolling(inner: HTMLElement, label: string): HTMLElement {
   outer.tabIndex = 0;
   outer.setAttribute("role", "group");
   outer.setAttribute("aria-label", label);
+  if (inner.dir !== "") outer.dir = inner.dir;
   outer.append(inner.cloneNode(true));
   return outer;
 }

@@ -43,19 +43,21 @@ export class Marking {
   #mark(): void {
     const others: Range[] = [];
     const current: Range[] = [];
+    let place: HTMLElement | null = null;
     if (!this.#ended) {
-      for (const part of document.querySelectorAll<HTMLElement>(".turn[data-run] :is(.said, .markdown)")) {
-        const turn = part.closest<HTMLElement>(".turn");
-        const run = turn?.dataset.run ?? "";
-        if (!this.#runs.has(run)) continue;
+      for (const part of document.querySelectorAll<HTMLElement>("[data-run] :is(.said, .markdown)")) {
+        const run = part.closest<HTMLElement>("[data-run]")?.dataset.run ?? "";
+        // Code in what was said is drawn like code of an answer.
+        if (!this.#runs.has(run) || part.parentElement?.closest(".said")) continue;
         const role = part.classList.contains("said") ? "user" : "agent";
         const isCurrent = run === this.#current?.run_id && role === this.#current.role;
+        if (isCurrent) place ??= part;
         collect(part, this.#words, isCurrent ? current : others);
-        if (isCurrent && this.#wanted !== this.#moved) {
-          this.#moved = this.#wanted;
-          bringIntoView(current[0] ?? part, part);
-        }
       }
+    }
+    if (place !== null && this.#wanted !== this.#moved && !unfold(place)) {
+      this.#moved = this.#wanted;
+      bringIntoView(rarest(current) ?? place, place);
     }
     if (!("highlights" in CSS)) return;
     CSS.highlights.set(FOUND, new Highlight(...others));
@@ -73,6 +75,27 @@ function collect(within: HTMLElement, words: string[], into: Range[]): void {
       into.push(range);
     }
   }
+}
+
+/** Of several words the one that is found least often says best where they are meant. */
+function rarest(marks: Range[]): Range | undefined {
+  const byWord = new Map<string, Range[]>();
+  for (const mark of marks) {
+    const word = mark.toString().toLocaleLowerCase();
+    const same = byWord.get(word);
+    if (same === undefined) byWord.set(word, [mark]);
+    else same.push(mark);
+  }
+  return [...byWord.values()].sort((a, b) => a.length - b.length)[0]?.[0];
+}
+
+/** Open what hides this part of a turn. True where something was opened: then it has another place in a moment. */
+function unfold(part: HTMLElement): boolean {
+  const earlier = part.closest<HTMLDetailsElement>("details.earlier:not([open])");
+  if (earlier !== null) earlier.open = true;
+  const more = part.querySelector<HTMLButtonElement>(":scope > button[aria-expanded=false]");
+  more?.click();
+  return earlier !== null || more !== null;
 }
 
 /** Bring a mark to a third of the view's height. What is folded away has no place: then its message. */

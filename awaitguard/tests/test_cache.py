@@ -556,6 +556,24 @@ def test_a_source_that_changes_while_it_is_checked(warm: tuple[Path, Path, Outco
     assert check(root, cache) == check(root)
 
 
+def test_a_cache_that_loses_its_summaries_while_it_is_used(
+    warm: tuple[Path, Path, Outcome], monkeypatch: pytest.MonkeyPatch
+):
+    """The result stands, its cause has moved, and nobody can say where to: it is checked again."""
+    root, cache, _ = warm
+    original = engine.check
+
+    def without(cache: Cache, *arguments: object) -> object:
+        cache.connection.execute("DELETE FROM summaries")
+        return original(cache, *arguments)
+
+    write(root, {"shop/core.py": "\n\n\n" + CORE})
+    monkeypatch.setattr(engine, "check", without)
+    assert check(root, cache) == check(root)
+    monkeypatch.undo()
+    assert check(root, cache) == check(root)
+
+
 def test_runs_at_one_time_while_files_change(tmp_path: Path):
     """Several processes on one cache, on a tree that changes under them: what they leave is no lie."""
     root, cache = tmp_path / "root", tmp_path / "root" / ".awaitguard_cache"

@@ -159,9 +159,9 @@ class Cache:
 
     # Results
 
-    def results(self) -> dict[str, Any]:
-        """What was stored of every file's check, by path."""
-        return dict(self.rows("results"))
+    def results(self) -> dict[str, object]:
+        """What was stored of every file's check, by path and still to be thawed: it is much."""
+        return dict(self.select(GET_ALL.format("results")))
 
     def store_results(self, results: Iterable[tuple[str, Any]]) -> None:
         self.write((PUT.format("results"), [(path, freeze(values)) for path, values in results]))

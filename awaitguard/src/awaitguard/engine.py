@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from awaitguard.cache import Cache, Known, Reader
+from awaitguard.cache import Cache, Known, Reader, thaw
 from awaitguard.codes import UNREADABLE
 from awaitguard.config import Config
 from awaitguard.finding import Cause, Finding, Step
-from awaitguard.ground import Ground, is_outer
+from awaitguard.ground import Ground, outer
 from awaitguard.infer.modules import Modules
 from awaitguard.infer.words import Words, collect_words
 from awaitguard.read.discovery import SourceFile, discover
@@ -72,8 +72,8 @@ def run(config: Config, starts: Iterable[Path], jobs: int = 0, progress: Progres
             results = check(cache, discovery.files, ground, jobs, progress)
             outcome = collect(results, config)
             if all(result.is_kept for result in results.values()):
-                outer = sorted({one for result in results.values() for one in result.touched if is_outer(one)})
-                cache.store_run(key, (outer, ground.outer_key(outer), pack(outcome)))
+                asked_outside = sorted({one for result in results.values() for one in result.outer})
+                cache.store_run(key, (asked_outside, ground.outer_key(asked_outside), pack(outcome)))
         findings, ignores, unresolved = outcome
         wanted = asked.paths()
         shown = sorted((one for one in (*unreadable, *findings) if one.path in wanted), key=lambda one: one.sort_key)
@@ -95,8 +95,8 @@ def stored_run(cache: Cache, key: bytes, ground: Ground) -> Collected | None:
     stored = cache.run(key)
     if stored is None:
         return None
-    outer, answers, outcome = stored
-    return unpack(outcome) if answers == ground.outer_key(outer) else None
+    asked_outside, answers, outcome = stored
+    return unpack(outcome) if answers == ground.outer_key(asked_outside) else None
 
 
 def refresh(
@@ -146,10 +146,13 @@ def contents(ground: Ground) -> dict[str, bytes]:
 
 
 class Result(NamedTuple):
-    """What the check of one file gave, by the questions that it asked; a result that isn't kept holds for this run."""
+    """What the check of one file gave, and what it asked about that isn't in the files of the project.
 
-    touched: tuple[str, ...]
+    A result that isn't kept holds for this run only.
+    """
+
     outcome: bytes
+    outer: tuple[str, ...]
     is_kept: bool = True
 
 
@@ -162,17 +165,20 @@ def check(
     stale: list[tuple[str, int]] = []
     moved: list[tuple[str, Any]] = []
     for file in files:
-        row = stored.get(file.path)
-        if row is None or row[0] != ground.key(file.path, row[1]):
-            stale.append((file.path, file.size + 500))
-            continue
-        key, touched, outcome, causes = row
-        if any(ground.files[path].summary != summary for path, summary in causes):
-            outcome = relocated(outcome, cache, ground)
-            moved.append((file.path, (key, touched, outcome, cause_files(outcome, ground))))
-        found[file.path] = Result(touched, outcome)
+        row = thaw(stored.get(file.path))
+        if row is not None and row[0] == ground.key(file.path, row[1]):
+            key, touched, outcome, causes = row
+            if any(ground.files[path].summary != summary for path, summary in causes):
+                outcome = relocated(outcome, cache, ground)
+                if outcome is not None:
+                    moved.append((file.path, (key, touched, outcome, cause_files(outcome, ground))))
+            if outcome is not None:
+                found[file.path] = Result(outcome, outer(touched))
+                continue
+        stale.append((file.path, file.size + 500))
     if moved:
         cache.store_results(moved)
+    del stored
     if not stale:
         return found
     done = 0
@@ -183,7 +189,7 @@ def check(
     ):
         rows: list[tuple[str, Any]] = []
         for path, touched, outcome in results:
-            found[path] = Result(touched or (), outcome, touched is not None)
+            found[path] = Result(outcome, outer(touched or ()), touched is not None)
             if touched is not None:
                 rows.append((path, (ground.key(path, touched), touched, outcome, cause_files(outcome, ground))))
         cache.store_results(rows)
@@ -205,22 +211,24 @@ def cause_files(outcome: bytes, ground: Ground) -> tuple[tuple[str, bytes], ...]
     return tuple([(path, ground.files[path].summary) for path in sorted(paths) if path in ground.files])
 
 
-def relocated(outcome: bytes, cache: Cache, ground: Ground) -> bytes:
-    """A result with the lines on which its causes stand now."""
+def relocated(outcome: bytes, cache: Cache, ground: Ground) -> bytes | None:
+    """A result with the lines on which its causes stand now; None if the cache is damaged."""
     plain, *rest = marshal.loads(outcome)  # noqa: S302 - our own cache
     reader = Reader(cache.path)
     placed: list[tuple[Any, ...]] = []
-    for one in plain:
-        cause = Cause(*one[-1]) if one[-1] else None
-        if cause is not None and cause.line and cause.path in ground.files:
-            stored = reader.summary(ground.files[cause.path].content)
-            summary = load(stored[0]) if stored else None
-            places = definitions(summary, cause.name) if summary is not None else []
-            if summary is not None and cause.number < len(places):
-                line = unpack_position(summary.scopes[places[cause.number]].position)[0]
-                cause = cause._replace(line=line)
-        placed.append((*one[:-1], tuple(cause) if cause else None))
-    reader.close()
+    try:
+        for one in plain:
+            cause = Cause(*one[-1]) if one[-1] else None
+            if cause is not None and cause.line and cause.path in ground.files:
+                stored = reader.summary(ground.files[cause.path].content)
+                if stored is None:
+                    return None
+                summary = load(stored[0])
+                place = definitions(summary, cause.name)[cause.number]
+                cause = cause._replace(line=unpack_position(summary.scopes[place].position)[0])
+            placed.append((*one[:-1], tuple(cause) if cause else None))
+    finally:
+        reader.close()
     return marshal.dumps((placed, *rest))
 
 

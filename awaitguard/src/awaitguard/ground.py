@@ -59,9 +59,9 @@ class Ground:
         return digest(repr(families).encode() + self.modules.everything().encode() + b"".join(files))
 
 
-def is_outer(question: str) -> bool:
-    """Whether a question is about what isn't in the files of the project."""
-    return question.startswith(("/", OUTSIDE, GENERATED))
+def outer(questions: Iterable[str]) -> tuple[str, ...]:
+    """Those of some questions that are about what isn't in the files of the project."""
+    return tuple([one for one in questions if one.startswith(("/", OUTSIDE, GENERATED))])
 
 
 def outside(path: str) -> bytes:

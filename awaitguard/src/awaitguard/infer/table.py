@@ -25,7 +25,6 @@ class Table:
         self.loaded: dict[str, Summary] = {}
         self.weight = 0
         self.trail: Trail = modules.trail
-        self.fresh: dict[str, bytes] = {}
 
     def is_subclassed(self, name: str) -> bool:
         """Whether a class somewhere has a base with this last name."""
@@ -88,11 +87,9 @@ class Table:
         self.weight += weight
 
     def read_outside(self, path: str) -> bytes | None:
-        """Summarise a source of the library now; it is handed to the cache later."""
+        """Summarise a source of the library now."""
         try:
             with open(path, "rb") as file:
-                data, _ = summarise(file.read())
+                return summarise(file.read())[0]
         except OSError:
             return None
-        self.fresh[path] = data
-        return data

@@ -120,15 +120,15 @@ def refresh(
         summaries: list[tuple[bytes, bytes, str]] = []
         for path, content, of_summary, summary, said, same in results:
             if summary is None:
-                file = known[path]._replace(state=states[path])
+                entry = known[path]._replace(state=states[path])
             else:
                 # A file that couldn't be read is tried again, whatever its state.
                 state = states[path] if content != of_summary else ""
                 views = [known[path].views[view] if same and same[view] else of_summary for view in VIEWS]
-                file = Known(state, content, of_summary, tuple(views), said)
+                entry = Known(state, content, of_summary, tuple(views), said)
                 summaries.append((content, summary, said))
-            now[path] = file
-            fresh.append((path, file))
+            now[path] = entry
+            fresh.append((path, entry))
         cache.store_files(fresh, summaries)
         done += len(results)
         progress("reading", done, len(changed))

@@ -2,6 +2,7 @@
 
 import marshal
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,25 @@ from awaitguard.infer.modules import Modules
 from awaitguard.infer.resolver import Resolver
 from awaitguard.infer.table import Table
 from awaitguard.infer.words import collect_words
-from awaitguard.read.forms import VIEWS, View
+from awaitguard.read.forms import VIEWS, WITH_CALLS, View, form, same_views
 from awaitguard.read.source import summarise
-from awaitguard.read.summary import BINDINGS, NO_EXPR, NONE, OP_CALL, OP_NAME, POSITION, Use
+from awaitguard.read.summary import (
+    BINDINGS,
+    BODY,
+    CALLS,
+    FLAGS,
+    NAME,
+    NO_EXPR,
+    NONE,
+    OP_CALL,
+    OP_CONST,
+    OP_NAME,
+    OUTER_BLOCK,
+    PARAMS,
+    PARENT,
+    POSITION,
+    Use,
+)
 from awaitguard.rules.facts import file_facts
 from awaitguard.rules.rule import split_files
 
@@ -99,3 +116,103 @@ def test_other_files_read_no_more_of_the_library_than_its_forms_show(package: st
     files = {path.relative_to(LIBRARY).as_posix(): path.read_bytes() for path in (LIBRARY / package).rglob("*.py")}
     files["user.py"] = f"import {package}\nfrom {package} import *\n".encode()
     assert findings(files, strip=True) == findings(files, strip=False)
+
+
+RICH = """
+import asyncio, inspect
+from shop import thing as other
+from shop.rest import *
+
+class Base(other, metaclass=other.Meta):
+    size: int = 1
+    def __init__(self, call=other()):
+        self.call = call
+    @other.wrap
+    async def run(self, *, key: other = None) -> other:
+        await self.call()
+        table = {}
+        table["x"] = other
+        return table["x"]
+    def start(self):
+        if self.size:
+            asyncio.run(self.run())
+        return [self.run() for _ in range(3)]
+
+def asks(function):
+    def inner(value):
+        return inspect.iscoroutinefunction(function)
+    return inner if inner else lambda: function
+
+try:
+    found = other()
+except ImportError:
+    found = None
+while found:
+    found = Base(found)
+"""
+
+
+def changed_scopes(raw: tuple[Any, ...]) -> Iterator[tuple[int, str, tuple[Any, ...]]]:
+    """Each scope with one thing changed in it, and what that is."""
+    for index, scope in enumerate(raw[2]):
+        for field, value in enumerate(scope):
+            if field in (POSITION, PARENT, OUTER_BLOCK, BODY):
+                continue
+            others: list[Any] = []
+            if isinstance(value, str):
+                others = [value + "x"] if field == NAME else []
+            elif isinstance(value, int):
+                others = [value ^ 1 << 14] if field == FLAGS else [NONE]
+            elif isinstance(value, dict):
+                others = [{name: found for name, found in value.items() if name != gone} for gone in value]
+                for name, found in value.items():
+                    for number, one in enumerate(found):
+                        for place, new in ((2, 0 if one[2] > len(raw[0]) // 2 else 1 << 59), (5, "another"), (6, 7)):
+                            # at, name, level
+                            bound = [*found[:number], (*one[:place], new, *one[place + 1 :]), *found[number + 1 :]]
+                            others.append({**value, name: bound})
+            elif value:
+                others = [value[:-1], (*value, value[0])]
+                if field == PARAMS:
+                    others += [((name, kind, annotation, not default, use, made), *value[1:])
+                               for name, kind, annotation, default, use, made in value[:1]]  # fmt: skip
+                    others += [((*value[0][:4], 32, value[0][5]), *value[1:])]
+            for other in others:
+                yield index, f"field {field}", (*scope[:field], other, *scope[field + 1 :])
+
+
+def test_whatever_others_can_see_is_in_a_form():
+    """Of all that is reached nothing can be changed without the form showing it, but where it stands."""
+    raw = marshal.loads(summarise(RICH.encode())[0])
+    for view in VIEWS:
+        shown = View(raw, view)
+        plain = shown.form()
+        for index in shown.seen_exprs:
+            exprs = (*raw[0][:index], (OP_CONST, "another", None), *raw[0][index + 1 :])
+            assert View((exprs, *raw[1:]), view).form() != plain, raw[0][index]
+        for index in shown.seen_blocks:
+            for field in range(3, 8):
+                block = list(raw[1][index])
+                block[field] = 99 if field == 3 else not block[field]
+                blocks = [*raw[1][:index], tuple(block), *raw[1][index + 1 :]]
+                assert View((raw[0], blocks, *raw[2:]), view).form() != plain, (raw[1][index], field)
+        for index, what, scope in changed_scopes(raw):
+            if index not in shown.seen_scopes or (what == f"field {CALLS}" and view != WITH_CALLS):
+                continue
+            if what == f"field {BINDINGS}" and not any(
+                scope[BINDINGS].get(name) != found and (index, name) in shown.seen_names
+                for name, found in raw[2][index][BINDINGS].items()
+            ):
+                continue
+            scopes = [*raw[2][:index], scope, *raw[2][index + 1 :]]
+            assert View((*raw[:2], scopes, *raw[3:]), view).form() != plain, (raw[2][index], what)
+
+
+def test_where_things_stand_is_in_no_form():
+    before = summarise(RICH.encode())[0]
+    after = summarise(
+        ("# moved\n\n" + RICH.replace("\nclass", "\n\n\n# said\nclass").replace("    ", "      ")).encode()
+    )[0]
+    assert before != after
+    assert [form(before, view) for view in VIEWS] == [form(after, view) for view in VIEWS]
+    assert same_views(before, after) == (True, True, True)

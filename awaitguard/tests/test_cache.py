@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from awaitguard import engine, work
-from awaitguard.cache import Cache, freeze
+from awaitguard.cache import Cache, freeze, maker
 from awaitguard.config import Config
 from awaitguard.engine import Outcome, run
 
@@ -504,6 +504,18 @@ def test_what_another_version_kept_is_not_believed(warm: tuple[Path, Path, Outco
     monkeypatch.setattr("awaitguard.cache.__version__", "0.0.1")
     assert check(root, cache) == outcome
     assert len(list(cache.glob("*.sqlite"))) == 2
+
+
+def test_another_module_or_data_file_makes_another_version(tmp_path: Path):
+    package = tmp_path / "awaitguard"
+    write(package, {"cli.py": "", "rules/contracts.toml": "a = 1\n"})
+    first = maker(package)
+    write(package, {"__pycache__/cli.pyc": "", "rules/__pycache__/x.pyc": ""})
+    assert maker(package) == first
+    write(package, {"rules/contracts.toml": "a = 12\n"})
+    second = maker(package)
+    write(package, {"rules/new.py": ""})
+    assert len({first, second, maker(package)}) == 3
 
 
 def test_what_other_versions_left_goes_after_a_while(tmp_path: Path):

@@ -33,11 +33,13 @@ def digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
-def maker() -> str:
-    """What names the Python and the awaitguard that make a cache: neither believes what another one has made."""
-    here = Path(__file__).parent
-    files = [(one.as_posix(), one.stat()) for one in sorted(here.rglob("*")) if one.suffix in (".py", ".so", ".pyd")]
-    parts = [(name, status.st_size, status.st_mtime_ns) for name, status in files]
+def maker(package: Path) -> str:
+    """What names the Python and the awaitguard that make a cache: neither believes what another one has made.
+
+    Modules and data files count; what Python itself puts beside them doesn't.
+    """
+    files = [one for one in sorted(package.rglob("*")) if "__pycache__" not in one.parts and one.is_file()]
+    parts = [(one.as_posix(), one.stat().st_size, one.stat().st_mtime_ns) for one in files]
     return digest(repr((__version__, sys.version_info[:2], parts)).encode()).hex()
 
 
@@ -91,7 +93,7 @@ class Cache:
         self.path = ""
         self.connection: sqlite3.Connection
         if directory is not None:
-            path = directory / f"cache-{maker()}.sqlite"
+            path = directory / f"cache-{maker(Path(__file__).parent)}.sqlite"
             with contextlib.suppress(OSError):
                 directory.mkdir(parents=True, exist_ok=True)
                 ignore = directory / ".gitignore"

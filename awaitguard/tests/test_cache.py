@@ -21,6 +21,7 @@ from awaitguard import engine, work
 from awaitguard.cache import Cache, freeze, maker
 from awaitguard.config import Config
 from awaitguard.engine import Outcome, run
+from awaitguard.interfaces import find_interfaces
 
 LIBRARY = Path(sysconfig.get_paths()["stdlib"])
 
@@ -490,6 +491,17 @@ def test_rows_that_are_something_else(table: str, value: object, warm: tuple[Pat
     assert check(root, cache) == outcome
     write(root, {"shop/core.py": CORE.replace("def load", "async def load")})
     assert check(root, cache) == check(root)
+
+
+def test_damaged_summaries_are_made_anew_and_kept(warm: tuple[Path, Path, Outcome], monkeypatch: pytest.MonkeyPatch):
+    root, cache, _ = warm
+    connection = sqlite3.connect(cache_file(cache))
+    with connection:
+        connection.execute("UPDATE summaries SET data = x'00'")
+    connection.close()
+    assert find_interfaces(Config(root, cache=cache), [root], "load") == find_interfaces(Config(root), [root], "load")
+    monkeypatch.setattr(work, "summarise", lambda _data: pytest.fail("a file was summarised again"))
+    find_interfaces(Config(root, cache=cache), [root], "load")
 
 
 def test_what_another_version_kept_is_not_believed(warm: tuple[Path, Path, Outcome], monkeypatch: pytest.MonkeyPatch):

@@ -157,7 +157,8 @@ class Cache:
 
     def silent_about(self, text: str) -> set[bytes]:
         """The digests of the sources whose summaries don't hold a text."""
-        return {name for (name,) in self.select("SELECT name FROM summaries WHERE instr(data, ?) = 0", text.encode())}
+        found = [(name, unseal(data)) for name, data in self.select(GET_ALL.format("summaries"))]
+        return {name for name, data in found if data is not None and text.encode() not in data}
 
     # Results
 
@@ -234,8 +235,13 @@ def drop_unused(directory: Path) -> None:
             remove(path)
 
 
+def with_words(summary: bytes, words: str) -> bytes:
+    """A summary and its words as they are stored."""
+    return seal(words.encode() + b"\0" + summary)
+
+
 class Reader:
-    """The summaries of a cache, one reader per process; it writes only what it had to summarise of the library."""
+    """The summaries of a cache, one reader per process; it writes only what it had to summarise by itself."""
 
     def __init__(self, path: str) -> None:
         self.connection = sqlite3.connect(path, timeout=30)
@@ -261,9 +267,16 @@ class Reader:
                 data, _ = summarise(file.read())
         except OSError:
             return None
-        with contextlib.suppress(sqlite3.Error), self.connection:
-            self.connection.execute(PUT.format("library"), (path, seal(state + b"\0" + data)))
+        self.put("library", path, seal(state + b"\0" + data))
         return data
+
+    def heal(self, content: bytes, summary: bytes, words: str) -> None:
+        """Keep a summary in the place of one that is damaged."""
+        self.put("summaries", content, with_words(summary, words))
+
+    def put(self, table: str, name: object, data: bytes) -> None:
+        with contextlib.suppress(sqlite3.Error), self.connection:
+            self.connection.execute(PUT.format(table), (name, data))
 
     def row(self, table: str, name: object) -> bytes | None:
         try:

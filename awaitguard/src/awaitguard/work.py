@@ -87,8 +87,12 @@ class Checker:
         except OSError:
             self.changed = True
             return None
-        self.changed = self.changed or digest(data) != content
-        return summarise(data)[0]
+        summary, words = summarise(data)
+        if digest(data) == content:
+            self.reader.heal(content, summary, words)
+        else:
+            self.changed = True
+        return summary
 
     def check(self, path: str) -> Checked:
         table = self.table

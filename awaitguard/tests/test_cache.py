@@ -477,6 +477,22 @@ def test_a_cache_with_other_bytes_in_it(seed: int, warm: tuple[Path, Path, Outco
     assert check(root, cache) == check(root)
 
 
+@pytest.mark.parametrize("table", ["files", "summaries", "results"])
+def test_rows_that_took_each_others_places(table: str, warm: tuple[Path, Path, Outcome]):
+    """As a damaged index gives them: whole, and under another name."""
+    root, cache, outcome = warm
+    connection = sqlite3.connect(cache_file(cache))
+    with connection:
+        rows = connection.execute(f"SELECT name, data FROM {table} ORDER BY name").fetchall()
+        for (name, _), (_, data) in zip(rows, rows[1:] + rows[:1], strict=True):
+            connection.execute(f"UPDATE {table} SET data = ? WHERE name = ?", (data, name))
+        connection.execute("DELETE FROM runs")
+    connection.close()
+    assert check(root, cache) == outcome
+    write(root, {"shop/core.py": CORE.replace("def load", "async def load")})
+    assert check(root, cache) == check(root)
+
+
 @pytest.mark.parametrize("table", ["files", "summaries", "results", "runs"])
 @pytest.mark.parametrize("value", [None, 7, "text", b"", b"\0" * 40, "gone"])
 def test_rows_that_are_something_else(table: str, value: object, warm: tuple[Path, Path, Outcome]):
@@ -507,11 +523,11 @@ def test_damaged_summaries_are_made_anew_and_kept(warm: tuple[Path, Path, Outcom
 def test_what_another_version_kept_is_not_believed(warm: tuple[Path, Path, Outcome], monkeypatch: pytest.MonkeyPatch):
     root, cache, outcome = warm
     connection = sqlite3.connect(cache_file(cache))
-    lies = freeze((b"", (), b"", ()))
+    lies = {"results": (b"", (), b"", ()), "runs": ([], b"", b""), "files": ("", b"", b"", (b"", b"", b"", b""), "")}
     with connection:
-        connection.execute("UPDATE results SET data = ?", (lies,))
-        connection.execute("UPDATE runs SET data = ?", (freeze(([], b"", b"")),))
-        connection.execute("UPDATE files SET data = ?", (freeze(("", b"", b"", (b"", b"", b""), "")),))
+        for table, lie in lies.items():
+            for (name,) in connection.execute(f"SELECT name FROM {table}").fetchall():
+                connection.execute(f"UPDATE {table} SET data = ? WHERE name = ?", (freeze(name, lie), name))
     connection.close()
     monkeypatch.setattr("awaitguard.cache.__version__", "0.0.1")
     assert check(root, cache) == outcome

@@ -13,8 +13,9 @@ from awaitguard.finding import Finding
 from awaitguard.infer.modules import Modules
 from awaitguard.infer.resolver import Resolver
 from awaitguard.infer.table import Table
+from awaitguard.infer.trail import SITES, Trail
 from awaitguard.infer.words import collect_words
-from awaitguard.read.forms import VIEWS, WITH_CALLS, View, form, same_views
+from awaitguard.read.forms import VIEWS, WITH_CALLS, WITH_SITES, View, form, same_views
 from awaitguard.read.source import summarise
 from awaitguard.read.summary import (
     BINDINGS,
@@ -44,7 +45,7 @@ def stripped(data: bytes) -> bytes:
     raw = list(marshal.loads(data))
     if raw[-1] is not None:
         return data
-    views = [View(tuple(raw), view) for view in VIEWS]
+    views = [View(tuple(raw), view) for view in VIEWS if view != WITH_SITES]
     exprs = set[int]().union(*(view.seen_exprs for view in views))
     held = set[int]().union(*(view.seen_blocks for view in views))
     scopes = set[int]().union(*(view.seen_scopes for view in views))
@@ -75,6 +76,22 @@ def awaited_attribute(exprs: Any, index: int) -> str:
     return function[1].partition(".")[2] if function[0] == OP_NAME else ""
 
 
+class Watched(Trail):
+    """Gives those files whole whose sites are asked for."""
+
+    def __init__(self, sources: dict[str, bytes], whole: dict[str, bytes]) -> None:
+        super().__init__()
+        self.sources, self.whole = sources, whole
+        self.table: Table | None = None
+
+    def note(self, name: str) -> None:
+        super().note(name)
+        path = name.removesuffix(SITES)
+        if path != name and self.sources[path] is not self.whole[path] and self.table is not None:
+            self.sources[path] = self.whole[path]
+            self.table.loaded.pop(path, None)
+
+
 def findings(files: dict[str, bytes], strip: bool) -> list[Finding]:
     """The findings of each file by itself, the others as they are or stripped; causes without their lines."""
     made = {path: summarise(data) for path, data in files.items()}
@@ -82,7 +99,11 @@ def findings(files: dict[str, bytes], strip: bool) -> list[Finding]:
     others = {path: stripped(data) if strip else data for path, (data, _) in made.items()}
     found: list[Finding] = []
     for path in sorted(files):
-        table = Table(Modules("/nonexistent", files), {**others, path: made[path][0]}.get, words)
+        sources = {**others, path: made[path][0]}
+        modules = Modules("/nonexistent", files)
+        modules.trail = Watched(sources, {one: data for one, (data, _) in made.items()})
+        table = Table(modules, sources.get, words)
+        modules.trail.table = table
         summary = table.summary(path)
         if summary is None:
             continue
@@ -215,4 +236,4 @@ def test_where_things_stand_is_in_no_form():
     )[0]
     assert before != after
     assert [form(before, view) for view in VIEWS] == [form(after, view) for view in VIEWS]
-    assert same_views(before, after) == (True, True, True)
+    assert same_views(before, after) == (True,) * len(VIEWS)

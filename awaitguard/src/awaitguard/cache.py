@@ -56,28 +56,32 @@ class Known(NamedTuple):
     words: str
 
 
-def seal(data: bytes) -> bytes:
-    """Bytes as they are stored: damage shows."""
-    return zlib.crc32(data).to_bytes(4, "big") + data
+def seal(name: str | bytes, data: bytes) -> bytes:
+    """Bytes as they are stored under a name: damage shows, also that of an index that leads to another row."""
+    return checksum(name, data) + data
 
 
-def unseal(stored: object) -> bytes | None:
-    """What was sealed; None if it isn't what was stored."""
+def unseal(name: str | bytes, stored: object) -> bytes | None:
+    """What was sealed under a name; None if it isn't what was stored."""
     if not isinstance(stored, bytes) or len(stored) < 4:
         return None
-    data = stored[4:]
-    return data if zlib.crc32(data).to_bytes(4, "big") == stored[:4] else None
+    return stored[4:] if checksum(name, stored[4:]) == stored[:4] else None
 
 
-def thaw(stored: object) -> Any:
+def checksum(name: str | bytes, data: bytes) -> bytes:
+    start = zlib.crc32(name.encode() if isinstance(name, str) else name)
+    return zlib.crc32(data, start).to_bytes(4, "big")
+
+
+def thaw(name: str | bytes, stored: object) -> Any:
     """The values that were sealed by `freeze`; None if they aren't what was stored."""
-    data = unseal(stored)
+    data = unseal(name, stored)
     return None if data is None else marshal.loads(data)  # noqa: S302 - our own cache, by its checksum
 
 
-def freeze(values: Any) -> bytes:
-    """Plain values as they are stored."""
-    return seal(marshal.dumps(values))
+def freeze(name: str | bytes, values: Any) -> bytes:
+    """Plain values as they are stored under a name."""
+    return seal(name, marshal.dumps(values))
 
 
 class Cache:
@@ -138,9 +142,9 @@ class Cache:
         self.write(
             (
                 PUT.format("summaries"),
-                [(content, seal(words.encode() + b"\0" + data)) for content, data, words in summaries],
+                [(content, with_words(content, data, words)) for content, data, words in summaries],
             ),
-            (PUT.format("files"), [(path, freeze(tuple(known))) for path, known in files]),
+            (PUT.format("files"), [(path, freeze(path, tuple(known))) for path, known in files]),
         )
 
     def drop_files(self, paths: Iterable[str]) -> None:
@@ -157,17 +161,17 @@ class Cache:
 
     def silent_about(self, text: str) -> set[bytes]:
         """The digests of the sources whose summaries don't hold a text."""
-        found = [(name, unseal(data)) for name, data in self.select(GET_ALL.format("summaries"))]
+        found = [(name, unseal(name, data)) for name, data in self.named("summaries")]
         return {name for name, data in found if data is not None and text.encode() not in data}
 
     # Results
 
     def results(self) -> dict[str, object]:
         """What was stored of every file's check, by path and still to be thawed: it is much."""
-        return dict(self.select(GET_ALL.format("results")))
+        return dict(self.named("results"))
 
     def store_results(self, results: Iterable[tuple[str, Any]]) -> None:
-        self.write((PUT.format("results"), [(path, freeze(values)) for path, values in results]))
+        self.write((PUT.format("results"), [(path, freeze(path, values)) for path, values in results]))
 
     def run(self, key: bytes) -> Any:
         """What was stored of a whole run; None if it isn't there."""
@@ -175,14 +179,18 @@ class Cache:
 
     def store_run(self, key: bytes, values: Any) -> None:
         """Keep a whole run, in the place of the one before."""
-        self.write(("DELETE FROM runs", [()]), (PUT.format("runs"), [(key, freeze(values))]))
+        self.write(("DELETE FROM runs", [()]), (PUT.format("runs"), [(key, freeze(key, values))]))
 
     # Rows
 
     def rows(self, table: str) -> list[tuple[Any, Any]]:
         """Names and values of a table, without what is damaged."""
-        thawed = [(name, thaw(data)) for name, data in self.select(GET_ALL.format(table))]
+        thawed = [(name, thaw(name, data)) for name, data in self.named(table)]
         return [(name, values) for name, values in thawed if values is not None]
+
+    def named(self, table: str) -> list[tuple[Any, object]]:
+        """Names and stored bytes of a table."""
+        return [(name, data) for name, data in self.select(GET_ALL.format(table)) if isinstance(name, str | bytes)]
 
     def select(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         try:
@@ -235,9 +243,9 @@ def drop_unused(directory: Path) -> None:
             remove(path)
 
 
-def with_words(summary: bytes, words: str) -> bytes:
-    """A summary and its words as they are stored."""
-    return seal(words.encode() + b"\0" + summary)
+def with_words(content: bytes, summary: bytes, words: str) -> bytes:
+    """A summary and its words as they are stored by the digest of their source."""
+    return seal(content, words.encode() + b"\0" + summary)
 
 
 class Reader:
@@ -267,23 +275,23 @@ class Reader:
                 data, _ = summarise(file.read())
         except OSError:
             return None
-        self.put("library", path, seal(state + b"\0" + data))
+        self.put("library", path, seal(path, state + b"\0" + data))
         return data
 
     def heal(self, content: bytes, summary: bytes, words: str) -> None:
         """Keep a summary in the place of one that is damaged."""
-        self.put("summaries", content, with_words(summary, words))
+        self.put("summaries", content, with_words(content, summary, words))
 
-    def put(self, table: str, name: object, data: bytes) -> None:
+    def put(self, table: str, name: str | bytes, data: bytes) -> None:
         with contextlib.suppress(sqlite3.Error), self.connection:
             self.connection.execute(PUT.format(table), (name, data))
 
-    def row(self, table: str, name: object) -> bytes | None:
+    def row(self, table: str, name: str | bytes) -> bytes | None:
         try:
             found = self.connection.execute(GET.format(table), (name,)).fetchone()
         except sqlite3.Error:
             return None
-        return unseal(found[0]) if found else None
+        return unseal(name, found[0]) if found else None
 
     def close(self) -> None:
         self.connection.close()

@@ -165,7 +165,7 @@ def check(
     stale: list[tuple[str, int]] = []
     moved: list[tuple[str, Any]] = []
     for file in files:
-        row = thaw(stored.get(file.path))
+        row = thaw(file.path, stored.get(file.path))
         if row is not None and row[0] == ground.key(file.path, row[1]):
             key, touched, outcome, causes = row
             if any(ground.files[path].summary != summary for path, summary in causes):

@@ -10,10 +10,10 @@ from awaitguard.infer.modules import Modules
 from awaitguard.infer.trail import CALLS, GENERATED, OUTSIDE, PLACES, SITES, WORD
 from awaitguard.infer.words import Words, digest_text
 from awaitguard.read.discovery import state_of
-from awaitguard.read.forms import OFFER, WITH_CALLS, WITH_PLACES
+from awaitguard.read.forms import OFFER, WITH_CALLS, WITH_PLACES, WITH_SITES
 
 ABSENT = b"-"
-VIEW_OF = {"": OFFER, CALLS: WITH_CALLS, PLACES: WITH_PLACES}
+VIEW_OF = {"": OFFER, CALLS: WITH_CALLS, PLACES: WITH_PLACES, SITES: WITH_SITES}
 
 
 class Ground:
@@ -38,9 +38,7 @@ class Ground:
             if path.startswith("/"):
                 return outside(path)
             file = self.files.get(path)
-            if file is None:
-                return ABSENT
-            return file.summary if mark + rest == SITES else file.views[VIEW_OF[mark + rest]]
+            return ABSENT if file is None else file.views[VIEW_OF[mark + rest]]
         if question.startswith(WORD):
             return digest(digest_text(self.words, question.removeprefix(WORD)) or ABSENT)
         return digest(self.modules.fact(question).encode())

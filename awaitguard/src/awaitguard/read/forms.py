@@ -47,9 +47,10 @@ from awaitguard.read.summary import (
     Use,
 )
 
-# What others can see: definitions with what they give; also which calls functions make; also the objects at `places`.
-OFFER, WITH_CALLS, WITH_PLACES = 0, 1, 2
-VIEWS: Final = (OFFER, WITH_CALLS, WITH_PLACES)
+# What others can see: definitions with what they give; also which calls functions make; also the objects at `places`; also
+# what is done with values.
+OFFER, WITH_CALLS, WITH_PLACES, WITH_SITES = 0, 1, 2, 3
+VIEWS: Final = (OFFER, WITH_CALLS, WITH_PLACES, WITH_SITES)
 
 
 def same_views(before: bytes, after: bytes) -> tuple[bool, ...]:
@@ -89,6 +90,8 @@ class View:
         self.reach_scope(0)
         if view == WITH_PLACES:
             self.waiting.extend(receiver for _, receiver in self.places)
+        if view == WITH_SITES:
+            self.waiting.extend(site[1] for site in self.sites)
         while self.waiting:
             self.reach_expr(self.waiting.pop())
 
@@ -185,6 +188,7 @@ class View:
                 [self.scope_form(one, one in asking) for one in self.scopes_in_order],
                 self.awaited_attributes(),
                 [(word, self.number(receiver)) for word, receiver in self.places] if self.view == WITH_PLACES else None,
+                [(use, self.number(index)) for use, index, *_ in self.sites] if self.view == WITH_SITES else None,
                 [one[0] for one in self.imports if one[0].startswith("nest_asyncio")]
                 if self.view == WITH_CALLS
                 else None,

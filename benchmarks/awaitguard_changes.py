@@ -4,7 +4,8 @@
     python -m benchmarks.awaitguard_changes SOME/TREE --runs 5 --before HEAD~10
 
 Both wheels are built and installed as users get them, and run in turn on copies of one tree: cold, with nothing
-changed, and after each of a row of changes. Prints Markdown: median wall seconds of both, and their ratio.
+changed, and after each of a row of changes. Prints Markdown: median wall and processor seconds of both, and their
+ratios. Processor seconds say something on a machine that isn't idle, too.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import venv
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.awaitguard import PROJECT, collect
+from benchmarks.awaitguard import PROJECT, children_seconds, collect
 
 FUNCTION = re.compile(r"^(?:async )?def \w+\((?:[^()\n]+)\):\n", re.MULTILINE)
 Change = Callable[[Path, Path], None]
@@ -87,18 +88,18 @@ def sources_of(commit: str, directory: Path) -> Path:
     return directory / "awaitguard"
 
 
-def measure(program: Path, origin: Path, tree: Path, target: str) -> dict[str, float]:
-    """Seconds of one run after each change, one change after the other."""
+def measure(program: Path, origin: Path, tree: Path, target: str) -> dict[str, tuple[float, float]]:
+    """Wall and processor seconds of one run after each change, one change after the other."""
     shutil.rmtree(tree, ignore_errors=True)
     shutil.copytree(origin, tree)
     (tree / "pyproject.toml").touch()  # the root of the tree
     time.sleep(2.5)  # so that no file counts as changed just now
-    found: dict[str, float] = {}
+    found: dict[str, tuple[float, float]] = {}
     for name, change in CHANGES.items():
         change(tree, tree / target)
-        began = time.perf_counter()
+        began, used = time.perf_counter(), children_seconds()
         done = subprocess.run([program, "check", "."], cwd=tree, stdout=subprocess.DEVNULL, check=False)
-        found[name] = time.perf_counter() - began
+        found[name] = time.perf_counter() - began, children_seconds() - used
         if done.returncode not in (0, 1):
             raise SystemExit(f"{program} ended with {done.returncode}")
     return found
@@ -121,7 +122,7 @@ def main() -> None:
             install(sources_of(options.before, place), place / "before"),
             install(PROJECT, place / "after"),
         )
-        taken: list[list[dict[str, float]]] = [[], []]
+        taken: list[list[dict[str, tuple[float, float]]]] = [[], []]
         loads = [os.getloadavg()[0]]
         for number in range(options.runs):
             for which, program in enumerate(programs):
@@ -129,10 +130,14 @@ def main() -> None:
                 taken[which].append(measure(program.absolute(), origin, place / "tree", options.file))
                 loads.append(os.getloadavg()[0])
     print(f"{options.runs} runs in turn; load {', '.join(f'{load:.1f}' for load in loads)}.\n")
-    print("| run | before, s | after, s | after / before |\n|---|---|---|---|")
+    print("| run | before, s | after, s | after / before | before, processor s | after | after / before |")
+    print("|---|---|---|---|---|---|---|")
     for name in CHANGES:
-        before, after = (statistics.median(run[name] for run in runs) for runs in taken)
-        print(f"| {name} | {before:.2f} | {after:.2f} | {after / before:.2f} |")
+        cells: list[str] = []
+        for kind in (0, 1):
+            before, after = (statistics.median(run[name][kind] for run in runs) for runs in taken)
+            cells += [f"{before:.2f}", f"{after:.2f}", f"{after / before:.2f}"]
+        print(f"| {name} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -33,10 +33,10 @@ class Served:
         self.folder.settle()
         return renewed
 
-    async def append(self) -> str:
+    async def append(self, user_id: str = "u") -> str:
         """Returns the epoch."""
-        await self.log.commit("u", lambda tx: tx.append(Erased()))
-        return (await self.log.commit("u", lambda tx: tx.open_log())).epoch
+        await self.log.commit(user_id, lambda tx: tx.append(Erased()))
+        return (await self.log.commit(user_id, lambda tx: tx.open_log())).epoch
 
     async def remark(self) -> None:
         await self.log.write(self.folder.remark)
@@ -78,7 +78,7 @@ async def test_a_restored_backup_gets_a_new_epoch(served: Served, restarted: boo
     """A backup of a server that ran on, without a start in between, was taken for the log that clients have cursors
     of: the mark changed at starts only."""
     await served.start()
-    epoch = await served.append()
+    before = {await served.append(user_id) for user_id in ("u", "v")}
     copy = served.back_up()
     if restarted:
         await served.log.close()
@@ -89,7 +89,9 @@ async def test_a_restored_backup_gets_a_new_epoch(served: Served, restarted: boo
     await served.log.close()
     served.restore(copy)
     assert await served.start()
-    assert await served.append() != epoch
+    after = {await served.append(user_id) for user_id in ("u", "v")}
+    assert not before & after, "every log has a new one"
+    assert len(after) == 2, "and its own"
     await served.log.close()
 
 

@@ -42,7 +42,7 @@ MEMORY = Path("/dev/shm")
 ROOM = 2**30
 """Bytes that must be free there for each copy and the files of its tests."""
 
-PATIENCE = 15.0
+PATIENCE = 30.0
 """Seconds that a test waits here for what never comes, instead of `tests.harness.deadline.DEADLINE`: with many mutations
 that is what is noticed."""
 

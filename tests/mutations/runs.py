@@ -34,7 +34,7 @@ _WATCH = Nearest(
     "services/socket_watch.py", "tests/security/test_sessions.py", "tests/unit/services/test_socket_watch.py"
 )
 _KEEPING = Nearest("services/housekeeping.py", "tests/unit/services/test_housekeeping.py")
-_FOLDER = Nearest("storage/folder.py", "tests/contract/test_epochs.py", "tests/integration/test_cli_up.py")
+_FOLDER = Nearest("storage/folder.py", "tests/contract/test_epochs.py")
 
 MUTATIONS = (
     # Beginning
@@ -914,7 +914,10 @@ MUTATIONS = (
         "tests/unit/services/test_housekeeping.py",
     ),
     _FOLDER.edit(
-        "folder-held-by-two", "            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)\n", "            pass\n"
+        "folder-held-by-two",
+        "            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        "            pass\n",
+        "tests/integration/test_cli_up.py::test_a_folder_that_another_process_holds_names_its_pid",
     ),
     _FOLDER.edit(
         "folder-backup-not-noticed",

@@ -136,10 +136,11 @@ class Copy:
         failed = _failed(output)
         if code is None:
             outcome, by = "hung", ""
-        elif code == RED and failed:
-            outcome, by = "noticed", failed[0]
         elif code == GREEN:
             outcome, by = "survived", ""
+        elif failed:
+            # Whatever pytest's own end met after it.
+            outcome, by = "noticed", failed[0]
         else:
             outcome, by = "broken", (output.strip().splitlines() or ["?"])[-1]
         return Verdict(mutation, outcome, by, time.monotonic() - began)

@@ -16,7 +16,7 @@ _CONNECTION = Nearest("websocket_core/connection.py", f"{_UNIT}/test_connection.
 _MANAGER = Nearest("websocket_core/websocket_manager.py", f"{_UNIT}/test_websocket_manager.py")
 _OLD = Nearest("websocket_core/canonical_imports.py", f"{_1094}/test_async_await_interface_validation.py")
 _ROUTE = Nearest("routes/websocket.py", _WRONG)
-_WAKEUPS = Nearest("event_log/wakeups.py", "tests/contract/test_units.py")
+_WAKEUPS = Nearest("event_log/wakeups.py", "tests/unit/event_log/test_wakeups.py")
 
 MUTATIONS = (
     _CONNECTION.edit(
@@ -236,15 +236,11 @@ MUTATIONS = (
         "wakeups-tell-one-listener",
         "            for listener in self._listeners:\n",
         "            for listener in self._listeners[:1]:\n",
-        "tests/contract/test_units.py",
-        "tests/unit/event_log",
     ),
     _WAKEUPS.edit(
         "wakeups-go-on-after-their-end",
         "return lambda: self._listeners.remove(listener)",
         "return lambda: None",
-        "tests/contract/test_units.py",
-        "tests/unit/event_log",
     ),
     # The endpoint
     _ROUTE.edit(
@@ -282,8 +278,7 @@ MUTATIONS = (
         "route-resumes-from-the-start",
         "cursor = Cursor(epoch, seq) if epoch is not None and seq is not None else head",
         "cursor = Cursor(epoch, seq) if epoch is not None and seq is not None else Cursor(head.epoch, 0)",
-        f"{_FRAMES}::test_events_flow_only_after_resume_and_resume_works_once",
-        "tests/integration/test_golden_path.py",
+        f"{_FRAMES}::test_a_resume_without_a_cursor_tells_what_comes_from_now_on",
     ),
     _ROUTE.edit(
         "route-authenticates-twice",

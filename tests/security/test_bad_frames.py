@@ -212,6 +212,19 @@ async def test_a_cursor_that_fits_no_log_gets_one_gap(server: RunningServer, cur
         await client.until_end(run["run_id"])
 
 
+async def test_a_resume_without_a_cursor_tells_what_comes_from_now_on(server: RunningServer) -> None:
+    alice = await server.person("alice")
+    async with server.client(alice) as first:
+        await first.resume()
+        run = await first.say("hello")
+        await first.until_end(run["run_id"])
+    async with server.client(alice) as client:
+        assert (await client.resume())["head"] == first.record.seq
+        await client.say("and again", thread_id=run["thread_id"])
+        told = await client.event()
+        assert told.get("first_seq", told["seq"]) == first.record.seq + 1
+
+
 async def test_events_flow_only_after_resume_and_resume_works_once(server: RunningServer) -> None:
     alice = await server.person("alice")
     async with server.client(alice) as client:

@@ -63,12 +63,14 @@ WARM = (
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How it went: `noticed`, `survived`, `hung` or `broken` (the tests didn't run)."""
+    """How it went: `noticed`, `survived`, `hung` or `broken` (the tests didn't run); and the seconds that it took, by
+    the clock and of a processor."""
 
     mutation: Mutation
     outcome: str
     by: str
     seconds: float
+    work: float
 
     @property
     def wanted(self) -> bool:
@@ -91,8 +93,8 @@ class Copy:
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, root / name)
 
-    def run(self, tests: Sequence[str], *options: str, limit: float | None = LIMIT) -> tuple[int | None, str]:
-        """Run these tests. Returns pytest's exit code (None: they hung) and what was written."""
+    def run(self, tests: Sequence[str], *options: str, limit: float | None = LIMIT) -> tuple[int | None, str, float]:
+        """Run these tests. Returns pytest's exit code (None: they hung), what was written, and seconds of work."""
         written = self.root / ".written"
         self.files.mkdir()
         child = os.fork()
@@ -104,12 +106,13 @@ class Copy:
                 # Whatever happened: the child must not go on as if it were its parent.
                 os._exit(code)
         ends_at = time.monotonic() + limit if limit is not None else float("inf")
-        code = None
+        code, work = None, 0.0
         try:
             while code is None and time.monotonic() < ends_at:
                 time.sleep(0.05)
-                found, status = os.waitpid(child, os.WNOHANG)
-                code = os.waitstatus_to_exitcode(status) if found else None
+                found, status, used = os.wait4(child, os.WNOHANG)
+                if found:
+                    code, work = os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
         finally:
             # Servers that a test which was cut has left are in its session.
             _kill(child)
@@ -117,7 +120,7 @@ class Copy:
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
             shutil.rmtree(self.files, ignore_errors=True)
-        return code, written.read_text(errors="replace")
+        return code, written.read_text(errors="replace"), work
 
     def trial(self, mutation: Mutation) -> Verdict:
         """Try one mutation, and take it back."""
@@ -129,7 +132,7 @@ class Copy:
         self._tried += 1
         os.utime(path, (self._tried, self._tried))
         try:
-            code, output = self.run(mutation.tests, "-x")
+            code, output, work = self.run(mutation.tests, "-x")
         finally:
             path.write_bytes(original)
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -143,7 +146,7 @@ class Copy:
             outcome, by = "noticed", failed[0]
         else:
             outcome, by = "broken", (output.strip().splitlines() or ["?"])[-1]
-        return Verdict(mutation, outcome, by, time.monotonic() - began)
+        return Verdict(mutation, outcome, by, time.monotonic() - began, work)
 
     def _test(self, arguments: Sequence[str], written: Path) -> int:
         """In the child: pytest in the copy, as if nothing of the checkout had been imported."""
@@ -210,7 +213,7 @@ def _confirmed(verdicts: Sequence[Verdict], copy: Copy) -> list[Verdict]:
     if not tests:
         return list(verdicts)
     print(f"\nthe {len(tests)} tests that noticed, without any mutation", flush=True)
-    code, output = copy.run(tests, limit=None)
+    code, output, _ = copy.run(tests, limit=None)
     if code not in {GREEN, RED}:
         print(output)
     red = {_function(test) for test in _failed(output)} if code in {GREEN, RED} else set(tests)
@@ -252,7 +255,9 @@ def _tried(chosen: Sequence[Mutation], copies: Sequence[Copy]) -> Iterator[Verdi
             mark = " " if verdict.wanted else "!"
             by = verdict.by or verdict.mutation.equivalent
             name = f"{verdict.mutation.id:<{wide}}"
-            print(f"{mark} {name}  {verdict.outcome:<8}  {verdict.seconds:5.1f} s  {by}", flush=True)
+            print(
+                f"{mark} {name}  {verdict.outcome:<8}  {verdict.seconds:5.1f} s ({verdict.work:.1f})  {by}", flush=True
+            )
             yield verdict
     finally:
         for worker in workers:

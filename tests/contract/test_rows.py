@@ -166,6 +166,7 @@ async def test_pages_have_everything_once_and_in_order(log: EventLog, place: Pla
     while page := await log.view(
         place.user_id, lambda view, before=before: view.messages.of_thread(place.thread_id, 3, before)
     ):
+        assert before is None or page[-1].number < before, "each page is before the last one"
         texts = [message.text for message in page] + texts
         before = page[0].number
     assert texts == [str(number) for number in range(7)]

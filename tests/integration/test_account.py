@@ -33,8 +33,8 @@ async def test_search_finds_ones_own_messages_only(server: RunningServer):
         assert {hit["thread_id"] for hit in hits} == {run["thread_id"]}
         assert "user" in {hit["role"] for hit in hits}
         assert all("marzipan" in hit["excerpt"] for hit in hits)
-        assert (await http.get("/api/search", params={"q": "eat"})).json() == {"hits": []}
-        assert (await http.get("/api/search", params={"q": '"*'})).json() == {"hits": []}
+        assert (await http.get("/api/search", params={"q": "eat"})).json() == {"hits": [], "threads": []}
+        assert (await http.get("/api/search", params={"q": '"*'})).json() == {"hits": [], "threads": []}
         assert (await http.get("/api/search", params={"q": ""})).status_code == 422
     async with server.http() as nobody:
         assert (await nobody.get("/api/search", params={"q": "marzipan"})).status_code == 401

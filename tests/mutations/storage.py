@@ -54,8 +54,7 @@ MUTATIONS = (
         "messages-page-repeats",
         "query = query.where(messages.c.number < before)",
         "query = query.where(messages.c.number <= before)",
-        _ROWS,
-        "tests/integration/test_account.py",
+        f"{_ROWS}::test_pages_have_everything_once_and_in_order",
     ),
     _MESSAGES.edit(
         "messages-backwards",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from tests.mutations.mutation import Nearest
 
 _ROWS = "tests/contract/test_rows.py"
+_NO_WAY = f"{_ROWS}::test_no_way_leads_to_another_users_rows"
+_PAGES = f"{_ROWS}::test_pages_have_everything_once_and_in_order"
 _FOREIGN = "tests/security/test_foreign_ids_over_http.py"
 
-_MESSAGES = Nearest("storage/messages.py", _ROWS)
-_THREADS = Nearest("storage/threads.py", _ROWS, _FOREIGN)
+_MESSAGES = Nearest("storage/messages.py", _NO_WAY)
+_THREADS = Nearest("storage/threads.py", _NO_WAY, _FOREIGN)
 _NOTES = Nearest("storage/notes.py", _ROWS)
 _SESSIONS = Nearest(
     "storage/sessions.py",
@@ -54,22 +56,18 @@ MUTATIONS = (
         "messages-page-repeats",
         "query = query.where(messages.c.number < before)",
         "query = query.where(messages.c.number <= before)",
-        f"{_ROWS}::test_pages_have_everything_once_and_in_order",
+        _PAGES,
     ),
     _MESSAGES.edit(
         "messages-backwards",
         "return [Message(*row) for row in reversed(rows)]",
         "return [Message(*row) for row in rows]",
-        "tests/integration/test_sending.py",
-        "tests/integration/test_turn_history.py",
-        "tests/integration/test_account.py",
+        _PAGES,
     ),
     _MESSAGES.edit(
         "search-of-any-user",
         ' AND m.user_id = :user_id"',
         """ AND :user_id != ''\"""",
-        _ROWS,
-        "tests/integration/test_account.py",
     ),
     _THREADS.edit(
         "thread-of-any-user",
@@ -105,9 +103,7 @@ MUTATIONS = (
         "threads-page-loses-equal-times",
         "and_(threads.c.updated_at == updated_at, threads.c.id < thread_id)",
         "and_(threads.c.updated_at == updated_at, threads.c.id > thread_id)",
-        _ROWS,
-        _FOREIGN,
-        "tests/integration/test_account.py",
+        _PAGES,
     ),
     _NOTES.edit(
         "notes-of-any-user",

@@ -179,6 +179,24 @@ async def test_pages_have_everything_once_and_in_order(log: EventLog, place: Pla
     assert len(set(seen)) == len(seen)
 
 
+async def test_users_whose_words_have_the_same_mark_find_only_their_own(
+    log: EventLog, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mark that the index keeps with each word is a short hash, which two users may share."""
+    monkeypatch.setattr("netra_backend.app.storage.search_terms._mark", lambda user_id: "same")
+    other = await new_place(log)
+    for user in (place, other):
+        await log.commit(user.user_id, lambda tx, user=user: add_message(tx, user))
+    for thread_id in (None, place.thread_id):
+        found = await log.view(
+            place.user_id, lambda view, of=thread_id: view.messages.search("unicorn", 10, thread_id=of)
+        )
+        assert [hit.run_id for hit in found] == [place.run_id]
+    assert (
+        await log.view(other.user_id, lambda view: view.messages.search("unicorn", 10, thread_id=place.thread_id)) == []
+    )
+
+
 async def test_runs_to_merge_are_ended_and_not_merged_yet(log: EventLog, place: Place) -> None:
     ended = [await log.commit(place.user_id, lambda tx: add_run(tx, place.thread_id, "completed")) for _ in range(3)]
     await log.commit(place.user_id, lambda tx: tx.runs.mark_compacted(ended[1], 9))

@@ -68,6 +68,7 @@ MUTATIONS = (
         "search-of-any-user",
         ' AND m.user_id = :user_id"',
         """ AND :user_id != ''\"""",
+        f"{_ROWS}::test_users_whose_words_have_the_same_mark_find_only_their_own",
     ),
     _THREADS.edit(
         "thread-of-any-user",

@@ -197,6 +197,13 @@ async def test_users_whose_words_have_the_same_mark_find_only_their_own(
     )
 
 
+async def test_notes_are_numbered_for_their_user_alone(log: EventLog, place: Place) -> None:
+    """A number that others' notes moved on would say how many they have."""
+    other = await new_place(log)
+    assert [await log.commit(other.user_id, lambda tx: tx.notes.add("x", 1)) for _ in range(3)] == [1, 2, 3]
+    assert await log.commit(place.user_id, lambda tx: tx.notes.add("x", 1)) == 1
+
+
 async def test_runs_to_merge_are_ended_and_not_merged_yet(log: EventLog, place: Place) -> None:
     ended = [await log.commit(place.user_id, lambda tx: add_run(tx, place.thread_id, "completed")) for _ in range(3)]
     await log.commit(place.user_id, lambda tx: tx.runs.mark_compacted(ended[1], 9))

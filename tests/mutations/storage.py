@@ -11,10 +11,10 @@ _FOREIGN = "tests/security/test_foreign_ids_over_http.py"
 
 _MESSAGES = Nearest("storage/messages.py", _NO_WAY)
 _THREADS = Nearest("storage/threads.py", _NO_WAY, _FOREIGN)
-_NOTES = Nearest("storage/notes.py", _ROWS)
+_NOTES = Nearest("storage/notes.py", _NO_WAY, f"{_ROWS}::test_notes_are_numbered_for_their_user_alone")
 _SESSIONS = Nearest(
     "storage/sessions.py",
-    _ROWS,
+    f"{_ROWS}::test_sessions_and_codes_are_those_of_their_user",
     "tests/unit/auth/test_session_registry.py",
     "tests/unit/auth/test_sign_in.py",
     "tests/unit/auth/test_auth_routes.py",
@@ -188,7 +188,6 @@ MUTATIONS = (
         "codes-all-forgotten",
         "delete(one_time_codes).where(one_time_codes.c.expires_at <= now)",
         "delete(one_time_codes)",
-        _ROWS,
         "tests/unit/services/test_housekeeping.py",
         "tests/unit/auth/test_sign_in.py",
     ),

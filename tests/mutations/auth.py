@@ -483,17 +483,13 @@ MUTATIONS = (
         "auth-route-revoke-all-leaves-devices",
         "        KnownDevices(connection).forget(access.user_id)\n        return",
         "        return",
-        _ROUTES_TESTS,
-        _SIGN_IN_TESTS,
-        "tests/security/test_guessing.py",
     ),
     _ACCESS.edit("access-uncertain-does-all", "    if found.stale:\n", "    if found.stale and not found.user_id:\n"),
     _ACCESS.edit(
         "access-known-stays-a-stranger",
         "    admit(request.scope)\n    return found\n",
         "    return found\n",
-        _BOUNDS,
-        "tests/security/test_who_asks.py",
+        f"{_BOUNDS}::test_whoever_a_request_made_known_makes_no_room_for_strangers",
     ),
     _BODY.edit(
         "body-of-strangers-is-read",

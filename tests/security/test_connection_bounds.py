@@ -248,6 +248,18 @@ async def test_somebody_new_is_served_while_one_holds_all_places(serve: Serve) -
             assert frame.payload == b"still there", "who is known makes no room for strangers"
 
 
+async def test_whoever_a_request_made_known_makes_no_room_for_strangers(serve: Serve) -> None:
+    async with serve(max_strangers_per_address=2) as at, RawHttp(at.port) as known, AsyncExitStack() as stack:
+        who_am_i = get("/api/auth/me", HOST, f"Authorization: Bearer {(await at.person()).token}")
+        for _ in range(2):
+            known.send(who_am_i)
+            assert (await known.answer()).status == 200
+            for _ in range(6):
+                stranger = await stack.enter_async_context(RawHttp(at.port))
+                stranger.send(LIVE)
+                assert (await stranger.answer()).status == 200
+
+
 async def test_sockets_of_nobody_make_room_for_others(serve: Serve) -> None:
     async with serve(max_strangers_per_address=5, authentication_timeout=50) as at, AsyncExitStack() as stack:
         waiting: list[RawHttp] = []

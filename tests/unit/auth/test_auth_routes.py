@@ -2,6 +2,7 @@ import pytest
 
 from netra_backend.app.protocol.codec import now_ms
 from netra_backend.app.routes.dependencies import AccessForStop, AccessNow
+from netra_backend.app.storage.known_devices import KnownDevices
 from netra_backend.app.storage.sessions import Sessions
 from netra_backend.app.storage.users import Users
 
@@ -174,11 +175,18 @@ async def test_sessions_are_listed_and_ended_one_by_one(client, house, user):
 async def test_all_sessions_can_be_ended_at_once_and_nobody_elses_are(client, house, user):
     client.headers.update(bearer(await house.token(user)))
     await house.token(user)
-    stranger = await house.token(await house.add_user("b@example.org"))
+    other = await house.add_user("b@example.org")
+    stranger = await house.token(other)
+    marks = [
+        await house.log.write(lambda rows, owner=owner: KnownDevices(rows).remember(owner.id, None, 1))
+        for owner in (user, other)
+    ]
 
     answer = await client.post("/api/auth/sessions/revoke-all")
 
     assert answer.json() == {"revoked": 2}
+    assert not await house.log.query(lambda rows: KnownDevices(rows).knows(user.id, marks[0])), "nor any device"
+    assert await house.log.query(lambda rows: KnownDevices(rows).knows(other.id, marks[1]))
     assert (await client.get("/api/auth/me")).status_code == 401
     assert (await client.get("/api/auth/me", headers=bearer(stranger))).status_code == 200
 

@@ -577,6 +577,7 @@ MUTATIONS = (
         "proxy-bad-element-is-skipped",
         "            # Where this element ends can't be known; nor, then, where those before the next one do.\n            elements = [{}]\n",
         "            elements[-1] = {}\n",
+        equivalent="an element that says nothing ends the walk of both readers, so what stands left of it isn't read",
     ),
     _ADDRESS.edit(
         "address-of-ipv6-by-itself",

@@ -59,6 +59,7 @@ async def test_a_stop_by_thread_stops_that_thread_and_no_other(
         assert end["payload"]["reason"] == "enough of this"
         assert await client.stop(thread_id=one["thread_id"]) == [], "nothing of it is open"
         assert [each["run_id"] for each in await client.stop()] == [other["run_id"]]
+        await client.until_end(other["run_id"])
         assert await client.stop() == []
 
 

@@ -48,7 +48,7 @@ BAD: dict[str, tuple[str, str, Any, int, str | None]] = {
     "title a surrogate": ("POST", "/api/threads", {"title": "\udead"}, 422, "title"),
     "title empty": ("POST", "/api/threads", {"title": ""}, 422, "title"),
     "title too long": ("POST", "/api/threads", {"title": "x" * 201}, 422, "title"),
-    "title null": ("PATCH", "/api/threads/{thread}", {"title": None}, 422, "title"),
+    "title null": ("PATCH", "/api/threads/{thread}", {"title": None}, 422, None),
     "new title with NUL": ("PATCH", "/api/threads/{thread}", {"title": "\0"}, 422, "title"),
     "reason with NUL": ("POST", "/api/runs/stop", {"reason": "\0"}, 422, "reason"),
     "reason too long": ("POST", "/api/runs/stop", {"reason": "x" * 201}, 422, "reason"),
@@ -85,6 +85,23 @@ BAD: dict[str, tuple[str, str, Any, int, str | None]] = {
     "origin with a bad port": ("POST", "/api/ws-ticket", {"origin": "http://x:99999999"}, 403, None),
     "origin a surrogate": ("POST", "/api/ws-ticket", {"origin": "\ud800"}, 422, "origin"),
 }
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({}, "name what to change: title, pinned or archived"),
+        ({"title": None}, "name what to change: title, pinned or archived"),
+        ({"pinned": True, "archived": True}, "a thread is pinned or archived, not both"),
+        ([], "the body is needed, as JSON with Content-Type application/json"),
+    ],
+)
+async def test_what_is_wrong_with_a_body_as_a_whole_is_said(server: RunningServer, change: object, why: str) -> None:
+    alice = await server.person("alice")
+    async with server.http(alice) as http:
+        thread = (await http.post("/api/threads", json={"title": "mine"})).json()["id"]
+        answer = await http.patch(f"/api/threads/{thread}", json=change)
+        assert (answer.status_code, answer.json()["detail"]) == (422, why)
 
 
 async def test_every_wrong_request_is_explained_and_leaves_no_trace(server: RunningServer) -> None:

@@ -213,11 +213,14 @@ def _invalid(errors: Sequence[Any]) -> Problem:
     source, *path = first["loc"]
     if first["type"] == "json_invalid":
         return Problem(400, "invalid_request", "the body is not valid JSON")
+    message = str(first["msg"]).removeprefix("Value error, ")
+    if not path and first["type"] == "value_error":
+        return Problem(422, "invalid_request", message)
     if not path:
         return Problem(422, "invalid_request", f"the {source} is needed, as JSON with Content-Type application/json")
     # A name may be the client's own; it is shown, but not at any length.
     field = ".".join(str(part)[:100] for part in path)
-    return Problem(422, "invalid_request", str(first["msg"]).removeprefix("Value error, "), field)
+    return Problem(422, "invalid_request", message, field)
 
 
 def _phrase(status: int) -> str:

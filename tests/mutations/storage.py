@@ -26,7 +26,7 @@ _USERS = Nearest(
     "tests/integration/test_cli_user.py",
 )
 _SCOPE = Nearest("storage/user_scope.py", _ROWS)
-_SCHEMA = Nearest("storage/schema.py", "tests/integration/test_cli_up.py")
+_SCHEMA = Nearest("storage/schema.py", "tests/contract/test_schema.py")
 _THREAD_SERVICE = Nearest(
     "services/thread_service.py", "tests/integration/test_deleting.py", "tests/integration/test_midrun_state.py"
 )

@@ -8,8 +8,10 @@ from sqlalchemy import Connection, inspect
 
 __all__ = ["SCHEMA_VERSION", "NewerSchema", "migrate", "schema_version"]
 
-SCHEMA_VERSION = "0007"
-"""The newest step in `migrations/versions`."""
+_MIGRATIONS = Path(__file__).with_name("migrations")
+
+SCHEMA_VERSION = max(step.name[1:5] for step in (_MIGRATIONS / "versions").glob("v*.py"))
+"""The newest step in `migrations/versions`, by the number in its name."""
 
 
 class NewerSchema(Exception):
@@ -38,7 +40,7 @@ def migrate(connection: Connection) -> bool:
     from alembic.script import ScriptDirectory
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.set_main_option("path_separator", "os")
     known = {step.revision for step in ScriptDirectory.from_config(config).walk_revisions()}
     if present is not None and present not in known:

@@ -120,12 +120,67 @@ async def with_a_model(browser: Browser, folder: Path) -> None:
         await picture(phone, "phone")
 
 
+HEBREW = """הנה התוכנית, עם `code` באמצע ו-English בסוף:
+
+1. קודם **לקרוא** את הנתונים
+2. אחר כך לנקות
+
+| רכבת | מחיר |
+|---|--:|
+| לילה | 79 € |
+"""
+ALMONDS = (
+    "Ground almonds, sugar and rose water; the marzipan rests for a night.\n\n```python\nalmonds = 2 * sugar\n```\n"
+)
+
+
+async def walks(browser: Browser, folder: Path) -> None:
+    """With the keyboard alone, at 400 %, from right to left, on a phone."""
+    async with (
+        FakeModelServer() as model,
+        running_server(folder, model="openai:gpt-demo", model_base_url=model.base_url) as server,
+    ):
+        alice = await server.person()
+        model.queue.extend([[Text(ALMONDS)], [Text(HEBREW)]])
+        tab = await signed_in(browser, server, alice, viewport={"width": 1000, "height": 560})
+        await tab.say("How is marzipan made?")
+        await tab.state("completed")
+        await tab.page.keyboard.press("Control+k")
+        await tab.page.keyboard.type("marzi")
+        await tab.page.get_by_role("list", name="Messages found").get_by_role("link").first.press("Enter")
+        await tab.page.get_by_text("of 2").wait_for()
+        await picture(tab, "find")
+        await tab.page.keyboard.press("Control+k")
+        await tab.page.keyboard.press("Delete")
+        row = tab.page.locator(".thread a").first
+        await row.focus()
+        await tab.page.keyboard.press("Tab")
+        await tab.page.keyboard.press("Enter")
+        await picture(tab, "walk-keyboard")
+        await tab.page.keyboard.press("Escape")
+        large = await signed_in(browser, server, alice, viewport={"width": 320, "height": 256}, device_scale_factor=4)
+        await large.open(tab.page.url.removeprefix(server.url).partition("?")[0])
+        await large.state("completed")
+        await picture(large, "at-400-percent")
+        right = await signed_in(browser, server, alice, viewport={"width": 800, "height": 560})
+        await right.say("מה התוכנית ליום שישי? (Friday)")
+        await right.state("completed")
+        await picture(right, "walk-right-to-left")
+        phone = await signed_in(
+            browser, server, alice, viewport={"width": 375, "height": 640}, is_mobile=True, has_touch=True
+        )
+        await phone.page.get_by_role("button", name="Show the list of conversations").click()
+        await phone.page.get_by_role("button", name="More for").last.click()
+        await picture(phone, "phone-menu")
+
+
 async def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         async with open_browser() as browser:
             await offline(browser, Path(folder) / "offline")
             await with_a_model(browser, Path(folder) / "model")
+            await walks(browser, Path(folder) / "walks")
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ async def drawn(tab: Tab, text: str) -> str:
     """The answer's elements, when what draws its formulas and colours its code has been loaded."""
 
     async def ready() -> bool:
-        coloured = "```py" not in text or await tab.answer.locator("[class^=tok-]").count() > 0
+        coloured = "= " not in text or "```py" not in text or await tab.answer.locator("[class^=tok-]").count() > 0
         return coloured and await tab.answer.locator(".language-formula").count() == 0
 
     await tab.until(ready, "formulas and colours")

@@ -55,6 +55,52 @@ PAYLOADS = [
     "\u202e<img src=x onerror=window.ran=1>\u202c",
     "<sCrIpT sRc=//evil.example/x.js></ScRiPt>",
 ]
+FORMULAS = [
+    r"\(\href{javascript:window.ran=1}{x}\)",
+    r"$\url{javascript:window.ran=1}$",
+    rf"\(\includegraphics{{{EVIL}/pixel.png}}\)",
+    r"$$\htmlData{onclick=window.ran=1}{x}$$",
+    r"\[\htmlStyle{background:url(http://evil.example/a)}{x}\]",
+    r"\(\htmlClass{a\" onmouseover=\"window.ran=1}{x}\)",
+    r"$\text{<img src=x onerror=window.ran=1>}$",
+    r"\(<script>window.ran=1</script>\)",
+    r"$x_{<svg onload=window.ran=1>}$",
+    r"\(\def\a{\a\a}\a\)",
+    r"\(\gdef\x{<img src=x onerror=window.ran=1>}\x\)",
+    r"$$\unicode{x3C}script\unicode{x3E}$$",
+    "```math\n\\href{javascript:window.ran=1}{x}\n```",
+    "```formula\n</annotation><img src=x onerror=window.ran=1>\n```",
+    r"\(\rule{1000000em}{1000000em}\)",
+]
+"""Formulas are drawn by a library that knows links, pictures, macros and styles."""
+
+LANGUAGES = ["python", "javascript", "html", "css", "php", "sql", "bash", "json", "yaml", "xml", "diff", "java"]
+CODE = [
+    f"```{language}\n{line}\n```"
+    for language, line in zip(
+        LANGUAGES * 2,
+        [
+            "'<img src=x onerror=window.ran=1>' # </span><script>window.ran=1</script>",
+            "`${'<img src=x onerror=window.ran=1>'}` // </code></pre><script>window.ran=1</script>",
+            "<script>window.ran=1</script><img src=x onerror=window.ran=1><!-- --!><svg onload=window.ran=1>",
+            "a { background: url(javascript:window.ran=1) } </style><script>window.ran=1</script>",
+            "<?php echo '<img src=x onerror=window.ran=1>'; ?><script>window.ran=1</script>",
+            "SELECT '<img src=x onerror=window.ran=1>' -- <script>window.ran=1</script>",
+        ]
+        * 4,
+        strict=True,
+    )
+] + [
+    "```__proto__\n<img src=x onerror=window.ran=1>\n```",
+    "```constructor\n<img src=x onerror=window.ran=1>\n```",
+    '```javascript"onclick=window.ran=1\nx\n```',
+    "```python <img src=x onerror=window.ran=1>\nx = '<svg onload=window.ran=1>'\n```",
+    "~~~html\n```\n<img src=x onerror=window.ran=1>\n~~~",
+    "- ```html\n  <img src=x onerror=window.ran=1>\n  ```\n- b\n- c\n- <img src=x onerror=window.ran=1>\n- d\n",
+    "```mermaid\ngraph TD; A[<img src=x onerror=window.ran=1>]-->B; click A 'javascript:window.ran=1'\n```",
+]
+"""Code is coloured, piece by piece, and appended to while it is written."""
+
 SAFE_SCHEMES = ["http:", "https:", "mailto:"]
 
 
@@ -101,6 +147,65 @@ async def test_in_answers_thoughts_and_tool_results(stage: Stage, open_tab: Open
     await harmless(tab, "after a reload")
 
 
+async def test_in_formulas_and_coloured_code(stage: Stage, open_tab: OpenTab) -> None:
+    tab = await open_tab(stage.server.url, stage.alice)
+    for number, payload in enumerate([*FORMULAS, *CODE]):
+        pieces = [Text(payload[start : start + 5]) for start in range(0, len(payload), 5)]
+        said = stage.script([*pieces, Text("\n\nthe end")])
+        await tab.say(said)
+        await expect(tab.turns.last).to_contain_text(said)
+        await tab.state("completed")
+        await expect(tab.answer).to_contain_text("the end")
+        await harmless(tab, f"payload {number}: {payload}")
+        assert await tab.page.evaluate(FORMULAS_ARE_PLAIN) == [], payload
+        assert tab.trouble == [], payload
+    await tab.page.reload()
+    await tab.ready()
+    await tab.state("completed")
+    await harmless(tab, "after a reload")
+    assert await tab.page.evaluate(FORMULAS_ARE_PLAIN) == []
+
+
+FORMULAS_ARE_PLAIN = """() => [...document.querySelectorAll('.formula :not(.katex)')].flatMap((element) => [
+    ...(element.namespaceURI === 'http://www.w3.org/1998/Math/MathML' ? [] : [element.outerHTML]),
+    ...[...element.attributes].filter(({ name }) => /^(on|href|src|style|xlink)/.test(name)).map(({ name }) => name),
+])"""
+
+
+async def test_in_hits_marks_and_addresses(server: RunningServer, open_tab: OpenTab) -> None:
+    """What is searched for is shown too, and stands in the address that one may be given by anybody."""
+    alice = await server.person()
+    tab = await open_tab(server.url, alice)
+    payloads = [*PAYLOADS, *FORMULAS]
+    async with server.http(alice) as http:
+        thread = (
+            await http.post("/api/threads", json={"title": "<b>marzipan</b> <img src=x onerror=window.ran=1>"})
+        ).json()
+        for number, payload in enumerate(payloads):
+            body = {"text": f"marzipan {payload} marzipan", "client_message_id": str(number), "when_busy": "queue"}
+            (await http.post(f"/api/threads/{thread['id']}/messages", json=body)).raise_for_status()
+            await server.services.agents.wait_until_ended(alice.user_id, thread["id"])
+    for query in ("marzipan", "marzipan onerror", "<img src=x onerror=window.ran=1>", "window ran"):
+        search = tab.page.get_by_role("searchbox", name="Search your conversations")
+        await search.fill(query)
+        hits = tab.page.get_by_role("list", name="Messages found").get_by_role("link")
+        await expect(hits.first.locator("mark").first).to_be_visible()
+        await harmless(tab, f"hits of {query}")
+        await hits.last.click()
+        await expect(tab.page.get_by_role("search").get_by_role("status")).to_contain_text("of")
+        await harmless(tab, f"found: {query}")
+    for path in (
+        f"/t/{thread['id']}?find=%3Cimg%20src%3Dx%20onerror%3Dwindow.ran%3D1%3E&message=%3Csvg%20onload%3Dwindow.ran%3D1%3E",
+        "/t/%3Cimg%20src%3Dx%20onerror%3Dwindow.ran%3D1%3E",
+        "/t/%25zz?find=x",
+        "/t/javascript:window.ran=1?find=javascript:window.ran=1",
+    ):
+        tab.expected.append("status of 404")
+        await tab.open(path)
+        await tab.ready()
+        await harmless(tab, path)
+
+
 async def test_in_messages_titles_and_search(server: RunningServer, open_tab: OpenTab) -> None:
     alice = await server.person()
     tab = await open_tab(server.url, alice)
@@ -116,7 +221,7 @@ async def test_in_messages_titles_and_search(server: RunningServer, open_tab: Op
         await expect(tab.page.locator(".thread").nth(number)).to_have_class("thread current")
         await expect(tab.turns).to_have_count(1)
         await harmless(tab, f"thread {number}")
-    search = tab.page.get_by_role("searchbox")
+    search = tab.page.get_by_role("searchbox", name="Search your conversations")
     for word in ("onerror", "javascript", "evil"):
         await search.fill(word)
         await expect(tab.page.get_by_role("list", name="Messages found").get_by_role("link").first).to_be_visible()

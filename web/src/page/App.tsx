@@ -13,6 +13,16 @@ export function App({ store }: { store: Store }) {
   return (
     <>
       <div class="frame" inert={store.expired}>
+        <a
+          class="skip"
+          href="#main"
+          onClick={(event) => {
+            event.preventDefault();
+            (document.querySelector<HTMLElement>(".view") ?? document.querySelector("main"))?.focus();
+          }}
+        >
+          Skip to the conversation
+        </a>
         <Still version={store.version}>{() => <Sidebar store={store} />}</Still>
         <div class="stage" inert={store.drawer}>
           <Banner store={store} />
@@ -21,7 +31,8 @@ export function App({ store }: { store: Store }) {
         </div>
         {store.drawer && <Toasts store={store} />}
         <p class="unseen" role="status" aria-live="polite">
-          {store.announcement}
+          {/* Another element each time: the same words twice are two announcements. */}
+          <span key={store.announcement.number}>{store.announcement.text}</span>
         </p>
       </div>
       {store.expired && <SignIn store={store} again />}

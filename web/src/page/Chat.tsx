@@ -40,7 +40,7 @@ export function Chat({ store }: { store: Store }) {
   const fresh = threadId === null || (conversation?.loaded === true && conversation.turns.length === 0);
   const empty = fresh && outgoing.length === 0;
   return (
-    <main class={empty ? "chat fresh" : "chat"}>
+    <main id="main" class={empty ? "chat fresh" : "chat"} tabIndex={-1}>
       <header class="chat-head">
         <h1 dir="auto">{title}</h1>
         {threadId !== null && <FindButton store={store} />}
@@ -68,7 +68,7 @@ export function Chat({ store }: { store: Store }) {
 const OFFLINE = "Rules and tools, not a language model";
 
 function Loading({ conversation, store }: { conversation: Conversation | null; store: Store }) {
-  if (conversation?.problem == null) return <div class="transcript" aria-busy="true" />;
+  if (conversation?.problem == null) return <LoadingTurns />;
   return (
     <div class="transcript empty">
       <p class="problem" role="alert">
@@ -77,6 +77,20 @@ function Loading({ conversation, store }: { conversation: Conversation | null; s
       <button type="button" class="small" onClick={() => void store.load(conversation.threadId, true)}>
         Try again
       </button>
+    </div>
+  );
+}
+
+/** Where turns will be. The first sight of the page has the same (index.html). */
+function LoadingTurns() {
+  return (
+    <div class="transcript" role="status" aria-label="The conversation is loading">
+      <div class="skeleton-main">
+        <p class="skeleton-said" />
+        <p />
+        <p />
+        <p class="skeleton-short" />
+      </div>
     </div>
   );
 }

@@ -9,7 +9,7 @@ import { modelName, moment } from "./wording";
 /** What belongs to the account and to this browser. */
 export function Settings({ store }: { store: Store }) {
   return (
-    <main class="settings">
+    <main id="main" class="settings" tabIndex={-1}>
       <div class="column">
         <h1>Settings</h1>
         <p class="quiet">Signed in as {store.me?.user.email}</p>
@@ -36,7 +36,7 @@ export function Settings({ store }: { store: Store }) {
 }
 
 const THEMES: [Theme, string][] = [
-  ["system", "As the system"],
+  ["system", "System"],
   ["light", "Light"],
   ["dark", "Dark"],
 ];

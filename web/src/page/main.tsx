@@ -3,6 +3,7 @@ import "./style/layout.css";
 import "./style/transcript.css";
 import "./style/code.css";
 import "./style/settings.css";
+import "./style/room.css";
 import { render } from "preact";
 import { Store } from "../state/store";
 import { showTheme } from "../state/theme";

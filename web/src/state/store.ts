@@ -65,7 +65,7 @@ export class Store {
   outbox: Outbox;
   deletions: Deletions;
   /** What a screen reader is told. */
-  announcement = "";
+  announcement = { number: 0, text: "" };
   /** Moves with every change but the pieces of an answer, which come in dozens a second and concern the turn alone. */
   version = 0;
   #gap: Gap | null = null;
@@ -279,17 +279,23 @@ export class Store {
 
   #noteEnd(run: Run, event: LogEvent): void {
     const here = this.threadId === run.threadId;
-    if (event.type === "tool_executing" && here) this.announcement = `Using ${event.payload.tool_name}`;
+    if (event.type === "agent_started" && here) this.#announce("The agent is at work.");
+    if (event.type === "tool_executing" && here) this.#announce(`Using ${event.payload.tool_name}`);
     if (isOpen(run)) return;
     if (here) {
       const said = run.text.slice(0, 600);
-      this.announcement =
-        run.state === "completed" ? `Answer finished. ${said}` : run.state === "stopped" ? "Stopped." : `No answer. ${run.error?.message ?? ""}`;
+      this.#announce(
+        run.state === "completed" ? `Answer finished. ${said}` : run.state === "stopped" ? "Stopped." : `No answer. ${run.error?.message ?? ""}`,
+      );
     }
     if (!here || document.visibilityState !== "visible") {
       this.unread.add(run.threadId);
       this.#keepUnread();
     }
+  }
+
+  #announce(text: string): void {
+    this.announcement = { number: this.announcement.number + 1, text };
   }
 
   #forgetThread(id: string): void {

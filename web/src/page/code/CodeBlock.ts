@@ -121,8 +121,8 @@ export class CodeBlock {
       if (line === this.#open?.parentElement) break;
       const text = line.textContent ?? "";
       this.#paint(line, text.replace(/\n$/, ""));
-      if (text.endsWith("\n")) line.append("\n");
       if (this.#painter === null) break;
+      if (text.endsWith("\n")) line.append("\n");
     }
   }
 

@@ -7,8 +7,9 @@ export type Piece = { text: string; kind: string | null };
 const TAB = 4;
 /** Characters of a line that is coloured. Some modes look back to its beginning at each word. */
 const LONGEST = 1_000;
-/** Milliseconds for one line. No honest one comes near; who nests thousands of brackets wants the page to stand still. */
-const MOST_FOR_LINE = 20;
+/** Brackets that are open at a time. Some modes go through all of them at each word; who nests thousands wants the page
+ * to stand still. */
+const DEEPEST = 200;
 /** How often a mode may look without going on; CodeMirror's own number. */
 const TRIES = 10;
 
@@ -28,6 +29,7 @@ export class Painter {
   readonly #mode: Mode;
   readonly #state: unknown;
   #ended = false;
+  #depth = 0;
 
   constructor(mode: Mode) {
     this.#mode = mode;
@@ -36,11 +38,8 @@ export class Painter {
 
   /** The next line in pieces; null: this code isn't coloured from here on. */
   line(text: string): Piece[] | null {
-    if (this.#ended || text.length > LONGEST) {
-      this.#ended = true;
-      return null;
-    }
-    const until = performance.now() + MOST_FOR_LINE;
+    if (text.length > LONGEST || this.#deep(text)) this.#ended = true;
+    if (this.#ended) return null;
     const pieces: Piece[] = [];
     try {
       if (text === "") this.#mode.blankLine?.(this.#state, TAB);
@@ -51,7 +50,6 @@ export class Painter {
         if (last !== undefined && last.kind === kind) last.text += stream.current();
         else pieces.push({ text: stream.current(), kind });
         stream.start = stream.pos;
-        if (performance.now() > until) this.#ended = true;
       }
     } catch {
       // The mode couldn't read it: what is written stays as it is.
@@ -59,6 +57,16 @@ export class Painter {
       return null;
     }
     return pieces;
+  }
+
+  /** Whether too many brackets are open somewhere in this line. */
+  #deep(text: string): boolean {
+    let deepest = this.#depth;
+    for (const sign of text) {
+      if ("([{".includes(sign)) deepest = Math.max(deepest, ++this.#depth);
+      else if (")]}".includes(sign)) this.#depth = Math.max(0, this.#depth - 1);
+    }
+    return deepest > DEEPEST;
   }
 
   #next(stream: StringStream): string | null {

@@ -82,7 +82,7 @@ export class Drawing {
 
   #show(at: number, token: Token, complete: boolean): void {
     const list = at === this.#blocks ? this.#list : null;
-    const tail = htmlOf(token);
+    const tail = own(htmlOf(token));
     const html = list === null ? tail : list.head + list.inner + innerOf(tail) + tail.slice(tail.lastIndexOf("</"));
     let block = this.#place.children[at];
     if (this.#drawn[at] !== html || block === undefined) {
@@ -113,7 +113,7 @@ export class Drawing {
       this.#blocks = this.#drawn.length - 1;
     }
     this.#list.items += count;
-    this.#list.inner += innerOf(html);
+    this.#list.inner += own(innerOf(html));
     this.#settled += items.reduce((sum, item) => sum + item.raw.length, 0);
   }
 
@@ -164,7 +164,7 @@ export class Drawing {
     code.block.end();
     const at = this.#blocks;
     const [token] = blocksOf(text.slice(code.begins, code.from));
-    if (token !== undefined) this.#drawn[at] = htmlOf(token);
+    if (token !== undefined) this.#drawn[at] = own(htmlOf(token));
     const block = this.#place.children[at];
     if (block !== undefined) drawFormulas(block);
     this.#settled = code.from;
@@ -181,6 +181,12 @@ function level(block: Element, before: number): number {
     heading.setAttribute("aria-level", String(last));
   }
   return last;
+}
+
+/** A text of its own: engines keep one that was put together as its parts, and a part that was cut out as a view of the
+ * whole, so that each block would keep alive the whole answer as it was when the block was read. */
+function own(html: string): string {
+  return JSON.parse(JSON.stringify(html)) as string;
 }
 
 function continues(token: Token | undefined, list: OpenList): boolean {

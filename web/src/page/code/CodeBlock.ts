@@ -12,7 +12,6 @@ type Painters = typeof import("./painter");
 export class CodeBlock {
   readonly element = document.createElement("figure");
   readonly language: string;
-  text = "";
   readonly #code = document.createElement("code");
   #group: HTMLElement | null = null;
   #count = 0;
@@ -30,9 +29,13 @@ export class CodeBlock {
     if (mode !== null) void this.#colour(mode);
   }
 
+  /** The code, from the page itself: pieces kept beside it would keep alive the whole texts that they were cut from. */
+  get text(): string {
+    return [...this.#code.querySelectorAll(".line")].map((line) => (line.textContent ?? "").replace(/\n$/, "")).join("\n");
+  }
+
   /** Append what was written since. */
   append(text: string): void {
-    this.text += text;
     const lines = text.split("\n");
     lines.forEach((line, index) => {
       this.#write(line);
@@ -43,9 +46,11 @@ export class CodeBlock {
   /** Show what another block does, if this one only has to grow for it. */
   becomes(other: CodeBlock): boolean {
     if (this.language !== other.language) return false;
-    if (this.text === `${other.text}\n`) return true;
-    if (!other.text.startsWith(this.text)) return false;
-    this.append(other.text.slice(this.text.length));
+    const [shown, wanted] = [this.text, other.text];
+    if (!wanted.startsWith(shown)) return false;
+    const more = wanted.slice(shown.length);
+    // A line that was ended has its end already.
+    this.append(this.#open === null && shown !== "" ? more.replace(/^\n/, "") : more);
     return true;
   }
 

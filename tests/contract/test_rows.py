@@ -326,6 +326,27 @@ class Found(Exception):
         super().__init__()
 
 
+async def test_what_is_changed_of_an_account_changes_no_other(log: EventLog) -> None:
+    def work(rows: Any) -> None:
+        users = Users(rows)
+        alice, bob = (users.create(f"{name}@example.org", "user", "hash", 1) for name in ("alice", "bob"))
+        users.set_password(alice.id, "another")
+        users.disable(alice.id, 5)
+        changed = users.by_id(alice.id)
+        assert changed is not None
+        assert (changed.password_hash, changed.disabled_at) == ("another", 5)
+        assert users.by_id(bob.id) == bob
+        users.disable(bob.id, 6)
+        users.enable(alice.id)
+        left = users.by_id(bob.id)
+        assert left is not None
+        assert left.disabled_at == 6
+        users.delete(alice.id)
+        assert [user.id for user in users.all()] == [bob.id]
+
+    await log.write(work)
+
+
 async def test_sessions_and_codes_are_those_of_their_user(log: EventLog) -> None:
     def work(rows: Any) -> None:
         alice, bob = (Users(rows).create(f"{name}@example.org", "user", None, 1).id for name in ("alice", "bob"))

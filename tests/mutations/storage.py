@@ -21,9 +21,8 @@ _SESSIONS = Nearest(
 )
 _USERS = Nearest(
     "storage/users.py",
+    f"{_ROWS}::test_what_is_changed_of_an_account_changes_no_other",
     "tests/unit/auth/test_sign_in.py",
-    "tests/unit/auth/test_auth_routes.py",
-    "tests/integration/test_cli_user.py",
 )
 _SCOPE = Nearest("storage/user_scope.py", _ROWS)
 _SCHEMA = Nearest("storage/schema.py", "tests/contract/test_schema.py")

@@ -128,13 +128,11 @@ MUTATIONS = (
         "calls-without-bound",
         "        if len(self._calls) >= self._limits.calls:\n",
         "        if len(self._calls) < 0:\n",
-        _BOUNDS,
     ),
     _CALLS.edit(
         "calls-arguments-without-bound",
         "        if self._characters > self._limits.arguments:\n",
         "        if self._characters < 0:\n",
-        _BOUNDS,
     ),
     _CALLS.edit(
         "calls-arguments-each-bounded-by-itself",

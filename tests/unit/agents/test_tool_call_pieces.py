@@ -414,6 +414,23 @@ def test_what_openai_sends_is_always_read(made: list[tuple[str, dict[str, Any]]]
     assert [(call.name, json.loads(call.arguments)) for call in calls.whole(cut=False)] == made
 
 
+def test_so_many_calls_and_no_more() -> None:
+    calls = ToolCalls(frozenset({"look"}), CallLimits(calls=3, arguments=100))
+    for number in range(3):
+        calls.take([piece(number, f"c{number}", "look", "{}")])
+    assert len(calls.whole(cut=False)) == 3
+    with pytest.raises(UnclearCalls, match="more than 3 tools at once"):
+        calls.take([piece(3, "c3", "look", "{}")])
+
+
+def test_the_arguments_of_all_calls_together_have_a_longest_length() -> None:
+    calls = ToolCalls(frozenset({"look"}), CallLimits(calls=3, arguments=10))
+    calls.take([piece(0, "a", "look", "12345")])
+    calls.take([piece(1, "b", "look", "12345")])
+    with pytest.raises(UnclearCalls, match="longer than 10 characters"):
+        calls.take([piece(1, args="6")])
+
+
 def test_the_work_is_linear() -> None:
     """Counted in characters that are joined: a name on every piece mustn't join all that came before, every time."""
 

@@ -49,9 +49,9 @@ async def in_view(tab: Tab, run: str) -> bool:
     """Whether the first marked word of this turn is in view."""
     return await tab.page.evaluate(
         """(run) => {
-            const view = document.querySelector('.view').getBoundingClientRect();
+            const view = document.querySelector('.view')?.getBoundingClientRect();
             const first = [...(CSS.highlights.get('found-current') ?? [])][0];
-            if (first === undefined) return false;
+            if (view === undefined || first === undefined) return false;
             const box = first.getBoundingClientRect();
             const turn = first.startContainer.parentElement.closest('.turn')?.dataset.run;
             return turn === run && box.top >= view.top && box.bottom <= view.bottom;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -86,24 +87,31 @@ async def test_news_lie_on_nothing(server: RunningServer, open_tab: OpenTab, wid
     tab = await open_tab(server.url, alice, viewport={"width": width, "height": 700})
     await tab.say("hello")
     await tab.state("completed")
-    if width <= 768:
-        await tab.page.get_by_role("button", name="Show the list of conversations").click()
-    for _ in range(5):
-        row = tab.page.locator(".thread a:not([aria-current])").first
-        await row.focus()
-        await row.press("Delete")
-    if width <= 768:
-        await tab.page.keyboard.press("Escape")
     undo = tab.page.locator(".stage .toasts").get_by_role("button", name="Undo")
-    await expect(undo.first).to_be_in_viewport()
-    tops = await tab.page.evaluate(
-        """() => ['.view', '.stage .toasts', '.composer'].flatMap((part) => {
-            const box = document.querySelector(part).getBoundingClientRect();
-            return [Math.round(box.top), Math.round(box.bottom)];
-        })"""
-    )
-    assert tops == sorted(tops)
-    assert tops[-1] <= 700
+    # News stay for some seconds; where the machine takes longer for the look, there are more of them.
+    for times in (3, 1, 1, 1):
+        if width <= 768:
+            await tab.page.get_by_role("button", name="Show the list of conversations").click()
+        for _ in range(times):
+            row = tab.page.locator(".thread a:not([aria-current])").first
+            await row.focus()
+            await row.press("Delete")
+        if width <= 768:
+            await tab.page.keyboard.press("Escape")
+        with suppress(AssertionError):
+            await expect(undo.first).to_be_in_viewport(timeout=5_000)
+        tops: list[int] = await tab.page.evaluate(
+            """() => document.querySelector('.stage .toasts button') === null ? [] :
+                ['.view', '.stage .toasts', '.composer'].flatMap((part) => {
+                    const box = document.querySelector(part).getBoundingClientRect();
+                    return [Math.round(box.top), Math.round(box.bottom)];
+                })"""
+        )
+        if tops:
+            assert tops == sorted(tops)
+            assert tops[-1] <= 700
+            return
+    raise AssertionError("no news were seen")
 
 
 async def fail_once(tab: Tab, path: str) -> list[Any]:

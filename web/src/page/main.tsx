@@ -8,11 +8,13 @@ import { render } from "preact";
 import { Store } from "../state/store";
 import { showTheme } from "../state/theme";
 import { App } from "./App";
+import { chooseView } from "./code/view";
 
 const root = document.getElementById("app");
 if (root === null) throw new Error("the page has no #app");
 
 showTheme();
+chooseView();
 let faces = false;
 const store = new Store(() => {
   // Until it's known who is here, the page's skeleton stands (index.html).

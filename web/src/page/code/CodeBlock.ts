@@ -1,6 +1,6 @@
 import { copy } from "../clipboard";
 import { type Mode, modeOf } from "./languages";
-import { chooseView, viewButton } from "./view";
+import { viewButton } from "./view";
 
 const SHOWN_FOR = 2_000;
 /** Lines in a group that is laid out by itself, so that a line more costs the same under ten and under ten thousand. */
@@ -169,5 +169,3 @@ const blocks = new WeakMap<Element, CodeBlock>();
 export function codeBlockOf(element: Element): CodeBlock | null {
   return blocks.get(element) ?? null;
 }
-
-chooseView();

@@ -10,6 +10,7 @@ from playwright.async_api import expect
 from netra_backend.app.event_log.user_log import UserTransaction
 from tests.e2e.browser import Tab
 from tests.e2e.conftest import OpenTab
+from tests.e2e.long_talk import answer, long_talk
 from tests.fakes.model_server import Text
 from tests.harness.server import Person, RunningServer
 from tests.harness.stage import Stage
@@ -19,23 +20,12 @@ TURNS = 400
 
 def fill(tx: UserTransaction) -> str:
     """A conversation of 800 messages; three of them speak of marzipan, most of them out of sight of each other."""
-    thread = tx.threads.create("Ein langes Gespräch", tx.now)
-    for number in range(TURNS):
-        marzipan = " and **Marzipan**, twice: marzipan" if number in {17, 200} else ""
-        for role, text in (
-            ("user", f"question {number}" + (" on marzipan" if number == 390 else "")),
-            ("agent", f"answer {number}\n\n" + "words " * (number % 97) + marzipan),
-        ):
-            tx.messages.add(
-                thread_id=thread.id,
-                run_id=f"run-{number:04}",
-                role=role,  # pyright: ignore[reportArgumentType]
-                text=text,
-                state="complete",
-                now=tx.now,
-                seq=number + 1,
-            )
-    return thread.id
+
+    def turn(number: int) -> tuple[str, str]:
+        question = f"question {number}" + (" on marzipan" if number == 390 else "")
+        return question, answer(number) + (" and **Marzipan**, twice: marzipan" if number in {17, 200} else "")
+
+    return long_talk(tx, "Ein langes Gespräch", map(turn, range(TURNS)))
 
 
 async def marked(tab: Tab, name: str = "found-current") -> list[str]:

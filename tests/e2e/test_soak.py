@@ -12,6 +12,7 @@ from playwright.async_api import expect
 from netra_backend.app.event_log.user_log import UserTransaction
 from tests.e2e.browser import Tab
 from tests.e2e.conftest import OpenTab
+from tests.e2e.long_talk import answer, long_talk
 from tests.fakes.model_server import Pause, Text
 from tests.harness.stage import Stage
 
@@ -60,23 +61,9 @@ BLOCKS = {"list": ("", "- item **{n}** of a list\n"), "code": ("```python\n", "v
 
 
 def talk(tx: UserTransaction) -> str:
-    """A conversation of a thousand messages."""
-    thread = tx.threads.create("A long one", tx.now)
-    for number in range(500):
-        for role, text in (
-            ("user", f"question {number}"),
-            ("agent", f"answer {number}\n\n" + "words " * (number % 97)),
-        ):
-            tx.messages.add(
-                thread_id=thread.id,
-                run_id=f"run-{number:04}",
-                role=role,  # pyright: ignore[reportArgumentType]
-                text=text,
-                state="complete",
-                now=tx.now,
-                seq=number - 500,  # before what is said next
-            )
-    return thread.id
+    """A conversation of a thousand messages, before what is said next."""
+    turns = ((f"question {number}", answer(number)) for number in range(500))
+    return long_talk(tx, "A long one", turns, first_seq=-500)
 
 
 async def inside_one_block(stage: Stage, tab: Tab, name: str, seconds: float) -> None:

@@ -10,6 +10,7 @@ from playwright.async_api import expect
 
 from netra_backend.app.event_log.user_log import UserTransaction
 from tests.e2e.conftest import OpenTab
+from tests.e2e.long_talk import answer, long_talk
 from tests.fakes.model_server import Text, WaitFor
 from tests.harness.server import RunningServer
 from tests.harness.stage import Stage
@@ -130,24 +131,8 @@ TURNS = 1_000
 
 
 def fill(tx: UserTransaction) -> str:
-    """A thread of 2,000 messages, without running an agent a thousand times."""
-    thread = tx.threads.create("A long one", tx.now)
-    for number in range(TURNS):
-        seq = number + 1
-        for role, text in (
-            ("user", f"question {number}"),
-            ("agent", f"answer {number}\n\n" + "words " * (number % 97)),
-        ):
-            tx.messages.add(
-                thread_id=thread.id,
-                run_id=f"run-{number:04}",
-                role=role,  # pyright: ignore[reportArgumentType]
-                text=text,
-                state="complete",
-                now=tx.now,
-                seq=seq,
-            )
-    return thread.id
+    """A thread of 2,000 messages."""
+    return long_talk(tx, "A long one", ((f"question {number}", answer(number)) for number in range(TURNS)))
 
 
 async def test_two_thousand_messages_are_a_window(server: RunningServer, open_tab: OpenTab) -> None:

@@ -11,8 +11,6 @@ import marshal
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
-FORMAT: Final = 19  # part of the cache key: raise it when the walker or this layout changes
-
 FOREIGN_REASON: Final = "said to another tool"  # the reason of ignores that are comments for type checkers
 UNKNOWN: Final = -1
 PLAIN: Final = 0
